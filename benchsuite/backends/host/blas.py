@@ -1,0 +1,81 @@
+"""Matrix multiplication by the libraries: NumPy's and SciPy's BLAS, MKL, torch (oneDNN).
+
+Buffers: ``a`` (m, k) and ``b`` (k, n) in the case's ``dtype``, output ``c`` (m, n), all C-contiguous;
+bf16 as uint16 bits, int8 accumulated into int32. Binding sets the library's thread count, which is
+the process's own afterwards.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import partial
+from typing import Any, cast
+
+import numpy as np
+
+from benchsuite.backends.host.providers import mkl_library
+from benchsuite.errors import UnavailableError
+from benchsuite.model import Array, Buffers, Case, Step
+
+
+def numpy(buffers: Buffers, case: Case, threads: int) -> Step:
+    """``np.matmul(a, b, out=c)``: float32 and float64."""
+    _limit(threads)
+    return partial(np.matmul, buffers["a"], buffers["b"], out=buffers["c"])
+
+
+def scipy(buffers: Buffers, case: Case, threads: int) -> Step:
+    """SciPy's own BLAS, asked for C' = B' A', so that its column-major interface copies nothing."""
+    from scipy.linalg import blas
+
+    a, b, c = (buffers[name] for name in "abc")
+    _limit(threads)
+    gemm: Any = {"fp32": blas.sgemm, "fp64": blas.dgemm}[case.text("dtype")]
+    step = partial(gemm, 1.0, b.T, a.T, c=c.T, overwrite_c=1)
+    if step().ctypes.data != c.ctypes.data:
+        raise UnavailableError("SciPy's gemm copied its output: it would be timed with the copy.")
+    return cast(Step, step)  # its result is c itself
+
+
+def mkl(buffers: Buffers, case: Case, threads: int) -> Step:
+    """``cblas_sgemm`` and ``cblas_dgemm`` of the ``mkl`` wheel, called through ctypes."""
+    path = mkl_library()
+    if path is None:
+        raise UnavailableError("MKL is not installed.", "Install the mkl wheel.")
+    library = ctypes.CDLL(str(path))
+    library.MKL_Set_Num_Threads(ctypes.c_int(threads))
+    real, symbol = {"fp32": (ctypes.c_float, "cblas_sgemm"), "fp64": (ctypes.c_double, "cblas_dgemm")}[
+        case.text("dtype")
+    ]
+    a, b, c = (buffers[name] for name in "abc")
+    (m, k), n = a.shape, b.shape[1]
+    row_major, plain = 101, 111
+    words = [row_major, plain, plain, m, n, k, real(1.0), _address(a), k, _address(b), n, real(0.0), _address(c), n]
+    return partial(getattr(library, symbol), *words)
+
+
+def torch(buffers: Buffers, case: Case, threads: int) -> Step:
+    """``torch.mm`` for fp32, fp64 and bf16, ``torch._int_mm`` for int8, on the same memory."""
+    import torch
+
+    torch.set_num_threads(threads)
+    a, b, c = (_tensor(torch, buffers[name]) for name in "abc")
+    product = torch._int_mm if case.text("dtype") == "int8" else torch.mm
+    return partial(product, a, b, out=c)
+
+
+def _limit(threads: int) -> None:
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(threads, user_api="blas")
+
+
+def _address(array: Array) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+def _tensor(torch: Any, array: Array) -> Any:
+    """The array's memory as a tensor; uint16 is bfloat16 here."""
+    if array.dtype == np.uint16:
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)

@@ -1,0 +1,157 @@
+"""Arguments only: each command calls one function. Heavy modules wait until a command needs them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchsuite import __version__
+from benchsuite.errors import BenchsuiteError, Exit
+
+app = typer.Typer(
+    name="benchsuite",
+    help="Measure GEMM, attention, memory bandwidth and all-reduce on this machine: verified, with intervals.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 wrong result or difference, 2 usage, 3 inconclusive, 4 not measured, 130 stopped.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+Out = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder that holds the run directories.")]
+All = Annotated[bool, typer.Option("--all", help="Show every implementation, not only the best of each case.")]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or its beginning, a path, or 'latest'.")]
+
+
+@app.command()
+def run(
+    suite: Annotated[str, typer.Argument(help="A suite's name or a .toml file.")] = "quick",
+    only: Annotated[
+        list[str] | None, typer.Option(help="Benchmarks or cases by pattern: gemm, 'memory op=triad', tag:attention.")
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="About how long the whole run may take.")
+    ] = None,
+    runs: Annotated[int | None, typer.Option(help="Fresh processes per case; 3 or more allow comparisons.")] = None,
+    out: Out = Path("runs"),
+    backend: Annotated[
+        str, typer.Option(help="What executes: host, or fake (scripted time, for trying things out).")
+    ] = "host",
+    ranks: Annotated[
+        int | None, typer.Option(help="MPI ranks of collectives; default one per core, at least 2.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Repeat the data and order of an earlier run.")] = None,
+    all_implementations: All = False,
+    json: Json = False,
+    report: Annotated[bool, typer.Option(help="Write report.html into the run directory.")] = True,
+) -> None:
+    """Measure a suite on this machine, print a table and write a report."""
+    from benchsuite import commands
+    from benchsuite.campaign import Request
+
+    request = Request(suite, tuple(only or ()), budget, runs, out, backend, ranks, seed)
+    raise typer.Exit(commands.run(request, as_json=json, with_report=report, all_implementations=all_implementations))
+
+
+@app.command("list")
+def list_(json: Json = False) -> None:
+    """List benchmarks, suites, implementations and devices."""
+    from benchsuite import commands
+
+    commands.listing(as_json=json)
+
+
+@app.command()
+def show(
+    name: RunName = "latest", out: Out = Path("runs"), all_implementations: All = False, json: Json = False
+) -> None:
+    """Show a run's results again, computed from its records."""
+    from benchsuite import commands
+
+    raise typer.Exit(commands.show(name, out, as_json=json, all_implementations=all_implementations))
+
+
+@app.command()
+def report(
+    name: RunName = "latest",
+    out: Out = Path("runs"),
+    to: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to write; default report.html in the run.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Render a run's HTML report: one file that opens offline."""
+    from benchsuite import commands
+
+    commands.report(name, out, to, as_json=json)
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="The run compared with.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The run judged.")],
+    out: Out = Path("runs"),
+    fail_on: Annotated[
+        str, typer.Option(metavar="VERDICT", help="Exit 1 if any case is so: slower, faster or different.")
+    ] = "",
+    json: Json = False,
+) -> None:
+    """Compare two runs case by case: faster, slower, same, undecided."""
+    from benchsuite import commands
+
+    raise typer.Exit(commands.compare(a, b, out, fail_on=fail_on, as_json=json))
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Say what this machine has, what is missing and how to get it."""
+    from benchsuite import commands
+
+    raise typer.Exit(commands.doctor(as_json=json))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a record."""
+    from benchsuite import commands
+
+    commands.schema()
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"benchsuite {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Measure GEMM, attention, memory bandwidth and all-reduce on this machine: verified, with intervals."""
+
+
+def main() -> None:
+    """Run the command line; an expected failure is one sentence on standard error and an exit code."""
+    try:
+        app()
+    except BenchsuiteError as error:
+        print(f"benchsuite: {error}", file=sys.stderr)
+        sys.exit(int(error.exit_code))
+    except KeyboardInterrupt:
+        print("benchsuite: interrupted; what was measured is kept.", file=sys.stderr)
+        sys.exit(int(Exit.INTERRUPTED))
+    except BrokenPipeError:  # the reader of a pipe went away: nothing more to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(int(Exit.DONE))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""What each command does, from loaded data to printed text; the command line only parses."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+
+from benchsuite import assets, campaign, discovery, normalize, store
+from benchsuite import compare as comparing
+from benchsuite import suite as suites
+from benchsuite.errors import BenchsuiteError, Exit, UsageError
+from benchsuite import doctor as doctors
+from benchsuite.model import Record, Score
+from benchsuite.render import html, progress, terminal
+from benchsuite.render.view import CampaignView, build
+from benchsuite.statistics.runs import Verdict
+
+WATCHED = {"slower": {Verdict.SLOWER}, "faster": {Verdict.FASTER}, "different": {Verdict.SLOWER, Verdict.FASTER}}
+
+
+def run(request: campaign.Request, *, as_json: bool, with_report: bool, all_implementations: bool) -> int:
+    """Measure, print, render. Returns the exit code; what was measured is shown even when it ends early."""
+    store.prepare_folder(request.out)
+    made, plan = campaign.make_plan(request)
+    with progress.watcher(plan, sys.stderr) as watcher:
+        try:
+            directory = campaign.run(made, request.out, watcher)
+            error: BaseException | None = None
+        except (BenchsuiteError, KeyboardInterrupt) as caught:
+            if "directory" not in caught.__dict__:
+                raise
+            directory, error = caught.__dict__["directory"], caught
+    digest = ""
+    scores = _scores(directory.campaign, directory.records)
+    if error is None:
+        digest = store.load(directory.path).digest
+    written = (
+        _render(directory.campaign, directory.records, directory.path / "report.html", digest)
+        if with_report and not error
+        else None
+    )
+    _print(directory.campaign, scores, as_json=as_json, all_implementations=all_implementations)
+    if not as_json:
+        console = Console(highlight=False)
+        console.print(f"Records: {directory.path}", soft_wrap=True)
+        if written:
+            console.print(f"Report:  {written}", soft_wrap=True)
+    if error is not None:
+        raise error
+    return int(campaign.exit_code(scores))
+
+
+def show(name: str, out: Path, *, as_json: bool, all_implementations: bool) -> int:
+    """Print a run's scores. The exit code is that of the run."""
+    loaded = _load(name, out)
+    scores = _scores(loaded.campaign, loaded.records)
+    _print(loaded.campaign, scores, as_json=as_json, all_implementations=all_implementations, problems=loaded.problems)
+    return int(campaign.exit_code(scores))
+
+
+def report(name: str, out: Path, to: Path | None, *, as_json: bool) -> None:
+    """Render a run's report from its records."""
+    loaded = _load(name, out)
+    target = to or loaded.path / "report.html"
+    written = _render(loaded.campaign, loaded.records, target, loaded.digest)
+    print(msgspec.json.encode({"report": str(written)}).decode() if as_json else f"Report: {written}")
+
+
+def compare(a: str, b: str, out: Path, *, fail_on: str, as_json: bool) -> int:
+    """Compare two runs; 1 if ``fail_on`` was met, 3 if nothing could be decided, else 0."""
+    if fail_on and fail_on not in WATCHED:
+        raise UsageError(f"--fail-on {fail_on} is unknown.", f"Choose one of {', '.join(WATCHED)}.")
+    one, other = (_load(name, out) for name in (a, b))
+    result = comparing.compare(*(_scores(loaded.campaign, loaded.records) for loaded in (one, other)))
+    if not result.rows:
+        raise UsageError("The two runs share no case.", "Compare runs of one suite.")
+    if as_json:
+        print(msgspec.json.encode(result).decode())
+    else:
+        terminal.comparison(result, Console(highlight=False))
+    if fail_on and any(row.verdict in WATCHED[fail_on] for row in result.rows):
+        return int(Exit.REJECTED)
+    return int(Exit.DONE if result.family else Exit.INCONCLUSIVE)
+
+
+def listing(*, as_json: bool) -> None:
+    """Print benchmarks, suites, devices and implementations."""
+    benchmarks = discovery.discover()
+    machine = campaign.capacity("host")
+    known = {name: suites.load(name, benchmarks) for name in suites.available()}
+    document = {
+        "benchmarks": [
+            {
+                "name": item.name,
+                "question": item.question,
+                "metric": item.metric.value,
+                "axes": {axis.name: list(axis.values) for axis in item.axes},
+                "tags": sorted(item.tags),
+                "implementations": {
+                    each.name: not (each.requires - machine.capabilities) for each in item.implementations
+                },
+            }
+            for item in benchmarks.values()
+        ],
+        "suites": [{"name": name, "title": item.title} for name, item in known.items()],
+        "devices": [{"name": "host", "cores": machine.cores, "capabilities": sorted(machine.capabilities)}],
+    }
+    if as_json:
+        print(msgspec.json.encode(document).decode())
+    else:
+        terminal.listing(document, Console(highlight=False))
+
+
+def doctor(*, as_json: bool) -> int:
+    """Print the findings; 4 when something the main job needs is missing."""
+    findings = doctors.examine()
+    if as_json:
+        print(msgspec.json.encode(findings).decode())
+    else:
+        terminal.findings(findings, Console(highlight=False))
+    return int(Exit.FAILED if any(one.needed and not one.present for one in findings) else Exit.DONE)
+
+
+def schema() -> None:
+    """Print the JSON Schema of a line of records.jsonl."""
+    from benchsuite.record import json_schema
+
+    print(msgspec.json.format(msgspec.json.encode(json_schema(), order="sorted"), indent=2).decode())
+
+
+def _load(name: str, out: Path) -> store.Loaded:
+    return store.load(store.find(name, out))
+
+
+def _scores(made: store.Campaign, records: Sequence[Record]) -> list[Score]:
+    return _normalized(made, records)[0]
+
+
+def _normalized(made: store.Campaign, records: Sequence[Record]) -> tuple[list[Score], normalize.Ceilings]:
+    cache = max(made.caches.values(), default=0)
+    return normalize.scores(records, made.plan, discovery.discover(), cache)
+
+
+def _print(
+    made: store.Campaign,
+    scores: Sequence[Score],
+    *,
+    as_json: bool,
+    all_implementations: bool,
+    problems: Sequence[str] = (),
+) -> None:
+    if as_json:
+        print(msgspec.json.encode(_document(made, scores, problems)).decode())
+        return
+    console = Console(highlight=False)
+    terminal.table(scores, console, all_implementations=all_implementations)
+    for line in (*terminal.summary_lines(scores), *problems):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _document(made: store.Campaign, scores: Sequence[Score], problems: Sequence[str]) -> dict[str, Any]:
+    """The JSON of a run: every case with parameters, implementation, median, unit, interval and status."""
+    return {
+        "run": made.id,
+        "suite": made.suite.name,
+        "started": made.started,
+        "version": made.version,
+        "backend": made.backend,
+        "problems": list(problems),
+        "cases": [case_document(score) for score in scores],
+    }
+
+
+def case_document(score: Score) -> dict[str, Any]:
+    """One case as JSON. ``median`` is null unless the result was verified."""
+    return {
+        "benchmark": score.case.benchmark,
+        "parameters": dict(score.case.params),
+        "ranks": score.case.ranks,
+        "implementation": score.implementation,
+        "provider": score.provider,
+        "status": score.status.value,
+        "median": score.value,
+        "unit": score.metric.value,
+        "interval": [score.low, score.high] if score.value is not None else None,
+        "interval_kind": score.interval,
+        "runs": list(score.run_values),
+        "of_ceiling": score.of_ceiling,
+        "ceiling": score.ceiling_name,
+        "best": score.best,
+        "reason": score.reason,
+        "caveats": [{"code": caveat.code, "text": caveat.text} for caveat in score.caveats],
+    }
+
+
+def _render(made: store.Campaign, records: Sequence[Record], target: Path, digest: str) -> Path:
+    view = build(campaign_view(made, records, digest))
+    page = html.report(view, assets.folder("reports"))
+    try:
+        target.write_text(page, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise UsageError(
+            f"The report cannot be written to {target}: {error.strerror}.", "Choose another --to."
+        ) from error
+    return target
+
+
+def campaign_view(made: store.Campaign, records: Sequence[Record], digest: str) -> CampaignView:
+    """What the report shows of a campaign."""
+    scores, _ = _normalized(made, records)
+    return CampaignView(
+        id=made.id,
+        suite=made.suite.name,
+        title=made.suite.title,
+        started=made.started,
+        duration=sum(sum(r.samples.seconds) * r.samples.iterations for r in records if r.samples),
+        version=made.version,
+        command=made.command,
+        seed=made.plan.seed,
+        policy=made.plan.policy,
+        facts=made.facts,
+        scores=scores,
+        records=records,
+        skips=made.plan.skips,
+        caches=made.caches,
+        questions={name: item.question for name, item in discovery.discover().items()},
+        digest=digest,
+    )

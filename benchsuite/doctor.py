@@ -1,0 +1,83 @@
+"""What this machine has, what is missing and how to get it."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from dataclasses import dataclass
+
+from benchsuite.backends import open_backend
+from benchsuite.launchers.mpi import MpiLauncher
+from benchsuite.machine import cpu
+from benchsuite.units import size
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked for. ``remedy`` is empty when nothing need be done; ``needed`` for the main job."""
+
+    subject: str
+    present: bool
+    detail: str
+    remedy: str = ""
+    needed: bool = False
+
+
+def examine() -> list[Finding]:
+    """Every finding, in the order a person would ask."""
+    return [_cores(), _memory(), *_libraries(), _mpi(), _gpu(), _browser()]
+
+
+def _cores() -> Finding:
+    count = cpu.available_cores()
+    detail = f"{count} usable by this process (affinity and container quota respected)"
+    return Finding("processor cores", True, detail, needed=True)
+
+
+def _memory() -> Finding:
+    free = cpu.memory_limit()
+    enough = free >= 2 << 30
+    remedy = "" if enough else "Stop other programs or choose smaller cases: the quick suite wants 2 GiB."
+    return Finding("memory", enough, f"{size(free)} usable", remedy, needed=True)
+
+
+_OPTIONAL = {
+    "numba": ("compiled host kernels", "pip install numba", True),
+    "scipy": ("BLAS for attention, statistics", "pip install scipy", True),
+    "torch": ("bf16 and int8 GEMM, a second opinion on attention", "pip install torch (CPU build suffices)", False),
+    "mkl": ("Intel's BLAS as a further implementation", "pip install mkl", False),
+}
+
+
+def _libraries() -> list[Finding]:
+    capabilities = open_backend("host").capabilities()
+    found = []
+    for name, (use, remedy, needed) in _OPTIONAL.items():
+        present = name in capabilities
+        found.append(Finding(name, present, use, "" if present else remedy, needed))
+    for name, instructions in (("torch-bf16", "AVX512-BF16 or AMX"), ("torch-int8", "VNNI or AMX")):
+        present = name in capabilities
+        detail = f"{name.removeprefix('torch-')} GEMM at useful speed"
+        found.append(
+            Finding(name, present, detail, "" if present else f"needs torch and a processor with {instructions}")
+        )
+    return found
+
+
+def _mpi() -> Finding:
+    problem = MpiLauncher().unavailable()
+    return Finding("MPI", not problem, "all-reduce between ranks", problem)
+
+
+def _gpu() -> Finding:
+    driver = shutil.which("nvidia-smi") is not None
+    cupy = importlib.util.find_spec("cupy") is not None
+    remedy = "" if driver and cupy else "" if not driver else "pip install 'benchsuite[cuda13]'"
+    detail = "NVIDIA driver found" if driver else "no NVIDIA driver: the host backend is used"
+    return Finding("GPU", driver, detail, remedy)
+
+
+def _browser() -> Finding:
+    names = ("chromium", "google-chrome", "firefox")
+    present = next((name for name in names if shutil.which(name)), "")
+    return Finding("browser", bool(present), present or "none here; the report opens in any browser elsewhere")

@@ -1,0 +1,105 @@
+"""An append-only log of a campaign: one JSON line per event, synced, each line bound to the one before.
+
+``sha`` is SHA-256 over the previous line's ``sha`` and this line's content, so a changed, missing or
+torn line shows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+from benchsuite.errors import MeasureError
+from benchsuite.protocol import decode, encode
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line: what happened, when (UTC), and the details as text."""
+
+    number: int
+    time: str
+    event: str
+    data: Mapping[str, str] = field(default_factory=dict)
+    sha: str = ""
+
+
+def sync_append(path: Path, line: bytes) -> None:
+    """Append one line and wait until the disk has it.
+
+    A line that could not be written whole is cut off again, so that a full disk leaves no torn line.
+    Raises ``MeasureError``.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            size = os.fstat(descriptor).st_size
+            data = line + b"\n"
+            try:
+                written = os.write(descriptor, data)
+                if written != len(data):
+                    raise OSError(28, "No space left on device")
+                os.fsync(descriptor)
+            except OSError:
+                with suppress(OSError):
+                    os.ftruncate(descriptor, size)
+                raise
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        message = f"{path.name} could not be written: {error.strerror}."
+        raise MeasureError(message, "Free some space; what was measured so far is kept.") from error
+
+
+class Journal:
+    """Writes events; ``close`` is not needed, every event is on disk when ``note`` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._number = 0
+        self._sha = ""
+
+    def note(self, event: str, **data: object) -> None:
+        """Append one event; values become text."""
+        words = {key: str(value) for key, value in data.items()}
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        bare = Event(self._number, now, event, words)
+        self._sha = chain(self._sha, bare)
+        sync_append(self._path, encode(Event(bare.number, bare.time, bare.event, bare.data, self._sha)))
+        self._number += 1
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.note("end", outcome="done" if error is None else type(error).__name__)
+
+
+def chain(previous: str, event: Event) -> str:
+    """The digest of ``event`` (its own ``sha`` left out) after ``previous``."""
+    bare = Event(event.number, event.time, event.event, event.data)
+    return hashlib.sha256(previous.encode() + encode(bare)).hexdigest()
+
+
+def read(path: Path) -> tuple[list[Event], str]:
+    """The intact events, and why reading stopped before the end of the file (or nothing)."""
+    events: list[Event] = []
+    sha = ""
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1]):
+        try:
+            event = decode(line, Event)
+        except Exception:
+            return events, f"line {number + 1} of {path.name} is not readable"
+        sha = chain(sha, event)
+        if event.sha != sha or event.number != number:
+            return events, f"line {number + 1} of {path.name} was changed or does not follow the one before"
+        events.append(event)
+    return events, ""

@@ -1,0 +1,182 @@
+"""One task from inputs to samples: prepare, verify, time, verify again. Verified or no time."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import overload
+
+import numpy as np
+
+from benchsuite.backends.base import Backend
+from benchsuite.errors import BenchsuiteError
+from benchsuite.measure import buffers
+from benchsuite.measure.clock import Clock
+from benchsuite.measure.collect import Sampler, collect
+from benchsuite.measure.verify import check
+from benchsuite.model import (
+    Arrays,
+    Benchmark,
+    Case,
+    Caveat,
+    Expected,
+    Failed,
+    Implementation,
+    Outcome,
+    Policy,
+    Rejected,
+    Samples,
+    Step,
+    World,
+)
+from benchsuite.telemetry import host
+
+Phase = Callable[[str], None]
+
+
+class RankInputs(Sequence[Arrays]):
+    """Every rank's inputs, made again from the seed when asked for: no communication, no memory held."""
+
+    def __init__(self, benchmark: Benchmark, case: Case, seed: int) -> None:
+        self._benchmark, self._case, self._seed = benchmark, case, seed
+
+    def __len__(self) -> int:
+        return self._case.ranks
+
+    @overload
+    def __getitem__(self, index: int) -> Arrays: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Arrays]: ...
+    def __getitem__(self, index: int | slice) -> Arrays | Sequence[Arrays]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self._benchmark.inputs(self._case, generator(self._case, self._seed, index))
+
+    def __iter__(self) -> Iterator[Arrays]:
+        return (self[rank] for rank in range(len(self)))
+
+
+def generator(case: Case, seed: int, stream: int) -> np.random.Generator:
+    """The random numbers of one rank (``stream``) of one case; the same on every machine."""
+    return np.random.default_rng([seed, zlib.crc32(case.key.encode()), stream])
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A case's inputs and reference, kept while its implementations are measured one after another."""
+
+    inputs: Arrays
+    expected: Mapping[str, Expected]
+
+
+def prepare(benchmark: Benchmark, case: Case, rank: int, seed: int) -> Prepared:
+    """Inputs of this rank and what its outputs must be."""
+    ranks = RankInputs(benchmark, case, seed)
+    return Prepared(ranks[rank], benchmark.reference(case, ranks, generator(case, seed, case.ranks)))
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where tasks are measured: one rank's backend, world, clock and policy."""
+
+    backend: Backend
+    world: World
+    clock: Clock
+    policy: Policy
+    neighbours: Callable[[host.Reading, host.Reading, float], tuple[Caveat, ...]] = host.neighbours
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One task on one rank. ``phase`` is told what is going on."""
+
+    bench: Bench
+    benchmark: Benchmark
+    implementation: Implementation
+    case: Case
+    prepared: Prepared
+    seconds: float
+    phase: Phase = lambda name: None
+
+    def outcome(self) -> Outcome:
+        """Samples, or why there are none. Never a time for a wrong result."""
+        started = time.perf_counter()
+        self.phase("setup")
+        try:
+            sets, steps = self._ready()
+            problem = None
+        except (BenchsuiteError, MemoryError, ImportError) as error:
+            problem = str(error) or "there was not enough memory"
+        if failed := _first(self.bench.world, problem):
+            return Failed(failed, phase="setup")
+        self.phase("verify")
+        for step in steps:
+            step()
+        before = self._verified(sets, range(len(sets)))
+        if isinstance(before, Rejected):
+            return before
+        for one in sets:
+            self.bench.backend.poison(one.outputs)
+        setup = time.perf_counter() - started
+        self.phase("measure")
+        sampler, samples = self._timed(steps)
+        self.phase("verify")
+        after = self._verified(sets, _timed_sets(sampler.cursor, len(sets)))
+        if isinstance(after, Rejected):
+            return replace(after, reason=f"after timing: {after.reason}")
+        return replace(samples, setup_seconds=setup, max_error=max(before, after))
+
+    def _ready(self) -> tuple[list[buffers.BufferSet], list[Step]]:
+        backend = self.bench.backend
+        sets = buffers.allocate(backend, self.prepared.inputs, self.benchmark.outputs(self.case), self.benchmark.cache)
+        return sets, [backend.bind(self.implementation, one.all, self.case, self.bench.world) for one in sets]
+
+    def _verified(self, sets: Sequence[buffers.BufferSet], numbers: Iterable[int]) -> float | Rejected:
+        """The worst error of these sets over all ranks, or the first rejection."""
+        specs, tolerance = self.benchmark.outputs(self.case), self.benchmark.tolerance(self.case)
+        result: float | Rejected = 0.0
+        for number in numbers:
+            outputs = self.bench.backend.download(sets[number].outputs)
+            one = check(outputs, self.prepared.expected, specs, tolerance)
+            if isinstance(one, Rejected):
+                result = one
+                break
+            result = max(result, one)
+        return _agree(self.bench.world, result)
+
+    def _timed(self, steps: Sequence[Step]) -> tuple[Sampler, Samples]:
+        """The samples, with what else happened on the host meanwhile."""
+        bench = self.bench
+        sampler = Sampler(steps, bench.backend.timer(), bench.world)
+        first = host.read()
+        samples = collect(sampler, bench.clock, bench.policy, self.seconds)
+        last = host.read()
+        own = sum(bench.world.allgather(last.own - first.own))
+        caveats = (*samples.caveats, *bench.neighbours(first, last, own))
+        return sampler, replace(samples, caveats=caveats)
+
+
+def _timed_sets(executed: int, count: int) -> list[int]:
+    """The sets to check after timing: the first, the last written and one at random, all timed."""
+    timed = min(executed, count)
+    secret = int(np.random.default_rng().integers(timed))
+    return sorted({0, (executed - 1) % count, secret})
+
+
+def _first(world: World, problem: str | None) -> str | None:
+    """The first rank's problem, known to every rank."""
+    problems = world.allgather(problem)
+    return next((f"rank {r}: {text}" if world.size > 1 else text for r, text in enumerate(problems) if text), None)
+
+
+def _agree(world: World, result: float | Rejected) -> float | Rejected:
+    """The worst error over ranks, or the first rank's rejection: every rank gets the same answer."""
+    results = world.allgather(result)
+    for rank, one in enumerate(results):
+        if isinstance(one, Rejected):
+            return replace(one, where=f"rank {rank}: {one.where}") if world.size > 1 else one
+    return max(results)

@@ -1,0 +1,535 @@
+"""The nouns of the pipeline: one frozen type per stage, in the order the data takes.
+
+    Suite -> Plan(cases, skips) -> Attempt -> Samples | Rejected | Failed | Skipped
+          -> Summary -> Record -> Score
+
+Nothing here is edited after it is made; each stage derives the next. This module imports nothing
+of ours but ``units``, so every other module may import it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchsuite import units
+
+Scalar = str | int | float | bool
+Array = NDArray[Any]
+Arrays = Mapping[str, Array]
+Buffers = Mapping[str, Array]
+Step = Callable[[], None]
+
+# ---------------------------------------------------------------------------------------------
+# What a benchmark is
+# ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One parameter of a benchmark.
+
+    ``values`` are the defaults, the smallest first: conformance tests run the first value of every
+    axis. ``unit`` is ``"bytes"`` where suites may write sizes such as ``"32 KiB"``, else ``""``.
+    ``choices`` closes the axis: any other value is refused when a suite is loaded.
+    """
+
+    name: str
+    values: tuple[Scalar, ...]
+    doc: str = ""
+    unit: str = ""
+    choices: tuple[Scalar, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A benchmark with every parameter fixed. ``params`` is sorted by name; ``ranks`` is the world size."""
+
+    benchmark: str
+    params: tuple[tuple[str, Scalar], ...]
+    ranks: int = 1
+
+    @classmethod
+    def of(cls, benchmark: str, ranks: int = 1, **params: Scalar) -> Case:
+        """The case with these parameters, in canonical order."""
+        return cls(benchmark, tuple(sorted(params.items())), ranks)
+
+    @property
+    def key(self) -> str:
+        """The case's identity: equal keys are the same work, on any machine."""
+        words = [self.benchmark, *(f"{name}={_word(value)}" for name, value in self.params)]
+        return " ".join(words if self.ranks == 1 else [*words, f"ranks={self.ranks}"])
+
+    def __getitem__(self, name: str) -> Scalar:
+        return dict(self.params)[name]
+
+    def integer(self, name: str) -> int:
+        """The integer parameter ``name``."""
+        value = self[name]
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"{self.benchmark}: {name}={value!r} is not an integer")
+        return value
+
+    def text(self, name: str) -> str:
+        """The text parameter ``name``."""
+        value = self[name]
+        if not isinstance(value, str):
+            raise TypeError(f"{self.benchmark}: {name}={value!r} is not text")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """The boolean parameter ``name``."""
+        value = self[name]
+        if not isinstance(value, bool):
+            raise TypeError(f"{self.benchmark}: {name}={value!r} is not true or false")
+        return value
+
+
+def _word(value: Scalar) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The algorithmic minimum of one iteration, identical on every backend.
+
+    flops: multiply and add count as two (GEMM: 2mnk). read, written: bytes that must cross the
+    memory interface at least once. payload: bytes of the message each rank contributes. wire:
+    bytes each rank must send in the best algorithm. steps: dependent steps of a latency chain.
+    """
+
+    flops: float = 0.0
+    read: float = 0.0
+    written: float = 0.0
+    payload: float = 0.0
+    wire: float = 0.0
+    steps: float = 0.0
+
+    @property
+    def bytes(self) -> float:
+        """Bytes read and written."""
+        return self.read + self.written
+
+
+class Metric(StrEnum):
+    """What a benchmark's headline number means, and how seconds and work become it."""
+
+    FLOPS = "flop/s"
+    BANDWIDTH = "B/s"
+    BUSBW = "busbw B/s"
+    LATENCY = "s"
+    CLOCK = "Hz"
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a larger number is the better one."""
+        return self is not Metric.LATENCY
+
+    def quantity(self, work: Work, seconds: float) -> float:
+        """The metric of one iteration of ``work`` that took ``seconds`` (SI units, no prefixes).
+
+        ``busbw`` is wire/seconds: for all-reduce the wire bytes are 2(n-1)/n of the payload, the
+        factor of nccl-tests doc/PERFORMANCE.md. Latency is seconds per dependent step.
+        """
+        if not seconds > 0.0:
+            raise ValueError(f"a duration of {seconds!r} s is no measurement")
+        match self:
+            case Metric.FLOPS:
+                return work.flops / seconds
+            case Metric.BANDWIDTH:
+                return work.bytes / seconds
+            case Metric.BUSBW:
+                return work.wire / seconds
+            case Metric.LATENCY:
+                return seconds / work.steps
+            case Metric.CLOCK:
+                return work.steps / seconds
+
+
+class CacheMode(StrEnum):
+    """``hot``: every iteration uses the same buffers. ``cold``: buffers rotate beyond the last-level cache."""
+
+    HOT = "hot"
+    COLD = "cold"
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySpec:
+    """Shape and element type of an output the backend allocates. ``dtype`` is a name of ``units.DTYPES``."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the whole array."""
+        return int(np.prod(self.shape, dtype=np.int64)) * units.dtype(self.dtype).bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """Allowed error: ``|got - expected| <= absolute + relative * |expected|``, element by element."""
+
+    relative: float = 0.0
+    absolute: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What part of an output must equal.
+
+    The framework compares ``output[index]`` with ``values``; with ``project`` it compares
+    ``output[index] @ project`` in float64 instead (Freivalds' check: A(Bx) against Cx costs
+    O(n^2) and sees every element). ``tolerance`` overrides the benchmark's own.
+    Independently of this, every floating-point output must be finite everywhere.
+    """
+
+    values: Array
+    index: Any = ...
+    project: Array | None = None
+    tolerance: Tolerance | None = None
+
+
+class LocalOps(Protocol):
+    """The local steps of a collective, supplied by the backend that holds the data."""
+
+    def add_into(self, destination: Array, source: Array) -> None:
+        """``destination += source``, element by element."""
+
+
+class World(Protocol):
+    """How ranks talk. Implemented by ``world.solo``, ``world.threads`` and ``world.mpi``."""
+
+    name: str
+    rank: int
+    size: int
+
+    def barrier(self) -> None:
+        """Return when every rank has called it."""
+
+    def allgather(self, value: Any) -> list[Any]:
+        """Every rank's ``value`` in rank order; for small control data, not for timing."""
+
+    def sendrecv(self, send: Array, to: int, receive: Array, source: int) -> None:
+        """Send ``send`` to rank ``to`` while receiving ``receive`` from rank ``source``."""
+
+    def allreduce(self, send: Array, receive: Array) -> None:
+        """``receive`` = sum of every rank's ``send``, by the library's own algorithm."""
+
+    def facts(self) -> dict[str, str]:
+        """Library, version and transport, for the record."""
+
+    def abort(self, code: int) -> None:
+        """End every rank of this world at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostCall:
+    """A plain function over NumPy buffers: ``function(buffers, case)`` fills the outputs in place."""
+
+    function: Callable[[Buffers, Case], None]
+
+
+@dataclass(frozen=True, slots=True)
+class HostKernel:
+    """A compiled kernel of the host backend, named ``"module:function"`` below ``backends/host``.
+
+    The function is called once, untimed: ``function(buffers, case, threads) -> step``; the
+    returned step takes no argument, runs one iteration and fills the outputs in place.
+    """
+
+    entry: str
+
+
+@dataclass(frozen=True, slots=True)
+class CollectiveCall:
+    """A collective written once over a world: ``function(world, buffers, case, ops)``."""
+
+    function: Callable[[World, Buffers, Case, LocalOps], None]
+
+
+Op = HostCall | HostKernel | CollectiveCall
+
+
+@dataclass(frozen=True, slots=True)
+class Implementation:
+    """Who computes a case. Ours and the vendor's are peers of one case, so one run compares them.
+
+    ``requires``: capabilities the backend must offer (``"host"``, ``"numba"``, ``"torch"``,
+    ``"torch-bf16"``, ``"torch-int8"``, ``"mkl"``, ``"mpi"`` …). ``supports(case)`` is a further,
+    pure restriction. ``provider`` names the library whose version is recorded beside the result:
+    a key of ``Backend.providers()``.
+    """
+
+    name: str
+    op: Op
+    requires: frozenset[str] = frozenset({"host"})
+    provider: str = "benchsuite"
+    supports: Callable[[Case], bool] = lambda case: True
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """Data plus pure functions; the framework owns time.
+
+    inputs(case, rng)            arrays made from a seed; one call per rank
+    outputs(case)                what the backend allocates for the result
+    work(case)                   the algorithmic minimum
+    reference(case, ranks, rng)  what the outputs must be; ``ranks[r]`` are rank r's inputs
+    tolerance(case)              allowed error of the comparison
+    invalid(case)                a reason why this combination of parameters makes no sense, or ""
+    """
+
+    name: str
+    question: str
+    metric: Metric
+    axes: tuple[Axis, ...]
+    inputs: Callable[[Case, np.random.Generator], Arrays]
+    outputs: Callable[[Case], Mapping[str, ArraySpec]]
+    work: Callable[[Case], Work]
+    reference: Callable[[Case, Sequence[Arrays], np.random.Generator], Mapping[str, Expected]]
+    implementations: tuple[Implementation, ...]
+    tolerance: Callable[[Case], Tolerance] = lambda case: Tolerance()
+    tags: frozenset[str] = frozenset()
+    cache: CacheMode = CacheMode.COLD
+    invalid: Callable[[Case], str] = lambda case: ""
+
+    @property
+    def collective(self) -> bool:
+        """Whether the benchmark needs more than one rank."""
+        return any(isinstance(item.op, CollectiveCall) for item in self.implementations)
+
+    def axis(self, name: str) -> Axis | None:
+        """The axis called ``name``, if there is one."""
+        return next((axis for axis in self.axes if axis.name == name), None)
+
+
+# ---------------------------------------------------------------------------------------------
+# What is to be done
+# ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How often and when to stop (docs/method.md). Times in seconds.
+
+    runs: fresh process groups, the statistical unit. seconds: measured time per case,
+    implementation and run. warmup: warm-up time before it. min_samples, max_samples, precision:
+    stop when the order-statistic interval of the median is within ``precision`` of it.
+    """
+
+    runs: int = 3
+    seconds: float = 1.0
+    warmup: float = 0.2
+    min_samples: int = 20
+    max_samples: int = 400
+    precision: float = 0.01
+    deadline: float = 120.0
+    isolation: str = "run"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One table of a suite: benchmarks chosen by pattern, every combination of ``axes`` with every point.
+
+    ``implementations`` are patterns; empty means all. ``share`` scales the measured time of each case.
+    """
+
+    select: tuple[str, ...]
+    axes: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
+    points: tuple[tuple[tuple[str, Scalar], ...], ...] = ()
+    implementations: tuple[str, ...] = ()
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """What to run, as data. ``source`` is the file's text, kept with every campaign."""
+
+    name: str
+    title: str
+    entries: tuple[Entry, ...]
+    policy: Policy
+    ranks: int = 0
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One case with one implementation: what is measured. ``share`` scales its measured time."""
+
+    case: Case
+    implementation: str
+    share: float = 1.0
+
+    @property
+    def key(self) -> str:
+        """The task's identity within a campaign."""
+        return f"{self.case.key} [{self.implementation}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A case or implementation that will not run here, and why."""
+
+    case: Case
+    implementation: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will run, in which order. ``order[r]`` is the seeded random order of the tasks in run r."""
+
+    suite: str
+    policy: Policy
+    seed: int
+    tasks: tuple[Task, ...]
+    skips: tuple[Skip, ...]
+    order: tuple[tuple[int, ...], ...]
+
+
+# ---------------------------------------------------------------------------------------------
+# What came out
+# ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Caveat:
+    """Something beside the number that a reader must know. ``code`` is stable, ``text`` a sentence."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Every timed interval of one task in one run.
+
+    seconds: per iteration, the slowest rank's, in the order taken; each sample timed
+    ``iterations`` iterations back to back. warmup: the same before steady state. by_rank: the
+    same per rank, where there is more than one. sets: buffer sets rotated through.
+    """
+
+    seconds: tuple[float, ...]
+    iterations: int
+    warmup: tuple[float, ...] = ()
+    by_rank: tuple[tuple[float, ...], ...] = ()
+    setup_seconds: float = 0.0
+    sets: int = 1
+    sync: str = "none"
+    max_error: float = 0.0
+    caveats: tuple[Caveat, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A wrong result: no time is reported. ``where`` is the first wrong element or the rank."""
+
+    reason: str
+    max_error: float | None = None
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The task could not be measured: crash, deadline, out of memory."""
+
+    reason: str
+    phase: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The task found at run time that it cannot run here."""
+
+    reason: str
+
+
+Outcome = Samples | Rejected | Failed | Skipped
+
+
+class Status(StrEnum):
+    """How one task of one run ended. Only ``OK`` has a number."""
+
+    OK = "ok"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Description of one run's samples, in seconds per iteration. Labelled "this run only"."""
+
+    n: int
+    median: float
+    low: float
+    high: float
+    confidence: float
+    minimum: float
+    p5: float
+    p95: float
+    maximum: float
+    mad: float
+    lag1: float
+    n_effective: float
+    outliers_mild: int
+    outliers_severe: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One task of one run, as stored: a line of ``records.jsonl``."""
+
+    campaign: str
+    run: int
+    position: int
+    case: Case
+    implementation: str
+    provider: str
+    backend: str
+    metric: Metric
+    status: Status
+    work: Work
+    started: str
+    samples: Samples | None = None
+    summary: Summary | None = None
+    reason: str = ""
+    caveats: tuple[Caveat, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One task over all runs of a campaign, in the benchmark's metric (SI units, no prefix).
+
+    value, low, high: geometric mean of the runs' medians and its 95 % t interval on the log
+    scale; with one run, that run's order-statistic interval (``interval`` says which).
+    ceiling: what the roofline of the measured ceilings allows; of_ceiling: value / ceiling.
+    best: the fastest verified implementation of its case.
+    """
+
+    case: Case
+    implementation: str
+    provider: str
+    metric: Metric
+    status: Status
+    work: Work
+    runs: int = 0
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    interval: str = ""
+    run_values: tuple[float, ...] = ()
+    ceiling: float | None = None
+    of_ceiling: float | None = None
+    ceiling_name: str = ""
+    of_datasheet: float | None = None
+    best: bool = False
+    reason: str = ""
+    caveats: tuple[Caveat, ...] = ()

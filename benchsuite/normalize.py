@@ -1,0 +1,156 @@
+"""Records -> scores: runs become one value with an interval, and the value a fraction of what the machine can do.
+
+The ceiling is the roofline of Williams, Waterman & Patterson (2009) over ceilings measured in the
+same campaign: time can be no less than flops / peak and bytes / bandwidth, whichever is more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from benchsuite.model import Benchmark, Case, Caveat, Metric, Plan, Record, Score, Status, Work
+from benchsuite.statistics.runs import estimate
+
+DRAM_MULTIPLE = 4
+"""A working set this many last-level caches large is served by memory, not by a cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ceilings:
+    """The machine's measured limits: FLOP/s by element type, and memory bytes per second."""
+
+    flops: Mapping[str, float] = field(default_factory=dict)
+    bandwidth: float | None = None
+
+
+def scores(
+    records: Iterable[Record], plan: Plan, benchmarks: Mapping[str, Benchmark], cache: int
+) -> tuple[list[Score], Ceilings]:
+    """One score per task of the plan, skips included, in the plan's order, and the ceilings used.
+
+    ``cache``: the last-level cache in bytes.
+    """
+    by_task: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        by_task.setdefault((record.case.key, record.implementation), []).append(record)
+    made = [
+        _score(by_task[task.case.key, task.implementation])
+        for task in plan.tasks
+        if (task.case.key, task.implementation) in by_task
+    ]
+    ceilings = measured_ceilings(made, benchmarks, cache)
+    made = [_against(score, ceilings, cache) for score in _best(made)]
+    skipped = [_skip(skip.case, skip.implementation, skip.reason, benchmarks) for skip in plan.skips]
+    return made + skipped, ceilings
+
+
+def measured_ceilings(made: Sequence[Score], benchmarks: Mapping[str, Benchmark], cache: int) -> Ceilings:
+    """The best verified value of each benchmark tagged ``ceiling``; memory only well beyond the cache."""
+    flops: dict[str, float] = {}
+    bandwidth: float | None = None
+    for score in made:
+        benchmark = benchmarks.get(score.case.benchmark)
+        if score.value is None or benchmark is None or "ceiling" not in benchmark.tags:
+            continue
+        params = dict(score.case.params)
+        if score.metric is Metric.FLOPS:
+            name = str(params.get("dtype", "fp64"))
+            flops[name] = max(flops.get(name, 0.0), score.value)
+        elif score.metric is Metric.BANDWIDTH and int(params.get("bytes", 0)) >= DRAM_MULTIPLE * cache:
+            bandwidth = max(bandwidth or 0.0, score.value)
+    return Ceilings(flops, bandwidth)
+
+
+def attainable(metric: Metric, work: Work, dtype: str, ceilings: Ceilings) -> tuple[float, str] | None:
+    """Least seconds of ``work`` under the known ceilings, and which one binds.
+
+    ``None`` when the ceiling of the metric itself is not known: of a FLOP rate the arithmetic, of a
+    bandwidth the memory. A missing second ceiling only leaves the limit looser.
+    """
+    limits: dict[Metric, tuple[float, str]] = {}
+    if work.flops > 0 and dtype in ceilings.flops:
+        limits[Metric.FLOPS] = (work.flops / ceilings.flops[dtype], f"{dtype} arithmetic")
+    if work.bytes > 0 and ceilings.bandwidth is not None:
+        limits[Metric.BANDWIDTH] = (work.bytes / ceilings.bandwidth, "memory bandwidth")
+    return max(limits.values()) if metric in limits else None
+
+
+def _score(records: Sequence[Record]) -> Score:
+    """One task over its runs. One wrong result anywhere and the task has no number."""
+    last = records[-1]
+    score = Score(
+        case=last.case,
+        implementation=last.implementation,
+        provider=next((record.provider for record in records if record.provider), ""),
+        metric=last.metric,
+        status=Status.OK,
+        work=last.work,
+        caveats=_caveats(records),
+    )
+    for status in (Status.REJECTED, Status.FAILED, Status.SKIPPED):
+        bad = next((record for record in records if record.status is status), None)
+        if bad is not None:
+            return replace(score, status=status, reason=f"run {bad.run + 1}: {bad.reason}")
+    return _valued(score, records)
+
+
+def _valued(score: Score, records: Sequence[Record]) -> Score:
+    summaries = [record.summary for record in records if record.summary is not None]
+    values = tuple(score.metric.quantity(score.work, summary.median) for summary in summaries)
+    over_runs = estimate(values)
+    if over_runs is not None:
+        value, low, high, kind = over_runs.value, over_runs.low, over_runs.high, f"{len(values)} runs"
+    else:
+        ends = [score.metric.quantity(score.work, seconds) for seconds in (summaries[0].low, summaries[0].high)]
+        value, low, high, kind = values[0], min(ends), max(ends), "this run only"
+    return replace(score, runs=len(values), value=value, low=low, high=high, interval=kind, run_values=values)
+
+
+def _caveats(records: Sequence[Record]) -> tuple[Caveat, ...]:
+    """Each caveat once, with how many runs it concerns."""
+    texts: dict[str, list[str]] = {}
+    for record in records:
+        for caveat in record.caveats:
+            texts.setdefault(caveat.code, []).append(caveat.text)
+    count = len(records)
+    return tuple(
+        Caveat(code, found[0] if count == 1 else f"{found[0]} ({len(found)} of {count} runs)")
+        for code, found in texts.items()
+    )
+
+
+def _best(made: Sequence[Score]) -> list[Score]:
+    """Mark the fastest verified implementation of each case."""
+    fastest: dict[str, Score] = {}
+    for score in made:
+        if score.value is None:
+            continue
+        rival = fastest.get(score.case.key)
+        if rival is None or rival.value is None or _better(score, score.value, rival.value):
+            fastest[score.case.key] = score
+    return [replace(score, best=fastest.get(score.case.key) is score) for score in made]
+
+
+def _better(score: Score, value: float, rival: float) -> bool:
+    return value > rival if score.metric.higher_is_better else value < rival
+
+
+def _against(score: Score, ceilings: Ceilings, cache: int) -> Score:
+    """Place a score under the roofline. Work that a cache may serve has no memory ceiling, and gets none."""
+    params = dict(score.case.params)
+    fits_cache = "bytes" in params and int(params["bytes"]) < DRAM_MULTIPLE * cache
+    if score.value is None or score.metric not in {Metric.FLOPS, Metric.BANDWIDTH} or fits_cache:
+        return score
+    limit = attainable(score.metric, score.work, str(params.get("dtype", "fp64")), ceilings)
+    if limit is None:
+        return score
+    ceiling = score.metric.quantity(score.work, limit[0])
+    return replace(score, ceiling=ceiling, of_ceiling=score.value / ceiling, ceiling_name=limit[1])
+
+
+def _skip(case: Case, implementation: str, reason: str, benchmarks: Mapping[str, Benchmark]) -> Score:
+    benchmark = benchmarks.get(case.benchmark)
+    metric = benchmark.metric if benchmark else Metric.FLOPS
+    work = benchmark.work(case) if benchmark else Work()
+    return Score(case, implementation, "", metric, Status.SKIPPED, work, reason=reason)

@@ -1,0 +1,180 @@
+"""Suite x machine -> Plan: which tasks run, in which order, and what is skipped and why."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from benchsuite import suite as suites
+from benchsuite import units
+from benchsuite.errors import UsageError
+from benchsuite.model import Benchmark, Case, Entry, Implementation, Plan, Policy, Scalar, Skip, Suite, Task
+
+SETUP_SECONDS = 0.12
+"""Inputs, reference and verification of one task, as a plan reckons them."""
+ATTEMPT_SECONDS = 2.5
+"""Start of one process group with its libraries."""
+SHORTEST_SECONDS = 0.02
+"""Measured time below which no case can take its twenty samples."""
+SMALLEST_DRAM = 256 * units.MIB
+MEMORY_SHARE = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What planning must know of the machine: capabilities offered, cores, caches and memory in bytes."""
+
+    capabilities: frozenset[str]
+    cores: int
+    cache: int
+    memory: int
+    ranks_missing: str = ""
+    """Why more than one rank cannot be started here, or nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line changes of a suite."""
+
+    only: tuple[str, ...] = ()
+    runs: int | None = None
+    budget: float | None = None
+    ranks: int | None = None
+    seed: int = 0
+
+
+def build(suite: Suite, benchmarks: Mapping[str, Benchmark], capacity: Capacity, options: Options) -> Plan:
+    """The plan of a campaign.
+
+    Raises ``UsageError`` if ``only`` matches nothing, the budget is impossible or runs is not positive.
+    """
+    if options.runs is not None and options.runs < 1:
+        raise UsageError("The number of runs must be 1 or more.", "Three or more let two campaigns be compared.")
+    ranks = _ranks(suite, capacity, options)
+    tasks: dict[str, Task] = {}
+    skips: dict[tuple[str, str], Skip] = {}
+    for entry in suite.entries:
+        for benchmark, case in _cases(entry, benchmarks, capacity, ranks):
+            if not _chosen(case, benchmark, options.only):
+                continue
+            for implementation in benchmark.implementations:
+                if not _matches(implementation.name, entry.implementations):
+                    continue
+                task = Task(case, implementation.name, entry.share)
+                if reason := _unfit(benchmark, implementation, case, capacity):
+                    skips[case.key, implementation.name] = Skip(case, implementation.name, reason)
+                elif task.key not in tasks:
+                    tasks[task.key] = task
+    if not tasks and not skips:
+        hint = next(filter(None, (suites.nearest(word, benchmarks) for word in options.only)), "")
+        raise UsageError("Nothing of this suite matches --only.", hint or "'benchsuite list' shows every benchmark.")
+    policy = replace(suite.policy, runs=options.runs or suite.policy.runs)
+    chosen = tuple(tasks.values())
+    policy = _within(options.budget, policy, chosen) if options.budget is not None else policy
+    order = tuple(_order(chosen, options.seed, run) for run in range(policy.runs))
+    return Plan(suite.name, policy, options.seed, chosen, tuple(skips.values()), order)
+
+
+def estimate(policy: Policy, tasks: Sequence[Task]) -> float:
+    """About how many seconds a plan takes."""
+    attempts = len({task.case.ranks for task in tasks})
+    measured = sum(task.share for task in tasks) * (policy.seconds + policy.warmup)
+    return policy.runs * (measured + len(tasks) * SETUP_SECONDS + attempts * ATTEMPT_SECONDS)
+
+
+def _within(budget: float, policy: Policy, tasks: Sequence[Task]) -> Policy:
+    """The policy with its times scaled so that the plan takes about ``budget`` seconds."""
+    fixed = estimate(replace(policy, seconds=0.0, warmup=0.0), tasks)
+    timed = estimate(policy, tasks) - fixed
+    scale = (budget - fixed) / timed if timed > 0.0 else 1.0
+    shortest = min((task.share for task in tasks), default=1.0) * policy.seconds * scale
+    if not shortest >= SHORTEST_SECONDS:
+        needed = fixed + timed * SHORTEST_SECONDS / (min((t.share for t in tasks), default=1.0) * policy.seconds)
+        raise UsageError(
+            f"{len(tasks)} tasks in {policy.runs} runs need about {needed:.0f} s, more than {budget:g} s.",
+            "Give a larger --budget, fewer --runs, or choose some with --only.",
+        )
+    return replace(policy, seconds=policy.seconds * scale, warmup=policy.warmup * scale)
+
+
+def _ranks(suite: Suite, capacity: Capacity, options: Options) -> int:
+    asked = options.ranks if options.ranks is not None else suite.ranks
+    if options.ranks is not None and options.ranks < 2:
+        raise UsageError("A collective needs at least two ranks.", "Leave --ranks out or give 2 or more.")
+    return asked or max(2, min(capacity.cores, 8))
+
+
+def _cases(
+    entry: Entry, benchmarks: Mapping[str, Benchmark], capacity: Capacity, ranks: int
+) -> Iterator[tuple[Benchmark, Case]]:
+    for benchmark in suites.select(entry.select, benchmarks):
+        points = [dict(point) for point in entry.points if all(benchmark.axis(name) for name, _ in point)] or [{}]
+        for point in points:
+            free = [axis for axis in benchmark.axes if axis.name not in point]
+            values = [entry.axes.get(axis.name, axis.values) for axis in free]
+            for combination in itertools.product(*values):
+                chosen = {**point, **dict(zip((axis.name for axis in free), combination, strict=True))}
+                params = {name: _resolved(value, capacity.cache) for name, value in chosen.items()}
+                yield benchmark, Case.of(benchmark.name, ranks if benchmark.collective else 1, **params)
+
+
+def _resolved(value: Scalar, cache: int) -> Scalar:
+    """``"8xLLC"`` as bytes: a power of two, 256 MiB at least, so that most machines measure the same case."""
+    match = suites.CACHE_MULTIPLE.match(value) if isinstance(value, str) else None
+    if match is None:
+        return value
+    wanted = max(SMALLEST_DRAM, int(match[1]) * cache)
+    return int(1 << (wanted - 1).bit_length())
+
+
+def _chosen(case: Case, benchmark: Benchmark, only: Sequence[str]) -> bool:
+    return not only or any(_named(case, benchmark, pattern.split()) for pattern in only)
+
+
+def _named(case: Case, benchmark: Benchmark, words: Sequence[str]) -> bool:
+    """Whether the first word names the benchmark or a tag of it, and every other a parameter ``name=value``."""
+    names = [benchmark.name, *(f"tag:{tag}" for tag in benchmark.tags)]
+    found = [any(fnmatchcase(name, word) for name in names) for word in words[:1]]
+    params = case.key.split()[1:]
+    found += [any(fnmatchcase(param, word) for param in params) for word in words[1:]]
+    return bool(found) and all(found)
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _unfit(benchmark: Benchmark, implementation: Implementation, case: Case, capacity: Capacity) -> str:
+    """Why this cannot run here, as a phrase, or nothing."""
+    if reason := benchmark.invalid(case):
+        return reason
+    if case.ranks > 1 and capacity.ranks_missing:
+        return capacity.ranks_missing
+    missing = sorted(implementation.requires - capacity.capabilities)
+    if missing:
+        return f"needs {', '.join(missing)}, which this machine does not offer"
+    if not implementation.supports(case):
+        return f"{implementation.name} does not offer this case"
+    outputs = sum(spec.nbytes for spec in benchmark.outputs(case).values())
+    if outputs * case.ranks > MEMORY_SHARE * capacity.memory:
+        return f"its results alone need {units.size(outputs * case.ranks)} of {units.size(capacity.memory)} free memory"
+    return ""
+
+
+def _order(tasks: Sequence[Task], seed: int, run: int) -> tuple[int, ...]:
+    """Cases in random order, each case's implementations next to each other in random order.
+
+    Neighbouring implementations share their inputs and meet the machine in the same mood, which is
+    what their comparison needs.
+    """
+    rng = np.random.default_rng([seed, run])
+    by_case: dict[Case, list[int]] = {}
+    for index, task in enumerate(tasks):
+        by_case.setdefault(task.case, []).append(index)
+    groups = list(by_case.values())
+    shuffled = [groups[i] for i in rng.permutation(len(groups))]
+    return tuple(int(index) for group in shuffled for index in rng.permutation(group))

@@ -1,0 +1,103 @@
+"""What the controller and a worker tell each other: a job down, messages up, each one JSON line.
+
+The results travel through a file only these two know (in the attempt's folder), never through
+standard output, which belongs to libraries and may say anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeVar
+
+import msgspec
+
+from benchsuite.errors import DataError
+from benchsuite.model import Failed, Outcome, Policy, Rejected, Samples, Task
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """A task with its place in the plan and its measured time in seconds."""
+
+    index: int
+    task: Task
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one attempt is to do: one process group, ``ranks`` ranks, these tasks in this order."""
+
+    attempt: int
+    run: int
+    backend: str
+    world: str
+    ranks: int
+    threads: int
+    seed: int
+    policy: Policy
+    tasks: tuple[Assigned, ...]
+    results: str
+    nonce: str
+
+
+class Kind(StrEnum):
+    """What a message says."""
+
+    HELLO = "hello"
+    PHASE = "phase"
+    RESULT = "result"
+    BYE = "bye"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One line from rank 0. ``index`` is the task's place in the plan; ``pids`` are all ranks' processes."""
+
+    nonce: str
+    kind: Kind
+    index: int = -1
+    phase: str = ""
+    started: str = ""
+    provider: str = ""
+    samples: Samples | None = None
+    rejected: Rejected | None = None
+    failed: Failed | None = None
+    pids: tuple[int, ...] = ()
+    facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def outcome(self) -> Outcome:
+        """The result this message carries; a message that carries none is a failure."""
+        return self.samples or self.rejected or self.failed or Failed("the worker sent a result without content")
+
+
+def result(nonce: str, index: int, outcome: Outcome, started: str, provider: str) -> Message:
+    """The message that carries ``outcome``."""
+    return Message(
+        nonce,
+        Kind.RESULT,
+        index=index,
+        started=started,
+        provider=provider,
+        samples=outcome if isinstance(outcome, Samples) else None,
+        rejected=outcome if isinstance(outcome, Rejected) else None,
+        failed=outcome if isinstance(outcome, Failed) else None,
+    )
+
+
+def encode(value: object) -> bytes:
+    """One line of JSON without its newline."""
+    return msgspec.json.encode(value, order="deterministic")
+
+
+def decode(line: bytes, kind: type[T]) -> T:
+    """The value in one JSON line; ``DataError`` when it is not one."""
+    try:
+        return msgspec.json.decode(line, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise DataError(f"A line is not a {kind.__name__}: {error}.") from error

@@ -1,0 +1,1 @@
+"""The only code that knows HTML, charts and terminal tables."""

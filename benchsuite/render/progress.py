@@ -1,0 +1,115 @@
+"""Progress of a campaign: a bar with the time left on a terminal, a line now and then in a pipe."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
+from rich.text import Text
+
+from benchsuite import units
+from benchsuite.execute import Watcher
+from benchsuite.model import Plan, Record, Status, Task
+
+STEPS = 10
+
+
+@contextmanager
+def watcher(plan: Plan, stream: TextIO) -> Iterator[Watcher]:
+    """The watcher fit for ``stream``."""
+    if not stream.isatty():
+        yield PlainWatcher(plan, stream)
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(None),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[left]}"),
+    )
+    with Progress(*columns, console=Console(file=stream), transient=True) as progress:
+        yield BarWatcher(plan, progress)
+
+
+class Forecast:
+    """Time left, from the share of planned work done and the time it took."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._weights = {task.key: task.share * plan.policy.seconds + 0.3 for task in plan.tasks}
+        self.total = plan.policy.runs * len(plan.tasks)
+        self._all = plan.policy.runs * sum(self._weights.values())
+        self._done = 0.0
+        self._started = time.monotonic()
+        self.count = 0
+
+    def add(self, record: Record) -> None:
+        """Count a finished task."""
+        self.count += 1
+        self._done += self._weights.get(f"{record.case.key} [{record.implementation}]", 0.0)
+
+    def left(self) -> float:
+        """Seconds left, about."""
+        spent = time.monotonic() - self._started
+        return spent * (self._all - self._done) / self._done if self._done else self._all
+
+
+class BarWatcher:
+    """Draws a bar; wrong and failed results scroll by above it."""
+
+    def __init__(self, plan: Plan, progress: Progress) -> None:
+        self._forecast = Forecast(plan)
+        self._runs = plan.policy.runs
+        self._progress = progress
+        self._bar = progress.add_task("starting", total=self._forecast.total, left="")
+
+    def task(self, run: int, task: Task, phase: str) -> None:
+        """Show what is being measured."""
+        words = f"run {run + 1} of {self._runs}  {task.case.benchmark}  {phase}"
+        self._progress.update(self._bar, description=words)
+
+    def record(self, record: Record) -> None:
+        """Advance the bar."""
+        self._forecast.add(record)
+        left = f"about {units.seconds(self._forecast.left())} left"
+        self._progress.update(self._bar, completed=self._forecast.count, left=left)
+        if line := trouble(record):
+            self._progress.console.print(Text(line))
+
+
+class PlainWatcher:
+    """Writes a line at every tenth of the way, and one for each wrong or failed result."""
+
+    def __init__(self, plan: Plan, stream: TextIO) -> None:
+        self._forecast = Forecast(plan)
+        self._stream = stream
+        self._told = 0
+
+    def task(self, run: int, task: Task, phase: str) -> None:
+        """Say nothing: a pipe wants results."""
+
+    def record(self, record: Record) -> None:
+        """Count, and write when another tenth is done."""
+        self._forecast.add(record)
+        if line := trouble(record):
+            print(line, file=self._stream, flush=True)
+        tenth = self._forecast.count * STEPS // self._forecast.total
+        if tenth > self._told:
+            self._told = tenth
+            left = units.seconds(self._forecast.left())
+            print(
+                f"{self._forecast.count} of {self._forecast.total} measured, about {left} left",
+                file=self._stream,
+                flush=True,
+            )
+
+
+def trouble(record: Record) -> str:
+    """A line for a result that is wrong or missing, else nothing."""
+    if record.status not in {Status.REJECTED, Status.FAILED}:
+        return ""
+    reason = "".join(c if c.isprintable() else " " for c in record.reason)
+    return f"{record.status.value}: {record.case.key} [{record.implementation}]: {reason}"

@@ -1,0 +1,1 @@
+"""Intervals, effective sample size and run-level tests: pure functions."""

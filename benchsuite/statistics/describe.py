@@ -1,0 +1,44 @@
+"""Description of one run's samples: nothing is dropped, outliers are counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchsuite.model import Summary
+from benchsuite.statistics.interval import effective_size, lag1, median_interval
+
+CONFIDENCE = 0.99
+
+
+def summarise(seconds: Sequence[float]) -> Summary:
+    """The summary of positive, finite durations in seconds; ``ValueError`` on anything else."""
+    x = np.asarray(seconds, dtype=np.float64)
+    if x.size == 0 or not np.all(np.isfinite(x)) or not np.all(x > 0.0):
+        raise ValueError("a summary needs positive, finite durations")
+    q1, median, q3 = (float(q) for q in np.percentile(x, (25, 50, 75)))
+    interval = median_interval(seconds, CONFIDENCE) or (float(x.min()), float(x.max()))
+    severe = _outside(x, q1, q3, 3.0)
+    return Summary(
+        n=int(x.size),
+        median=median,
+        low=interval[0],
+        high=interval[1],
+        confidence=CONFIDENCE,
+        minimum=float(x.min()),
+        p5=float(np.percentile(x, 5)),
+        p95=float(np.percentile(x, 95)),
+        maximum=float(x.max()),
+        mad=float(np.median(np.abs(x - median))),
+        lag1=lag1(seconds),
+        n_effective=effective_size(seconds),
+        outliers_mild=_outside(x, q1, q3, 1.5) - severe,
+        outliers_severe=severe,
+    )
+
+
+def _outside(x: np.ndarray[tuple[int, ...], np.dtype[np.float64]], q1: float, q3: float, factor: float) -> int:
+    """How many values lie beyond Tukey's fences (Exploratory Data Analysis, 1977)."""
+    reach = factor * (q3 - q1)
+    return int(np.count_nonzero((x < q1 - reach) | (x > q3 + reach)))

@@ -1,0 +1,208 @@
+"""A suite is data: TOML -> Suite. Unknown keys and values are refused with their line and the nearest name.
+
+title = "…"
+ranks = 0                       # of collectives; 0 = as many as cores, two at least
+[policy]                        # fields of model.Policy
+runs = 3
+[[bench]]
+select = ["gemm"]               # names or patterns of benchmarks, or "tag:memory"
+implementations = ["numpy*"]    # optional
+share = 1.0                     # optional: of policy.seconds
+dtype = ["fp32", "fp64"]        # an axis: every combination of axes …
+points = [{m = 256, n = 256, k = 256}]   # … with every one of these points
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from benchsuite import assets, units
+from benchsuite.errors import UsageError
+from benchsuite.model import Axis, Benchmark, Entry, Policy, Scalar, Suite
+
+ENTRY_KEYS = ("select", "implementations", "share", "points")
+SUITE_KEYS = ("title", "ranks", "policy", "bench")
+CACHE_MULTIPLE = re.compile(r"^(\d+)xLLC$")
+
+
+def available() -> dict[str, Path]:
+    """The shipped suites by name."""
+    return {path.stem: path for path in sorted(assets.folder("suites").glob("*.toml"))}
+
+
+def load(name_or_path: str, benchmarks: Mapping[str, Benchmark]) -> Suite:
+    """The suite called so, or in the file given.
+
+    Raises ``UsageError`` naming line and remedy for an unknown suite, malformed TOML, an unknown
+    benchmark, key or value.
+    """
+    known = available()
+    path = Path(name_or_path)
+    if name_or_path in known:
+        path = known[name_or_path]
+    elif path.suffix != ".toml":
+        hint = nearest(name_or_path, known)
+        raise UsageError(
+            f"There is no suite called {name_or_path!r}.", f"{hint} 'benchsuite list' shows them all.".strip()
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The suite {path} cannot be read: {error}.", "Check the path.") from error
+    return parse(text, path.stem, benchmarks)
+
+
+def parse(text: str, name: str, benchmarks: Mapping[str, Benchmark]) -> Suite:
+    """The suite written in ``text``."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"The suite {name} is not valid TOML: {error}.", "Mend that line.") from error
+    return _Reader(name, text, benchmarks).suite(table)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A suggestion such as ``Did you mean 'gemm'?``, or nothing when no known name is close."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"Did you mean {close[0]!r}?" if close else ""
+
+
+def select(patterns: Iterable[str], benchmarks: Mapping[str, Benchmark]) -> list[Benchmark]:
+    """Benchmarks whose name matches a pattern or that carry a tag ``tag:…``, in name order."""
+    chosen = []
+    for benchmark in benchmarks.values():
+        names = [benchmark.name, *(f"tag:{tag}" for tag in benchmark.tags)]
+        if any(fnmatchcase(word, pattern) for pattern in patterns for word in names):
+            chosen.append(benchmark)
+    return chosen
+
+
+class _Reader:
+    """Checks one suite's tables; knows the text, so that a complaint names its line."""
+
+    def __init__(self, name: str, text: str, benchmarks: Mapping[str, Benchmark]) -> None:
+        self.name, self.lines, self.benchmarks = name, text.splitlines(), benchmarks
+        self.headers = [i for i, line in enumerate(self.lines) if re.match(r"\s*\[\[\s*bench\s*\]\]", line)]
+
+    def suite(self, table: Mapping[str, Any]) -> Suite:
+        self._known(table, SUITE_KEYS, "the suite", 0)
+        entries = table.get("bench", [])
+        if not isinstance(entries, list) or not entries:
+            raise UsageError(f"The suite {self.name} selects nothing.", "Add a [[bench]] table with select = [...].")
+        ranks = table.get("ranks", 0)
+        if isinstance(ranks, bool) or not isinstance(ranks, int) or ranks < 0:
+            raise self._error("ranks", ranks, "ranks must be a whole number, 0 or more", 0)
+        return Suite(
+            name=self.name,
+            title=str(table.get("title", self.name)),
+            entries=tuple(self._entry(entry, i) for i, entry in enumerate(entries)),
+            policy=self._policy(table.get("policy", {})),
+            ranks=ranks,
+            source="\n".join(self.lines) + "\n",
+        )
+
+    def _policy(self, table: Mapping[str, Any]) -> Policy:
+        kinds = {item.name: type(item.default) for item in fields(Policy)}
+        self._known(table, kinds, "[policy]", 0)
+        for key, value in table.items():
+            kind = kinds[key]
+            right = isinstance(value, str) if kind is str else _number(value, whole=kind is int)
+            if not right or (kind is not str and not value > 0):
+                raise self._error(key, value, f"{key} must be a positive {kind.__name__}", 0)
+        policy = Policy(**table)
+        if policy.isolation not in {"run", "case"}:
+            raise self._error("isolation", policy.isolation, "isolation is 'run' or 'case'", 0)
+        return policy
+
+    def _entry(self, table: Mapping[str, Any], number: int) -> Entry:
+        start = self.headers[number] if number < len(self.headers) else 0
+        patterns = self._texts(table, "select", start)
+        if not patterns:
+            raise self._error("select", "", "a [[bench]] table needs select = [...]", start)
+        for pattern in patterns:
+            if not select([pattern], self.benchmarks):
+                raise self._error("select", pattern, f"no benchmark is called {pattern!r}", start, self.benchmarks)
+        chosen = select(patterns, self.benchmarks)
+        axes = {axis.name: axis for benchmark in chosen for axis in benchmark.axes}
+        self._known(table, (*ENTRY_KEYS, *axes), f"[[bench]] for {', '.join(patterns)}", start)
+        share = table.get("share", 1.0)
+        if not _number(share) or not share > 0:
+            raise self._error("share", share, "share must be a positive number", start)
+        return Entry(
+            select=patterns,
+            axes={key: self._values(axes[key], table[key], start) for key in table if key in axes},
+            points=tuple(self._point(point, axes, start) for point in table.get("points", [])),
+            implementations=self._texts(table, "implementations", start),
+            share=float(share),
+        )
+
+    def _point(self, point: Any, axes: Mapping[str, Axis], start: int) -> tuple[tuple[str, Scalar], ...]:
+        if not isinstance(point, dict):
+            raise self._error("points", point, "each of points is a table such as {m = 256, n = 256, k = 256}", start)
+        self._known(point, axes, "points", start)
+        return tuple((key, self._values(axes[key], [value], start)[0]) for key, value in point.items())
+
+    def _values(self, axis: Axis, raw: Any, start: int) -> tuple[Scalar, ...]:
+        values = raw if isinstance(raw, list) else [raw]
+        if not values:
+            raise self._error(axis.name, "", f"{axis.name} has no value", start)
+        return tuple(self._value(axis, value, start) for value in values)
+
+    def _value(self, axis: Axis, value: Any, start: int) -> Scalar:
+        if axis.unit == "bytes" and isinstance(value, str):
+            if CACHE_MULTIPLE.match(value):
+                return value
+            try:
+                return units.parse_size(value)
+            except ValueError as error:
+                raise self._error(axis.name, value, str(error), start) from error
+        kind = type(axis.values[0])
+        if type(value) is not kind or (kind is int and value <= 0):
+            raise self._error(axis.name, value, f"{axis.name} takes a positive {kind.__name__}, not {value!r}", start)
+        if axis.choices and value not in axis.choices:
+            known = [str(choice) for choice in axis.choices]
+            raise self._error(axis.name, value, f"{axis.name} is one of {', '.join(known)}", start, known)
+        return value  # type: ignore[no-any-return]
+
+    def _texts(self, table: Mapping[str, Any], key: str, start: int) -> tuple[str, ...]:
+        values = table.get(key, [])
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise self._error(key, values, f"{key} is a list of texts", start)
+        return tuple(values)
+
+    def _known(self, table: Any, known: Iterable[str], where: str, start: int) -> None:
+        if not isinstance(table, dict):
+            raise UsageError(f"In the suite {self.name}, {where} is not a table.", "See docs/suites.md.")
+        for key in table:
+            if key not in known:
+                raise self._error(key, "", f"unknown key {key!r} in {where}", start, known)
+
+    def _error(self, key: str, value: Any, problem: str, start: int, known: Iterable[str] = ()) -> UsageError:
+        hint = nearest(str(value) if value != "" else key, known)
+        return UsageError(
+            f"Suite {self.name}, line {self._line(key, value, start)}: {problem}.", hint or "See docs/suites.md."
+        )
+
+    def _line(self, key: str, value: Any, start: int) -> int:
+        """The line, counted from 1, that sets ``key`` at or after ``start``; of a list, the line that holds ``value``."""
+        code = [line.split("#")[0] for line in self.lines]
+        setting = re.compile(rf"(?<![\w-]){re.escape(key)}\s*=")
+        first = next((number for number in range(start, len(code)) if setting.search(code[number])), start)
+        word = re.compile(rf"(?<![\w.-]){re.escape(str(value))}(?![\w.-])")
+        for number in range(first, len(code) if str(value) else first):
+            if number > first and re.match(r"\s*(\[|\w+\s*=)", code[number]):
+                break
+            if word.search(code[number]):
+                return number + 1
+        return first + 1
+
+
+def _number(value: Any, whole: bool = False) -> bool:
+    return not isinstance(value, bool) and isinstance(value, int if whole else int | float)

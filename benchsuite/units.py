@@ -1,0 +1,179 @@
+"""Units, element types and the only place where quantities become text.
+
+Rates and FLOP are decimal (1 GB/s = 1e9 B/s); buffer sizes are binary (1 KiB = 1024 B).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+KIB = 1024
+MIB = 1024**2
+GIB = 1024**3
+
+NO_BREAK_SPACE = "\u00a0"
+MINUS = "\u2212"
+DASH = "\u2013"
+
+
+@dataclass(frozen=True, slots=True)
+class DType:
+    """An element type: its size, and the NumPy type that stores it (bf16 is stored as its uint16 bits)."""
+
+    name: str
+    bytes: int
+    storage: str
+    floating: bool
+
+
+DTYPES: dict[str, DType] = {
+    item.name: item
+    for item in (
+        DType("fp64", 8, "float64", True),
+        DType("fp32", 4, "float32", True),
+        DType("bf16", 2, "uint16", True),
+        DType("fp16", 2, "float16", True),
+        DType("int64", 8, "int64", False),
+        DType("uint64", 8, "uint64", False),
+        DType("int32", 4, "int32", False),
+        DType("int8", 1, "int8", False),
+    )
+}
+
+
+def dtype(name: str) -> DType:
+    """The element type called ``name``; ``KeyError`` with the known names otherwise."""
+    if name not in DTYPES:
+        raise KeyError(f"unknown element type {name!r}; known: {', '.join(DTYPES)}")
+    return DTYPES[name]
+
+
+def to_bf16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """The bits of ``values`` rounded to bfloat16, to nearest even (finite values only)."""
+    bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
+    rounding = np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
+    return ((bits + rounding) >> np.uint32(16)).astype(np.uint16)
+
+
+def from_bf16(bits: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """The float32 values of bfloat16 ``bits``; exact."""
+    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
+
+
+def as_float(array: NDArray[Any], name: str) -> NDArray[Any]:
+    """``array`` of element type ``name`` as numbers NumPy can compute with (bf16 becomes float32)."""
+    return from_bf16(array) if name == "bf16" else array
+
+
+_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB)?\s*$")
+_SCALE = {None: 1, "B": 1, "KiB": KIB, "MiB": MIB, "GiB": GIB}
+
+
+def parse_size(text: str) -> int:
+    """Bytes of ``"32 KiB"``, ``"256 MiB"``, ``"8 B"`` or ``"4096"``.
+
+    >>> parse_size("32 KiB")
+    32768
+    """
+    match = _SIZE.match(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a size; write for example '32 KiB' or '256 MiB'")
+    number = float(match[1]) * _SCALE[match[2]]
+    if number != int(number):
+        raise ValueError(f"{text!r} is not a whole number of bytes")
+    return int(number)
+
+
+def size(nbytes: float) -> str:
+    """A buffer size in binary units.
+
+    >>> size(32768).replace(NO_BREAK_SPACE, " ")
+    '32 KiB'
+    """
+    for scale, name in ((GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")):
+        if nbytes >= scale:
+            return f"{nbytes / scale:.4g}{NO_BREAK_SPACE}{name}"
+    return f"{nbytes:.4g}{NO_BREAK_SPACE}B"
+
+
+_PREFIXES = tuple((10.0**power, letter) for power, letter in zip(range(15, -13, -3), "PTGMk mµnp", strict=True))
+_SYMBOL = {"flop/s": "FLOP/s", "B/s": "B/s", "busbw B/s": "B/s", "s": "s", "Hz": "Hz"}
+
+
+def prefix(value: float) -> tuple[float, str]:
+    """The SI prefix that leaves one to three digits before the point: ``(scale, letter)``."""
+    magnitude = abs(value)
+    for scale, letter in _PREFIXES:
+        if magnitude >= scale * 0.9995:
+            return scale, letter.strip()
+    return _PREFIXES[-1]
+
+
+def unit(metric: str, letter: str = "") -> str:
+    """The unit symbol of a metric with an SI prefix letter: ``unit("flop/s", "G") == "GFLOP/s"``."""
+    return letter + _SYMBOL[metric]
+
+
+def decimals(half_width: float, scale: float = 1.0) -> int:
+    """Digits after the point so that the interval decides them (two where it leads with 1 or 2, else one)."""
+    scaled = half_width / scale
+    if not scaled > 0 or not math.isfinite(scaled):
+        return 3
+    exponent = math.floor(math.log10(scaled))
+    leading = scaled / 10**exponent
+    return max(0, -exponent + (1 if leading < 3 else 0))
+
+
+def quantity(value: float, metric: str, half_width: float | None = None) -> str:
+    """A number with its unit: digits decided by the interval, three significant ones without.
+
+    >>> quantity(612.43e12, "flop/s", 3.18e12).replace(NO_BREAK_SPACE, " ")
+    '612 ± 3 TFLOP/s'
+    >>> quantity(3.02143e12, "B/s", 0.0124e12).replace(NO_BREAK_SPACE, " ")
+    '3.021 ± 0.012 TB/s'
+    """
+    scale, letter = prefix(value)
+    name = unit(metric, letter)
+    if half_width is None or not half_width > 0 or not math.isfinite(half_width):
+        return f"{significant(value / scale)}{NO_BREAK_SPACE}{name}"
+    places = decimals(half_width, scale)
+    words = (f"{value / scale:.{places}f}", "±", f"{half_width / scale:.{places}f}", name)
+    return NO_BREAK_SPACE.join(words)
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """``value`` with ``digits`` significant digits and no exponent."""
+    if value == 0 or not math.isfinite(value):
+        return str(value)
+    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:.{places}f}"
+
+
+def seconds(value: float) -> str:
+    """A duration for people: ``1.3 s``, ``4 min 10 s``."""
+    if value < 60:
+        return f"{value:.1f}{NO_BREAK_SPACE}s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes}{NO_BREAK_SPACE}min{NO_BREAK_SPACE}{rest}{NO_BREAK_SPACE}s"
+
+
+def percent(fraction: float | None) -> str:
+    """A fraction as a percentage with no decimals below 10 % lost: ``93 %``, ``9.3 %``."""
+    if fraction is None:
+        return DASH
+    return f"{fraction * 100:.{0 if fraction >= 0.0995 else 1}f}{NO_BREAK_SPACE}%"
+
+
+def passes(nbytes: int) -> int:
+    """Passes over ``nbytes`` in one iteration of a memory benchmark: 256 MiB of traffic or one pass.
+
+    A pass over a first-level cache takes less time than starting the threads (some 10 µs): the
+    repetition is part of the work, inside the kernel, and the same for every implementation.
+    """
+    return max(1, math.ceil(256 * MIB / nbytes))

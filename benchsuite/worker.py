@@ -1,0 +1,126 @@
+"""What one rank does: open a backend and a world, measure its tasks in order, report each as it ends.
+
+Started by a launcher as ``python -m benchsuite.worker JOB``; the only place that opens a backend
+and a world.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchsuite import backends, discovery
+from benchsuite.backends.base import Backend
+from benchsuite.errors import BenchsuiteError
+from benchsuite.measure import clock
+from benchsuite.measure.task import Bench, Measurement, Prepared, prepare
+from benchsuite.model import Benchmark, Case, Failed, Outcome, World
+from benchsuite.protocol import Job, Kind, Message, decode, encode, result
+
+Send = Callable[[Message], None]
+
+
+def serve(job: Job, backend: Backend, world: World, benchmarks: Mapping[str, Benchmark], send: Send) -> None:
+    """Measure every task of ``job`` on this rank; rank 0 sends what there is to say."""
+    say: Send = send if world.rank == 0 else lambda message: None
+    pids = tuple(world.allgather(os.getpid()))
+    say(Message(job.nonce, Kind.HELLO, pids=pids, facts={"libraries": backend.providers(), "world": world.facts()}))
+    bench = Bench(backend, world, clock.calibrate(backend.timer()), job.policy)
+    providers = {**backend.providers(), "mpi": world.facts().get("library", "")}
+    prepared = _Prepared(benchmarks, world.rank, job.seed)
+    for item in job.tasks:
+        case, name = item.task.case, item.task.implementation
+        benchmark = benchmarks[case.benchmark]
+        implementation = next(each for each in benchmark.implementations if each.name == name)
+        started = datetime.now(UTC).isoformat(timespec="milliseconds")
+        _watch(job.policy.deadline)
+
+        def phase(words: str, index: int = item.index) -> None:
+            say(Message(job.nonce, Kind.PHASE, index, words))
+
+        phase("prepare")
+        try:
+            ready = prepared.of(case)
+            outcome = _outcome(Measurement(bench, benchmark, implementation, case, ready, item.seconds, phase))
+        except MemoryError:
+            outcome = Failed("there was not enough memory", phase="prepare")
+        provider = providers.get(implementation.provider, implementation.provider)
+        say(result(job.nonce, item.index, outcome, started, provider))
+    faulthandler.cancel_dump_traceback_later()
+    say(Message(job.nonce, Kind.BYE))
+
+
+class _Prepared:
+    """Inputs and reference of the last case, kept for its next implementation."""
+
+    def __init__(self, benchmarks: Mapping[str, Benchmark], rank: int, seed: int) -> None:
+        self._benchmarks, self._rank, self._seed = benchmarks, rank, seed
+        self._last: tuple[Case, Prepared] | None = None
+
+    def of(self, case: Case) -> Prepared:
+        """Inputs and reference of ``case``; the previous case's memory is freed first."""
+        if self._last is None or self._last[0] != case:
+            self._last = None
+            self._last = case, prepare(self._benchmarks[case.benchmark], case, self._rank, self._seed)
+        return self._last[1]
+
+
+def _outcome(measurement: Measurement) -> Outcome:
+    try:
+        return measurement.outcome()
+    except BenchsuiteError as error:
+        return Failed(str(error))
+    except Exception as error:  # whatever a kernel raises costs its own task, never the attempt
+        if measurement.bench.world.size > 1:
+            raise  # the other ranks wait in a collective: only ending the attempt frees them
+        return Failed(f"{type(error).__name__}: {error}")
+
+
+def _watch(deadline: float) -> None:
+    """Have every thread's stack printed shortly before the controller's deadline ends a hang."""
+    if sys.stderr is sys.__stderr__:
+        faulthandler.dump_traceback_later(0.9 * deadline, exit=False)
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this process when its parent ends, so that no rank outlives its controller."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def main(path: str) -> int:
+    """Run the job in the file ``path``; 0 when every task was reported."""
+    from benchsuite.world import open_world
+
+    _die_with_parent()
+    faulthandler.enable()
+    job = decode(Path(path).read_bytes(), Job)
+    try:
+        world = open_world(job.world, job.ranks)
+    except BenchsuiteError as error:
+        print(error, file=sys.stderr)
+        return int(error.exit_code)
+    backend = backends.open_backend(job.backend, job.threads)
+    with open(job.results, "ab", buffering=0) as stream:
+        try:
+            serve(job, backend, world, discovery.discover(), lambda message: _write(stream.write, message))
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+            world.abort(1)
+            raise
+    return 0
+
+
+def _write(write: Callable[[bytes], object], message: Message) -> None:
+    write(encode(message) + b"\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

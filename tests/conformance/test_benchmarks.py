@@ -1,0 +1,140 @@
+"""What every discovered benchmark inherits: its smallest case, on every implementation this machine offers."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+
+from benchsuite import discovery
+from benchsuite.backends.host.backend import HostBackend
+from benchsuite.measure.task import RankInputs, generator
+from benchsuite.measure.verify import check
+from benchsuite.model import Axis, Benchmark, Case, Expected, Implementation, Rejected, World
+from benchsuite.world.solo import SoloWorld
+from benchsuite.world.threads import run as run_threads
+
+RANKS = 3
+BENCHMARKS = discovery.discover()
+CAPABILITIES = HostBackend().capabilities()
+EACH = [pytest.param(benchmark, id=name) for name, benchmark in BENCHMARKS.items()]
+PAIRS = [
+    pytest.param(benchmark, implementation, id=f"{name}-{implementation.name}")
+    for name, benchmark in BENCHMARKS.items()
+    for implementation in benchmark.implementations
+]
+
+
+def smallest(benchmark: Benchmark, **changes: object) -> Case:
+    params = {axis.name: axis.values[0] for axis in benchmark.axes}
+    return Case.of(benchmark.name, RANKS if benchmark.collective else 1, **{**params, **changes})  # type: ignore[arg-type]
+
+
+def cases(benchmark: Benchmark) -> list[Case]:
+    """The smallest case, and it again with each choice of each closed axis."""
+    choices = [(axis, value) for axis in benchmark.axes for value in axis.choices]
+    found = [smallest(benchmark), *(smallest(benchmark, **{axis.name: value}) for axis, value in choices)]
+    return [case for case in dict.fromkeys(found) if not benchmark.invalid(case)]
+
+
+def expected(benchmark: Benchmark, case: Case) -> dict[str, Expected]:
+    ranks = RankInputs(benchmark, case, 1)
+    return dict(benchmark.reference(case, ranks, generator(case, 1, case.ranks)))
+
+
+def computed(benchmark: Benchmark, implementation: Implementation, case: Case) -> list[dict[str, np.ndarray]]:
+    """Every rank's outputs after two steps (a step must not depend on having run before)."""
+
+    def rank(world: World) -> dict[str, np.ndarray]:
+        backend = HostBackend(threads=2)
+        buffers = backend.upload(RankInputs(benchmark, case, 1)[world.rank])
+        made = backend.allocate(benchmark.outputs(case))
+        step = backend.bind(implementation, {**buffers, **made}, case, world)
+        for _ in range(2):
+            step()
+        return dict(backend.download(made))
+
+    return run_threads(case.ranks, rank) if case.ranks > 1 else [rank(SoloWorld())]
+
+
+def test_the_sweep_is_not_empty() -> None:
+    assert {"gemm", "attention", "decode", "memory", "latency", "allreduce", "fma"} <= set(BENCHMARKS)
+
+
+@pytest.mark.parametrize("benchmark", EACH)
+def test_it_says_what_it_asks(benchmark: Benchmark) -> None:
+    assert benchmark.question.endswith("?")
+    assert benchmark.axes
+    assert all(isinstance(axis, Axis) and axis.values for axis in benchmark.axes)
+    assert len({item.name for item in benchmark.implementations}) == len(benchmark.implementations)
+    for axis in benchmark.axes:
+        assert not axis.choices or set(axis.values) <= set(axis.choices)
+
+
+@pytest.mark.parametrize("benchmark", EACH)
+def test_one_seed_makes_one_set_of_inputs(benchmark: Benchmark) -> None:
+    case = smallest(benchmark)
+    one, again, other = (RankInputs(benchmark, case, seed)[0] for seed in (1, 1, 2))
+    assert all(np.array_equal(one[name], again[name]) for name in one)
+    if one:
+        assert any(not np.array_equal(one[name], other[name]) for name in one) or benchmark.name == "fma"
+
+
+@pytest.mark.parametrize("benchmark", EACH)
+def test_work_is_positive_and_does_not_shrink(benchmark: Benchmark) -> None:
+    case = smallest(benchmark)
+    work = benchmark.work(case)
+    amounts = (work.flops, work.read, work.written, work.payload, work.wire, work.steps)
+    assert min(amounts) >= 0
+    assert benchmark.metric.quantity(work, 1.0) > 0
+    for axis in benchmark.axes:
+        numbers = [value for value in axis.values if isinstance(value, int) and not isinstance(value, bool)]
+        for value in numbers[1:]:
+            larger = smallest(benchmark, **{axis.name: value})
+            if not benchmark.invalid(larger):
+                grown = benchmark.work(larger)
+                assert (
+                    max(grown.flops, grown.bytes, grown.wire, grown.steps)
+                    >= max(work.flops, work.bytes, work.wire, work.steps) * 0.99
+                )
+
+
+@pytest.mark.parametrize(("benchmark", "implementation"), PAIRS)
+def test_every_implementation_is_right(benchmark: Benchmark, implementation: Implementation) -> None:
+    missing = implementation.requires - CAPABILITIES
+    if missing:
+        pytest.skip(f"this machine lacks {', '.join(sorted(missing))}")
+    checked = 0
+    for case in cases(benchmark):
+        if not implementation.supports(case):
+            continue
+        want = expected(benchmark, case)
+        for outputs in computed(benchmark, implementation, case):
+            result = check(outputs, want, benchmark.outputs(case), benchmark.tolerance(case))
+            assert not isinstance(result, Rejected), f"{case.key}: {result}"
+            checked += 1
+    if not checked:
+        pytest.skip("none of the smallest cases is offered by this implementation")
+
+
+@pytest.mark.parametrize("benchmark", EACH)
+def test_one_wrong_element_is_noticed(benchmark: Benchmark) -> None:
+    """The reference, laid out as an output, passes; with one compared element off or NaN it does not."""
+    case = smallest(benchmark)
+    runnable = [item for item in benchmark.implementations if not item.requires - CAPABILITIES and item.supports(case)]
+    assert runnable, "no implementation runs the smallest case here"
+    right = computed(benchmark, runnable[0], case)[0]
+    want, specs, tolerance = expected(benchmark, case), benchmark.outputs(case), benchmark.tolerance(case)
+    assert not isinstance(check(right, want, specs, tolerance), Rejected)
+    for name in want:
+        for position in {0, right[name].size // 2, right[name].size - 1}:
+            wrong = copy.deepcopy(right)
+            flat = wrong[name].reshape(-1)
+            if np.issubdtype(flat.dtype, np.floating):
+                flat[position] = np.nan
+                assert isinstance(check(wrong, want, specs, tolerance), Rejected)
+                flat[position] = right[name].reshape(-1)[position] * 1.5 + 1.0
+            else:
+                flat[position] ^= 0x40
+            assert isinstance(check(wrong, want, specs, tolerance), Rejected), f"{name}[{position}] went unnoticed"

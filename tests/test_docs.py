@@ -1,0 +1,118 @@
+"""Documents do what they say: README commands exist and run, the guide's benchmark works by one file."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+SMALL = {"gemm": "gemm m=256", "memory op=triad": "gemm m=256"}
+"""What the README measures at length, the test measures small."""
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def benchsuite(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "benchsuite", *words],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+
+def test_quick_start_is_two_commands_of_one_line() -> None:
+    section = README.split("## Quick start")[1]
+    first, second = blocks(section, "sh")[:2]
+    assert first.count("\n") == second.count("\n") == 1
+    assert first.strip().endswith("benchsuite run")
+    assert second.strip().endswith("pytest -q")
+    for command in (first, second):
+        for word in shlex.split(command):
+            if word.startswith("constraints/"):
+                assert (ROOT / word).is_file()
+
+
+def test_every_readme_command_runs(tmp_path: Path) -> None:
+    """All but the two that install, in their order, on the scripted backend where they measure."""
+    runs = []
+    for block in blocks(README, "sh")[2:]:
+        for line in block.strip().splitlines():
+            words = shlex.split(line)
+            assert words[0] == "benchsuite"
+            if words[1] == "run":
+                words = [SMALL.get(word, word) for word in words if word not in {"--budget", "60"}]
+                words += ["--backend", "fake", *(["--only", "memory op=read bytes=24576"] if "memory" in words else [])]
+            words = [runs[-2 + "AB".index(word[-1])] if word.startswith("RUN_") else word for word in words]
+            done = benchsuite(*words[1:], cwd=tmp_path)
+            assert done.returncode in {0, 4 if words[1] == "doctor" else 0}, f"{line}\n{done.stderr}"
+            if words[1] == "run":
+                runs.append(max(path.name for path in (tmp_path / "runs").iterdir()))
+
+
+@pytest.fixture
+def guide(tmp_path: Path) -> Path:
+    """A folder holding the guide's file, word for word."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "reverse.py").write_text(blocks((ROOT / "docs" / "add-a-benchmark.md").read_text(), "python")[0])
+    return folder
+
+
+def test_the_guide_s_benchmark_appears_everywhere_by_one_file(guide: Path, tmp_path: Path) -> None:
+    extra = {"BENCHSUITE_BENCHMARKS": str(guide)}
+    listed = json.loads(benchsuite("list", "--json", cwd=tmp_path, **extra).stdout)
+    assert "reverse" in {item["name"] for item in listed["benchmarks"]}
+
+    done = benchsuite("run", "full", "--only", "reverse", "--runs", "1", "--json", cwd=tmp_path, **extra)
+    assert done.returncode == 0, done.stderr
+    cases = json.loads(done.stdout)["cases"]
+    assert [case["status"] for case in cases] == ["ok", "ok"]
+    page = next((tmp_path / "runs").glob("*/report.html")).read_text()
+    assert "reverse" in page
+    assert "How fast is a vector reversed?" in page
+
+    conformance = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/conformance", "-k", "reverse"],
+        cwd=ROOT,
+        env={**os.environ, **extra},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert conformance.returncode == 0, conformance.stdout
+    assert int(re.findall(r"(\d+) passed", conformance.stdout)[0]) >= 5
+
+
+def test_the_guide_s_toml_is_valid() -> None:
+    from benchsuite import discovery
+    from benchsuite.suite import parse
+
+    text = blocks((ROOT / "docs" / "suites.md").read_text(), "toml")[0]
+    assert len(parse(text, "guide", discovery.discover()).entries) == 2
+
+
+def test_every_feature_shows_in_help(tmp_path: Path) -> None:
+    page = benchsuite("--help", cwd=tmp_path).stdout
+    for command in ("run", "list", "show", "report", "compare", "doctor", "schema"):
+        assert re.search(rf"\b{command}\b", page)
+
+
+def test_links_of_the_documents_exist() -> None:
+    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.name} links to {target}"

@@ -1,0 +1,116 @@
+"""Who may import whom. Reads every module's syntax tree, so a lazy import inside a function counts too."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import benchsuite
+
+PACKAGE = Path(benchsuite.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+OWNERS = {
+    "cupy": "backends/cuda.py",
+    "cupyx": "backends/cuda.py",
+    "mpi4py": "world/mpi.py",
+    "pynvml": "telemetry/nvml.py",
+}
+"""The one module that may import each of these (files of later work are named here before they exist)."""
+
+ABOVE = {
+    "errors": set(),
+    "units": set(),
+    "model": {"units"},
+    "statistics": {"model", "units", "errors"},
+    "measure": {"model", "units", "errors", "statistics", "telemetry", "backends.base"},
+    "telemetry": {"model", "units", "errors"},
+    "world": {"model", "units", "errors"},
+    "launchers": {"model", "units", "errors"},
+    "backends": {"model", "units", "errors", "machine"},
+    "machine": {"model", "units", "errors"},
+    "doctor": {"backends", "launchers", "machine", "units"},
+    "suite": {"model", "units", "errors", "assets"},
+    "plan": {"model", "units", "errors", "suite"},
+    "normalize": {"model", "units", "errors", "statistics"},
+    "compare": {"model", "units", "errors", "statistics"},
+    "record": {"model", "units", "errors", "statistics"},
+    "protocol": {"model", "errors"},
+    "journal": {"errors", "protocol"},
+    "store": {"errors", "journal", "model", "protocol", "record"},
+    "attempt": {"errors", "launchers", "protocol", "model"},
+    "execute": {"attempt", "errors", "model", "protocol", "record", "store"},
+}
+"""What each module or folder of ours may import of ours (besides itself): the arrows of the data's road."""
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and dotted name of every import in the file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: relative import"
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def unit(path: Path) -> str:
+    """The module or folder that a file belongs to in ``ABOVE``."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_each_library_of_a_device_is_imported_in_one_module(path: Path) -> None:
+    for line, name in imports(path):
+        owner = OWNERS.get(name.split(".")[0])
+        assert owner in {None, str(path.relative_to(PACKAGE))}, f"{path}:{line} imports {name}; only {owner} may"
+
+
+def test_mpi_is_imported_where_the_rule_says() -> None:
+    """A rule about a module that no longer exists would protect nothing."""
+    assert any(name.startswith("mpi4py") for _, name in imports(PACKAGE / "world" / "mpi.py"))
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_benchmarks_import_model_units_and_numpy_only(path: Path) -> None:
+    import sys
+
+    for line, name in imports(path):
+        top = name.split(".")[0]
+        allowed = top in {"numpy", *sys.stdlib_module_names} or name.startswith(
+            ("benchsuite.model", "benchsuite.units")
+        )
+        assert allowed or name == "benchsuite.units", f"{path}:{line} imports {name}"
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in MODULES if unit(p) in ABOVE], ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_imports_follow_the_data(path: Path) -> None:
+    own = unit(path)
+    for line, name in imports(path):
+        if not name.startswith("benchsuite."):
+            continue
+        target = name.removeprefix("benchsuite.")
+        allowed = {own, *ABOVE[own], "__version__"}
+        assert any(target == one or target.startswith(f"{one}.") for one in allowed), f"{path}:{line} imports {name}"
+
+
+def test_only_render_knows_html() -> None:
+    for path in MODULES:
+        if unit(path) not in {"render", "commands"}:
+            for line, name in imports(path):
+                assert name.split(".")[0] not in {"jinja2", "altair", "vl_convert"}, f"{path}:{line} imports {name}"
+
+
+def test_modules_and_functions_stay_small() -> None:
+    for path in MODULES:
+        text = path.read_text()
+        assert len(text.splitlines()) <= 480, f"{path} is too long: a room with two purposes wants a wall"
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                length = (node.end_lineno or node.lineno) - node.lineno
+                assert length <= 60, f"{path}:{node.lineno} {node.name} has {length} lines"
