@@ -12,9 +12,9 @@ from rich.console import Console
 
 from benchsuite import assets, campaign, discovery, normalize, store
 from benchsuite import compare as comparing
+from benchsuite import doctor as doctors
 from benchsuite import suite as suites
 from benchsuite.errors import BenchsuiteError, Exit, UsageError
-from benchsuite import doctor as doctors
 from benchsuite.model import Record, Score
 from benchsuite.render import html, progress, terminal
 from benchsuite.render.view import CampaignView, build

@@ -12,7 +12,7 @@ import numpy as np
 from benchsuite import suite as suites
 from benchsuite import units
 from benchsuite.errors import UsageError
-from benchsuite.model import Benchmark, Case, Entry, Implementation, Plan, Policy, Scalar, Skip, Suite, Task
+from benchsuite.model import Benchmark, Case, Entry, Plan, Policy, Scalar, Skip, Suite, Task
 
 SETUP_SECONDS = 0.12
 """Inputs, reference and verification of one task, as a plan reckons them."""
@@ -56,17 +56,14 @@ def build(suite: Suite, benchmarks: Mapping[str, Benchmark], capacity: Capacity,
         raise UsageError("The number of runs must be 1 or more.", "Three or more let two campaigns be compared.")
     ranks = _ranks(suite, capacity, options)
     tasks: dict[str, Task] = {}
-    skips: dict[tuple[str, str], Skip] = {}
+    skips: dict[str, Skip] = {}
     for entry in suite.entries:
         for benchmark, case in _cases(entry, benchmarks, capacity, ranks):
             if not _chosen(case, benchmark, options.only):
                 continue
-            for implementation in benchmark.implementations:
-                if not _matches(implementation.name, entry.implementations):
-                    continue
-                task = Task(case, implementation.name, entry.share)
-                if reason := _unfit(benchmark, implementation, case, capacity):
-                    skips[case.key, implementation.name] = Skip(case, implementation.name, reason)
+            for task, reason in _tasks(entry, benchmark, case, capacity):
+                if reason:
+                    skips[task.key] = Skip(case, task.implementation, reason)
                 elif task.key not in tasks:
                     tasks[task.key] = task
     if not tasks and not skips:
@@ -148,17 +145,29 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
     return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _unfit(benchmark: Benchmark, implementation: Implementation, case: Case, capacity: Capacity) -> str:
-    """Why this cannot run here, as a phrase, or nothing."""
+def _tasks(entry: Entry, benchmark: Benchmark, case: Case, capacity: Capacity) -> Iterator[tuple[Task, str]]:
+    """The case with each implementation wanted, and why it cannot run here, or nothing.
+
+    An implementation that does not offer the case at all is left out, unless none offers it.
+    """
+    wanted = [item for item in benchmark.implementations if _matches(item.name, entry.implementations)]
+    offered = [item for item in wanted if item.supports(case)]
+    reason = _unfit(benchmark, case, capacity)
+    for item in offered:
+        missing = ", ".join(sorted(item.requires - capacity.capabilities))
+        lacks = f"needs {missing}, which this machine does not offer" if missing else ""
+        yield Task(case, item.name, entry.share), reason or lacks
+    if not offered:
+        names = ", ".join(item.name for item in wanted) or "no implementation asked for"
+        yield Task(case, names, entry.share), reason or "none of these offers this case"
+
+
+def _unfit(benchmark: Benchmark, case: Case, capacity: Capacity) -> str:
+    """Why this case cannot run here, as a phrase, or nothing."""
     if reason := benchmark.invalid(case):
         return reason
     if case.ranks > 1 and capacity.ranks_missing:
         return capacity.ranks_missing
-    missing = sorted(implementation.requires - capacity.capabilities)
-    if missing:
-        return f"needs {', '.join(missing)}, which this machine does not offer"
-    if not implementation.supports(case):
-        return f"{implementation.name} does not offer this case"
     outputs = sum(spec.nbytes for spec in benchmark.outputs(case).values())
     if outputs * case.ranks > MEMORY_SHARE * capacity.memory:
         return f"its results alone need {units.size(outputs * case.ranks)} of {units.size(capacity.memory)} free memory"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom, beta
+from scipy.stats import beta, binom
 
 from benchsuite.statistics.describe import summarise
 from benchsuite.statistics.interval import effective_size, lag1, median_interval, median_ranks, precise

@@ -23,7 +23,7 @@ WARMUP_AGREEMENT = 0.005
 FEWEST_SAMPLES = 5
 CHECK_EVERY = 10
 OVERTIME = 3.0
-LARGEST_BATCH = 10_000_000
+LARGEST_STANDING_BATCH = 1 << 17
 
 
 @dataclass
@@ -82,7 +82,7 @@ def _batch_size(sampler: Sampler, shortest: float) -> int:
         each = min(sampler.batch(iterations) for _ in range(2))
         if each * iterations >= shortest:
             return iterations
-        if iterations > LARGEST_BATCH:
+        if each <= 0.0 and iterations > LARGEST_STANDING_BATCH:
             raise MeasureError("The clock did not advance while the work ran.", "Check the machine's clock source.")
         wanted = math.ceil(1.1 * shortest / each) if each > 0.0 else 2 * iterations
         iterations = max(iterations + 1, min(wanted, 8 * iterations))

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from random import Random
 from statistics import median
-from time import perf_counter
+from time import perf_counter, sleep
 
 Step = Callable[[], None]
 
@@ -31,10 +32,18 @@ class Ratio:
         return f"{self.median:.3f} [{self.low:.3f}, {self.high:.3f}] n={self.n}"
 
 
-def lasting(at_least: float) -> Callable[[Step], float]:
-    """A timer: seconds per call of a step, called again until ``at_least`` seconds have passed."""
+def lasting(at_least: float, settle: float = 0.0) -> Callable[[Step], float]:
+    """A timer: seconds per call of a step, called again until ``at_least`` seconds have passed.
+
+    With ``settle`` it first sleeps so long and makes one call untimed. Arms with thread pools of
+    their own need it: OpenBLAS's threads spin for some 25 ms after a call and would take the cores
+    from the next arm, as no user of one library meets it.
+    """
 
     def seconds_of(step: Step) -> float:
+        if settle:
+            sleep(settle)
+            step()
         calls, start = 0, perf_counter()
         while True:
             step()
@@ -65,17 +74,17 @@ def paired_ratio(
 ) -> dict[str, Ratio]:
     """Speed of every other arm relative to ``reference``: the time of the reference over its own.
 
-    Each arm runs once unmeasured; then each round times all arms, starting with the next arm each
-    time, so that no arm always follows the same neighbour's cache contents or clock.
+    Each arm runs once unmeasured; then each round times all arms in a shuffled order (seeded), so
+    that no arm always finds the caches, the clock and the waiting threads of the same other one.
     """
     timer = seconds_of or lasting(0.02)
-    names = list(arms)
+    order, shuffle = list(arms), Random(0).shuffle
     for step in arms.values():
         step()
-    ratios: dict[str, list[float]] = {name: [] for name in names if name != reference}
-    for turn in range(rounds):
-        first = turn % len(names)
-        seconds = {name: timer(arms[name]) for name in names[first:] + names[:first]}
+    ratios: dict[str, list[float]] = {name: [] for name in arms if name != reference}
+    for _ in range(rounds):
+        shuffle(order)
+        seconds = {name: timer(arms[name]) for name in order}
         for name, values in ratios.items():
             values.append(seconds[reference] / seconds[name])
     return {name: Ratio(median(values), *interval(values), len(values)) for name, values in ratios.items()}

@@ -1,0 +1,1 @@
+"""The CPU of this machine: what it offers, and the kernels that measure it."""
