@@ -76,7 +76,7 @@ def compare(a: str, b: str, out: Path, *, fail_on: str, as_json: bool) -> int:
     if fail_on and fail_on not in WATCHED:
         raise UsageError(f"--fail-on {fail_on} is unknown.", f"Choose one of {', '.join(WATCHED)}.")
     one, other = (_load(name, out) for name in (a, b))
-    result = comparing.compare(*(_scores(loaded.campaign, loaded.records) for loaded in (one, other)))
+    result = comparing.compare(_scores(one.campaign, one.records), _scores(other.campaign, other.records))
     if not result.rows:
         raise UsageError("The two runs share no case.", "Compare runs of one suite.")
     if as_json:

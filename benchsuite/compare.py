@@ -56,7 +56,7 @@ def compare(a: Sequence[Score], b: Sequence[Score], margin: float = MARGIN) -> C
 def _ratio(a: Score, b: Score) -> runs.Ratio | None:
     if a.value is None or b.value is None:
         return None
-    return runs.welch(*(_better_up(score) for score in (a, b)))
+    return runs.welch(_better_up(a), _better_up(b))
 
 
 def _better_up(score: Score) -> list[float]:

@@ -164,12 +164,12 @@ class _Reader:
             except ValueError as error:
                 raise self._error(axis.name, value, str(error), start) from error
         kind = type(axis.values[0])
-        if type(value) is not kind or (kind is int and value <= 0):
+        if type(value) is not kind or (isinstance(value, int) and kind is int and value <= 0):
             raise self._error(axis.name, value, f"{axis.name} takes a positive {kind.__name__}, not {value!r}", start)
         if axis.choices and value not in axis.choices:
             known = [str(choice) for choice in axis.choices]
             raise self._error(axis.name, value, f"{axis.name} is one of {', '.join(known)}", start, known)
-        return value  # type: ignore[no-any-return]
+        return value
 
     def _texts(self, table: Mapping[str, Any], key: str, start: int) -> tuple[str, ...]:
         values = table.get(key, [])
@@ -191,7 +191,7 @@ class _Reader:
         )
 
     def _line(self, key: str, value: Any, start: int) -> int:
-        """The line, counted from 1, that sets ``key`` at or after ``start``; of a list, the line that holds ``value``."""
+        """The line, from 1, that sets ``key`` at or after ``start``; of a list, the one that holds ``value``."""
         code = [line.split("#")[0] for line in self.lines]
         setting = re.compile(rf"(?<![\w-]){re.escape(key)}\s*=")
         first = next((number for number in range(start, len(code)) if setting.search(code[number])), start)

@@ -14,6 +14,7 @@ def record(
     benchmark: Benchmark,
     case: Case,
     implementation: str = "good",
+    *,
     run: int = 0,
     outcome: Outcome | None = None,
     seconds: Sequence[float] = SECONDS,

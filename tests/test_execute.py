@@ -23,7 +23,14 @@ from tests.conftest import toy
 from tests.inline import InlineRunner, Notes
 from tests.test_plan import HOST
 
-TEXT = '[policy]\nruns = 3\nseconds = 0.02\nwarmup = 0.005\n[[bench]]\nselect = ["toy"]\nimplementations = ["good", "idle"]\n'
+TEXT = """[policy]
+runs = 3
+seconds = 0.02
+warmup = 0.005
+[[bench]]
+select = ["toy"]
+implementations = ["good", "idle"]
+"""
 
 
 def execution(
@@ -115,7 +122,7 @@ def test_the_journal_tells_the_story(tmp_path: Path, toys: dict[str, Benchmark])
     told = Counter(event.event for event in events)
     assert problem == ""
     assert told == {"run": 3, "attempt": 4, "attempt-end": 4, "record": 24}
-    assert [event.data["reason"] for event in events if event.event == "attempt-end"][0].endswith("SIGSEGV")
+    assert next(event.data["reason"] for event in events if event.event == "attempt-end").endswith("SIGSEGV")
 
 
 def test_a_full_disk_ends_the_campaign_and_loses_nothing(

@@ -33,7 +33,7 @@ def test_sizes_are_read_back(nbytes: int) -> None:
 
 @pytest.mark.parametrize("bad", ["", "KiB", "3 KB", "-1", "1e3", "0.3 B"])
 def test_what_is_no_size_is_refused(bad: str) -> None:
-    with pytest.raises(ValueError, match="size|whole number"):
+    with pytest.raises(ValueError, match=r"size|whole number"):
         units.parse_size(bad)
 
 

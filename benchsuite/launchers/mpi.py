@@ -39,12 +39,20 @@ class MpiLauncher:
         return (self._mpiexec, *crowd, "-n", str(ranks))
 
     def environment(self, ranks: int) -> dict[str, str]:
-        """The library that belongs to this mpiexec; Open MPI refuses root unless told twice."""
-        kind = identify(self._mpiexec) if self._mpiexec else ""
-        if kind == "openmpi":
-            allow = ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM")
-            return {"MPI4PY_MPIABI": "openmpi", **dict.fromkeys(allow, "1")}
-        return {"MPI4PY_MPIABI": "mpich"} if kind in {"mpich", "intel"} else {}
+        """What a system's Open MPI needs: its own ABI in mpi4py, and root told twice.
+
+        The mpiexec of a wheel needs nothing: mpi4py finds the library beside this Python by itself,
+        and naming the ABI would make it look elsewhere.
+        """
+        if not self._mpiexec or identify(self._mpiexec) != "openmpi":
+            return {}
+        root = dict.fromkeys(("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"), "1")
+        return root if beside_python(self._mpiexec) else {"MPI4PY_MPIABI": "openmpi", **root}
+
+
+def beside_python(mpiexec: str) -> bool:
+    """Whether it was installed into this Python's environment, by a wheel."""
+    return Path(mpiexec).parent == Path(sys.executable).parent
 
 
 def find() -> str:

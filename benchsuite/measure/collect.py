@@ -50,7 +50,7 @@ class Sampler:
         elapsed = (timer() - start) / iterations
         if alone:
             return elapsed
-        ranks = tuple(self.world.allgather(elapsed))
+        ranks = tuple(float(each) for each in self.world.allgather(elapsed))
         self.by_rank.append(ranks)
         return max(ranks)
 

@@ -138,15 +138,14 @@ class Measurement:
     def _verified(self, sets: Sequence[buffers.BufferSet], numbers: Iterable[int]) -> float | Rejected:
         """The worst error of these sets over all ranks, or the first rejection."""
         specs, tolerance = self.benchmark.outputs(self.case), self.benchmark.tolerance(self.case)
-        result: float | Rejected = 0.0
+        worst = 0.0
         for number in numbers:
             outputs = self.bench.backend.download(sets[number].outputs)
-            one = check(outputs, self.prepared.expected, specs, tolerance)
-            if isinstance(one, Rejected):
-                result = one
-                break
-            result = max(result, one)
-        return _agree(self.bench.world, result)
+            result = check(outputs, self.prepared.expected, specs, tolerance)
+            if isinstance(result, Rejected):
+                return _agree(self.bench.world, result)
+            worst = max(worst, result)
+        return _agree(self.bench.world, worst)
 
     def _timed(self, steps: Sequence[Step]) -> tuple[Sampler, Samples]:
         """The samples, with what else happened on the host meanwhile."""
@@ -175,8 +174,9 @@ def _first(world: World, problem: str | None) -> str | None:
 
 def _agree(world: World, result: float | Rejected) -> float | Rejected:
     """The worst error over ranks, or the first rank's rejection: every rank gets the same answer."""
-    results = world.allgather(result)
-    for rank, one in enumerate(results):
+    worst = 0.0
+    for rank, one in enumerate(world.allgather(result)):
         if isinstance(one, Rejected):
             return replace(one, where=f"rank {rank}: {one.where}") if world.size > 1 else one
-    return max(results)
+        worst = max(worst, float(one))
+    return worst

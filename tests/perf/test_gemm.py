@@ -56,9 +56,9 @@ def test_gemm(benchmark: Any, dtype: str, shape: tuple[int, int, int]) -> None:
         buffers["c"].fill(np.nan)
         step()
         np.testing.assert_allclose(buffers["c"], inputs["a"] @ inputs["b"], rtol=0, atol=1e-3, err_msg=name)
-    rounds = 31 if full else 3
-    timer = lasting(0.05, settle=0.08) if full else lasting(0.001)
-    trial = paired_ratio(ours, "numpy", rounds=11 if full else 1, seconds_of=timer)
+    rounds = 21 if full else 3
+    timer = lasting(0.05, settle=0.25) if full else lasting(0.001)
+    trial = paired_ratio(ours, "numpy", rounds=7 if full else 1, seconds_of=timer)
     best = max(trial, key=lambda name: trial[name].median) if max(r.median for r in trial.values()) > 1 else "numpy"
     # The choice was made on other rounds: the ratio below is not flattered by it.
     ratios = paired_ratio({"ours": ours[best], **by_hand(buffers)}, "ours", rounds, timer)
