@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.console import Console
@@ -16,9 +16,11 @@ from benchsuite import doctor as doctors
 from benchsuite import suite as suites
 from benchsuite.errors import BenchsuiteError, Exit, UsageError
 from benchsuite.model import Record, Score
-from benchsuite.render import html, progress, terminal
-from benchsuite.render.view import CampaignView, build
+from benchsuite.render import progress, terminal
 from benchsuite.statistics.runs import Verdict
+
+if TYPE_CHECKING:
+    from benchsuite.render.view import CampaignView
 
 WATCHED = {"slower": {Verdict.SLOWER}, "faster": {Verdict.FASTER}, "different": {Verdict.SLOWER, Verdict.FASTER}}
 
@@ -199,8 +201,10 @@ def case_document(score: Score) -> dict[str, Any]:
 
 
 def _render(made: store.Campaign, records: Sequence[Record], target: Path, digest: str) -> Path:
-    view = build(campaign_view(made, records, digest))
-    page = html.report(view, assets.folder("reports"))
+    from benchsuite.render import html
+    from benchsuite.render.view import build
+
+    page = html.report(build(campaign_view(made, records, digest)), assets.folder("reports"))
     try:
         target.write_text(page, encoding="utf-8", newline="\n")
     except OSError as error:
@@ -212,22 +216,25 @@ def _render(made: store.Campaign, records: Sequence[Record], target: Path, diges
 
 def campaign_view(made: store.Campaign, records: Sequence[Record], digest: str) -> CampaignView:
     """What the report shows of a campaign."""
-    scores, _ = _normalized(made, records)
+    from benchsuite.render.view import CampaignView
+
+    scores, ceilings = _normalized(made, records)
     return CampaignView(
         id=made.id,
         suite=made.suite.name,
         title=made.suite.title,
         started=made.started,
-        duration=sum(sum(r.samples.seconds) * r.samples.iterations for r in records if r.samples),
         version=made.version,
         command=made.command,
         seed=made.plan.seed,
+        backend=made.backend,
         policy=made.plan.policy,
         facts=made.facts,
         scores=scores,
         records=records,
-        skips=made.plan.skips,
+        ceilings=ceilings,
         caches=made.caches,
+        cores=made.cores,
         questions={name: item.question for name, item in discovery.discover().items()},
         digest=digest,
     )

@@ -177,3 +177,25 @@ def passes(nbytes: int) -> int:
     repetition is part of the work, inside the kernel, and the same for every implementation.
     """
     return max(1, math.ceil(256 * MIB / nbytes))
+
+
+WIDE = 0.5
+"""Relative half-width beyond which an interval is given by its ends: it is too lopsided for ±."""
+
+
+def ranged(value: float, low: float, high: float, metric: str) -> str:
+    """A number with its interval: ``612 ± 3 TFLOP/s``; where the interval is wide, by its ends.
+
+    >>> ranged(84e9, 25e9, 290e9, "B/s").replace(NO_BREAK_SPACE, " ")
+    '84.0 GB/s (25.0–290)'
+    """
+    half = (high - low) / 2
+    if half <= WIDE * value:
+        return quantity(value, metric, half)
+    scale, letter = prefix(value)
+    ends = f"{_end(low / scale)}{DASH}{_end(high / scale)}"
+    return f"{significant(value / scale)}{NO_BREAK_SPACE}{unit(metric, letter)} ({ends})"
+
+
+def _end(value: float) -> str:
+    return "0" if value < 5e-4 else significant(value) if value < 1e4 else f"{value:.0e}"

@@ -36,8 +36,8 @@ def lasting(at_least: float, settle: float = 0.0) -> Callable[[Step], float]:
     """A timer: seconds per call of a step, called again until ``at_least`` seconds have passed.
 
     With ``settle`` it first sleeps so long and makes one call untimed. Arms with thread pools of
-    their own need it: OpenBLAS's threads spin for some 25 ms after a call, Intel's OpenMP for 200 ms, and take the cores
-    from the next arm, as no user of one library meets it.
+    their own need it: OpenBLAS's threads spin for some 25 ms after a call, Intel's OpenMP for 200 ms,
+    and would take the cores from the next arm, as no user of one library meets it.
     """
 
     def seconds_of(step: Step) -> float:
