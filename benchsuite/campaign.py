@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import signal
@@ -15,6 +16,7 @@ from types import FrameType
 from benchsuite import __version__, backends, discovery, plan, store
 from benchsuite import suite as suites
 from benchsuite.attempt import ProcessRunner
+from benchsuite.backends import host
 from benchsuite.errors import BenchsuiteError, Exit, UnavailableError
 from benchsuite.execute import Execution, Facts, Place, Watcher
 from benchsuite.launchers.local import LocalLauncher
@@ -132,7 +134,7 @@ def place(ranks: int, campaign: store.Campaign) -> Place:
 def worker_environment(threads: int) -> dict[str, str]:
     """Variables every worker gets: its threads, and a cache for compiled kernels."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-    cache = os.environ.get("NUMBA_CACHE_DIR") or str(cache_folder() / "numba")
+    cache = os.environ.get("NUMBA_CACHE_DIR") or str(cache_folder() / f"numba-{kernels_digest()}")
     return {**dict.fromkeys(names, str(threads)), "NUMBA_CACHE_DIR": cache}
 
 
@@ -140,6 +142,12 @@ def cache_folder() -> Path:
     """Where compiled kernels are kept between runs (XDG base directory specification)."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "benchsuite" / f"{__version__}-{platform.python_version()}"
+
+
+def kernels_digest() -> str:
+    """A digest of the host kernels' sources: numba's cache sees an edit of a kernel's file, not of what it uses."""
+    content = b"".join(path.read_bytes() for path in sorted(Path(host.__file__).parent.glob("*.py")))
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def exit_code(scores: list[Score]) -> Exit:

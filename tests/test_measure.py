@@ -123,6 +123,13 @@ def test_projection_sees_every_element() -> None:
     assert isinstance(verified(c, want), Rejected)
 
 
+def test_neighbouring_large_integers_are_told_apart() -> None:
+    x = np.array([2**62], np.uint64)
+    specs = {"y": ArraySpec((1,), "uint64")}
+    assert check({"y": x}, {"y": Expected(x)}, specs, Tolerance()) == 0.0
+    assert isinstance(check({"y": x + np.uint64(1)}, {"y": Expected(x)}, specs, Tolerance()), Rejected)
+
+
 def test_no_expectation_and_wrong_shape_are_rejected() -> None:
     assert isinstance(check({"y": np.zeros(8)}, {}, SPECS, Tolerance()), Rejected)
     assert isinstance(verified(np.zeros(8), Expected(np.zeros(7))), Rejected)

@@ -27,7 +27,7 @@ from benchsuite.model import (
 )
 
 # Divides into whole blocks for every vector width, and evenly among most numbers of cores.
-ELEMENTS = 720 * 1024
+ELEMENTS = 90 * 1024
 PAIRS = 4096
 # Mantissas without long runs of zeros: a multiplication by 1 or 2 takes less power than real data.
 # p*r = 0.99985 lets a pair's rounding errors die out, yet slowly enough that a missing pair shows.

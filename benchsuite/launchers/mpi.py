@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 
+from benchsuite.errors import UnavailableError
 from benchsuite.model import Caveat
 
 REMEDY = "Install it with: pip install 'benchsuite[mpi]'"
+CHOICES = ("MPI4PY_MPIABI", "MPI4PY_LIBMPI")
+"""Variables with which a person tells mpi4py which library to load."""
+SAID = {"Open MPI": "openmpi", "OpenRTE": "openmpi", "PRRTE": "openmpi", "Intel(R) MPI": "intel", "HYDRA": "mpich"}
+"""A word of ``mpiexec --version`` and the MPI that says it. Intel's launcher is a HYDRA too, so it comes first."""
 
 
 class MpiLauncher:
@@ -32,22 +38,34 @@ class MpiLauncher:
         return ""
 
     def tokens(self, ranks: int) -> tuple[str, ...]:
-        """``mpiexec -n RANKS``; Open MPI must be told that more ranks than cores are meant."""
+        """``mpiexec -n RANKS``, bound to no core.
+
+        That is what MPICH does by itself. Open MPI would bind each of two ranks to a single core,
+        whatever the number of threads in it, and refuses more ranks than cores unless told.
+        Raises ``UnavailableError`` without an mpiexec.
+        """
         if not self._mpiexec:
-            raise ValueError("no mpiexec: ask unavailable() first")
-        crowd = ("--oversubscribe",) if identify(self._mpiexec) == "openmpi" else ()
-        return (self._mpiexec, *crowd, "-n", str(ranks))
+            raise UnavailableError(f"Ranks cannot be started: {self.unavailable()}.")
+        free = ("--oversubscribe", "--bind-to", "none") if identify(self._mpiexec) == "openmpi" else ()
+        return (self._mpiexec, *free, "-n", str(ranks))
 
     def environment(self, ranks: int) -> dict[str, str]:
-        """What a system's Open MPI needs: its own ABI in mpi4py, and root told twice.
+        """The launcher's own ABI for mpi4py, and for Open MPI that root is meant, said twice."""
+        kind = identify(self._mpiexec) if self._mpiexec else ""
+        root = ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM") if kind == "openmpi" else ()
+        return {**_abi(self._mpiexec, kind), **dict.fromkeys(root, "1")}
 
-        The mpiexec of a wheel needs nothing: mpi4py finds the library beside this Python by itself,
-        and naming the ABI would make it look elsewhere.
-        """
-        if not self._mpiexec or identify(self._mpiexec) != "openmpi":
-            return {}
-        root = dict.fromkeys(("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"), "1")
-        return root if beside_python(self._mpiexec) else {"MPI4PY_MPIABI": "openmpi", **root}
+
+def _abi(mpiexec: str, kind: str) -> dict[str, str]:
+    """``MPI4PY_MPIABI`` for a launcher of the system, unless a person has chosen.
+
+    Without it mpi4py takes the first ``libmpi.so`` it finds: with two MPIs installed perhaps the
+    other one's, and every rank is a world of one. A wheel's mpiexec needs nothing: mpi4py looks
+    beside Python first, but only when no ABI is named.
+    """
+    if not kind or beside_python(mpiexec) or any(name in os.environ for name in CHOICES):
+        return {}
+    return {"MPI4PY_MPIABI": "openmpi" if kind == "openmpi" else "mpich"}
 
 
 def beside_python(mpiexec: str) -> bool:
@@ -56,9 +74,8 @@ def beside_python(mpiexec: str) -> bool:
 
 
 def find() -> str:
-    """Path of mpiexec, or nothing."""
-    beside = Path(sys.executable).parent / "mpiexec"
-    return str(beside) if beside.is_file() else shutil.which("mpiexec") or ""
+    """Path of the mpiexec beside this Python, else on PATH, else nothing."""
+    return shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec") or ""
 
 
 @cache
@@ -68,9 +85,7 @@ def identify(mpiexec: str) -> str:
         done = subprocess.run([mpiexec, "--version"], capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    said = done.stdout + done.stderr
-    known = {"Open MPI": "openmpi", "OpenRTE": "openmpi", "PRRTE": "openmpi", "Intel": "intel", "HYDRA": "mpich"}
-    return next((kind for word, kind in known.items() if word in said), "")
+    return next((kind for word, kind in SAID.items() if word in done.stdout + done.stderr), "")
 
 
 def oversubscribed(ranks: int, cores: int) -> Caveat | None:

@@ -28,13 +28,14 @@ VARIABLES = ("OMP_NUM_THREADS", "OMP_PROC_BIND", "OPENBLAS_CORETYPE", "MKL_NUM_T
 
 def collect(root: Path = Path("/")) -> dict[str, dict[str, str]]:
     """Sections of name and value, each a short text."""
-    return {
+    sections = {
         "processor": _processor(root),
         "memory": _memory(root),
         "system": _system(root),
         "packages": _packages(),
         "environment": _environment(),
     }
+    return {name: values for name, values in sections.items() if values}
 
 
 def _processor(root: Path) -> dict[str, str]:

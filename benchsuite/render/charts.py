@@ -79,7 +79,7 @@ def roofline(scores: Iterable[Score], ceilings: Ceilings) -> Chart | None:
     roof_line: Spec = {
         "data": {"values": roofs},
         "mark": {"type": "line", "strokeWidth": 2, "stroke": "var(--text)"},
-        "encoding": {"x": x, "y": y, "strokeDash": _series("series", [r["series"] for r in roofs], "strokeDash")},
+        "encoding": {"x": x, "y": y, "strokeDash": _series("series", [str(r["series"]) for r in roofs], "strokeDash")},
     }
     specs = _both(lambda width: _layered(rows, [roof_line, _points(x, y, [row["series"] for row in rows])], width, 330))
     note = "Lines: ceilings measured in this run (arithmetic by fma, memory by the best DRAM result). Higher is better."
@@ -110,17 +110,16 @@ def rates(scores: Iterable[Score]) -> Chart | None:
         "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}},
     }
     whisker["encoding"]["color"] = _series("series", [row["series"] for row in rows], "color", legend=False)
-    height = 26 * len(cases)
+    height = 60 + 26 * len(cases)
 
-    def narrow(width: int) -> Spec:
+    def spec(width: int) -> Spec:
         layers = [whisker, _points(x, y, [row["series"] for row in rows])]
-        spec = _layered(rows, layers, width, height)
-        if width == NARROW:  # long names would leave no room: they wrap above the axis instead
-            spec = _layered(rows, _with_axis(layers, {**axis, "labelLimit": 150}), width, height)
-        return spec
+        if width == NARROW:
+            layers = _with_axis(layers, {**axis, "labelLimit": 150})
+        return _layered(rows, layers, width, height)
 
     note = "Every implementation; whiskers are the 95 % interval over runs."
-    return Chart("rates", "Matrix multiplication and attention", note, _both(narrow))
+    return Chart("rates", "Matrix multiplication and attention", note, _both(spec))
 
 
 def _with_axis(layers: Sequence[Spec], axis: Spec) -> list[Spec]:
@@ -141,8 +140,8 @@ def bandwidth(scores: Iterable[Score], caches: Mapping[str, int], cores: int) ->
     ]
     levels = {name: size * (1 if name == "L3" else cores) for name, size in caches.items()}
     scale: Spec = {"type": "sqrt"} if _span(rows) > 8 else {"zero": True}
-    note = "Working set of all threads together; dashed: where the caches of all cores end. Square-root scale." * 1
-    note = note if "type" in scale else note.replace(" Square-root scale.", "")
+    note = "Working set of all threads together; dashed: where the caches of all cores end."
+    note += " Square-root scale." if "type" in scale else ""
     return _over_size("bandwidth", "Memory bandwidth over size", "GB/s", note, rows, levels, scale)
 
 
@@ -318,7 +317,7 @@ def _roof_point(score: Score) -> Row:
 
 
 def _span(rows: Sequence[Row]) -> float:
-    values = [row["y"] for row in rows]
+    values = [float(row["y"]) for row in rows]
     return max(values) / max(min(values), 1e-12)
 
 

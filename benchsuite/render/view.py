@@ -158,9 +158,8 @@ def _sentences(campaign: CampaignView, scores: Sequence[Score]) -> tuple[str, ..
         best = _top([score for score in scores if score.case.benchmark == family and score.of_ceiling is not None])
         if best is not None and best.of_ceiling is not None:
             share = units.percent(best.of_ceiling)
-            said.append(
-                f"{name} reaches {share} of what this machine's measured {best.ceiling_name} allows ({parameters(best.case)})."
-            )
+            limit = f"what this machine's measured {best.ceiling_name} allows"
+            said.append(f"{name} reaches {share} of {limit} ({parameters(best.case)}).")
     runs = campaign.policy.runs
     if runs < 3:
         said.append(f"{runs} run{'s' if runs > 1 else ''} only: enough for numbers, too few to compare machines by.")

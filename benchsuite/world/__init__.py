@@ -2,31 +2,70 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+
 from benchsuite.errors import MeasureError, UsageError
 from benchsuite.model import World
+
+LAUNCHERS = {
+    "OMPI_COMM_WORLD_SIZE": "Open MPI's mpiexec",
+    "MPI_LOCALNRANKS": "the mpiexec of MPICH or Intel MPI",
+    "PMI_SIZE": "a launcher that speaks PMI",
+    "SLURM_STEP_NUM_TASKS": "srun",
+}
+"""The variable in which each launcher tells its ranks how many they are. Slurm's is the job step's:
+``SLURM_NTASKS`` is also set in an allocation where nothing was started by ``srun``."""
 
 
 def open_world(name: str, expected: int) -> World:
     """The world called ``name`` ("solo" or "mpi"), which must have ``expected`` ranks.
 
-    Raises ``MeasureError`` when it has another size: a launcher and a library of different MPIs make
-    every rank a world of one, without any error of their own.
+    Opening "mpi" arranges that an uncaught exception on one rank ends all of them. Raises
+    ``UnavailableError`` without an MPI library, and ``MeasureError`` when the world has another
+    size: a launcher and a library of different MPIs make every rank a world of one, without any
+    error of their own.
     """
+    world = _open(name)
+    if world.size != expected:
+        raise _wrong_size(world, expected, launched_by(os.environ))
+    return world
+
+
+def launched_by(environment: Mapping[str, str]) -> str:
+    """The launcher whose variables are in ``environment``, in words; empty without one."""
+    return next((words for variable, words in LAUNCHERS.items() if variable in environment), "")
+
+
+def _open(name: str) -> World:
     match name:
         case "solo":
             from benchsuite.world.solo import SoloWorld
 
-            world: World = SoloWorld()
+            return SoloWorld()
         case "mpi":
             from benchsuite.world.mpi import MpiWorld
 
-            world = MpiWorld()
+            return MpiWorld()
         case _:
             raise UsageError(f"There is no world called {name!r}.", "Choose solo or mpi.")
-    if world.size != expected:
-        raise MeasureError(
-            f"{expected} ranks were started, but this one sees a world of {world.size}: "
-            f"the launcher and the MPI library ({world.facts().get('library', name)}) do not belong together.",
-            "Use the mpiexec of the library that mpi4py loads; MPI4PY_MPIABI=mpich or openmpi chooses the library.",
+
+
+def _wrong_size(world: World, expected: int, launcher: str) -> MeasureError:
+    if world.size > 1 or expected == 1:
+        return MeasureError(
+            f"{expected} ranks were expected, but the world has {world.size}.",
+            f"Start exactly {expected}: mpiexec -n {expected}.",
         )
-    return world
+    if not launcher:
+        return MeasureError(
+            f"{expected} ranks were expected, but no MPI launcher started this process: its world has 1.",
+            f"Start it with mpiexec -n {expected}.",
+        )
+    library = world.facts().get("library", world.name)
+    return MeasureError(
+        f"{launcher} started {expected} ranks, but each sees a world of 1: "
+        f"launcher and library ({library}) are from different MPIs.",
+        "Use the mpiexec of that library (pip install 'benchsuite[mpi]' puts a matching pair beside Python), "
+        "or let MPI4PY_MPIABI=mpich or openmpi choose the library of your mpiexec.",
+    )

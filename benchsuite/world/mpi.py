@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from types import TracebackType
 from typing import Any
 
 from benchsuite.errors import UnavailableError
 from benchsuite.model import Array
 
+REMEDY = "Install a matching pair of library and binding with: pip install 'benchsuite[mpi]'."
+
 
 class MpiWorld:
-    """Host buffers over the MPI library that mpi4py finds."""
+    """Host buffers over the MPI library that mpi4py finds. Contiguous arrays go as they are, nothing is copied."""
 
     name = "mpi"
 
@@ -17,12 +21,13 @@ class MpiWorld:
         try:
             from mpi4py import MPI
         except (ImportError, RuntimeError) as error:
-            message = f"MPI cannot be opened: {str(error).splitlines()[0]}."
-            raise UnavailableError(message, "Install it with: pip install 'benchsuite[mpi]'.") from error
+            raise UnavailableError(f"MPI cannot be opened: {str(error).splitlines()[0]}.", REMEDY) from error
         self._mpi = MPI
         self._comm = MPI.COMM_WORLD
         self.rank = int(self._comm.Get_rank())
         self.size = int(self._comm.Get_size())
+        if self.size > 1:
+            self._abort_when_uncaught()
 
     def barrier(self) -> None:
         """Return when every rank has called it."""
@@ -41,18 +46,29 @@ class MpiWorld:
         self._comm.Allreduce(send, receive)
 
     def facts(self) -> dict[str, str]:
-        """Library and binding, with their versions."""
+        """Library and binding with their versions, and where the messages lie."""
         import mpi4py
 
-        words = [word.strip() for word in self._mpi.Get_library_version().splitlines()[0].rstrip("\0").split() if word]
+        first = self._mpi.Get_library_version().rstrip("\0").splitlines()[0]
         return {
             "name": self.name,
             "ranks": str(self.size),
-            "library": " ".join(words).replace(" Version:", "")[:80],
+            "library": " ".join(first.replace(" Version:", "").split())[:80],
             "binding": f"mpi4py {mpi4py.__version__}",
-            "buffers": "host memory",
+            "transport": "host memory",
         }
 
     def abort(self, code: int) -> None:
         """End every rank at once, so that none waits for one that died."""
         self._comm.Abort(code)
+
+    def _abort_when_uncaught(self) -> None:
+        """Without this the rank that failed waits in MPI_Finalize, and the others in a collective, for ever."""
+        show = sys.excepthook
+
+        def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+            show(kind, error, trace)
+            sys.stderr.flush()
+            self.abort(1)
+
+        sys.excepthook = hook

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -16,12 +18,13 @@ TIMEOUT = 60.0
 
 
 class _Shared:
-    """What the threads of one group share: a barrier, a slot per rank, a mailbox per pair."""
+    """What the threads of one group share: a barrier, a slot per rank, a mailbox per pair of ranks."""
 
-    def __init__(self, size: int) -> None:
-        self.barrier = threading.Barrier(size, timeout=TIMEOUT)
+    def __init__(self, size: int, timeout: float) -> None:
+        self.timeout = timeout
+        self.barrier = threading.Barrier(size, timeout=timeout)
         self.slots: list[Any] = [None] * size
-        self.mail: dict[tuple[int, int], list[Array]] = {}
+        self.mail: defaultdict[tuple[int, int], deque[Array]] = defaultdict(deque)
         self.arrived = threading.Condition()
 
 
@@ -34,38 +37,43 @@ class ThreadWorld:
         self.rank, self.size, self._shared = rank, size, shared
 
     @classmethod
-    def group(cls, size: int) -> list[ThreadWorld]:
-        """The ``size`` ranks of a new group."""
-        shared = _Shared(size)
+    def group(cls, size: int, timeout: float = TIMEOUT) -> list[ThreadWorld]:
+        """The ranks of a new group. No operation waits longer than ``timeout`` seconds."""
+        shared = _Shared(size, timeout)
         return [cls(rank, size, shared) for rank in range(size)]
 
     def barrier(self) -> None:
-        """Wait for every rank; ``MeasureError`` when one of them died or a minute has passed."""
+        """Wait for every rank; ``MeasureError`` when one of them ended or the time is up."""
         try:
             self._shared.barrier.wait()
         except threading.BrokenBarrierError as error:
-            raise MeasureError("Another rank ended early, so this one cannot go on.") from error
+            raise self._deserted() from error
 
     def allgather(self, value: Any) -> list[Any]:
         """Every rank's value."""
         self._shared.slots[self.rank] = value
         self.barrier()
         values = list(self._shared.slots)
-        self.barrier()
+        self.barrier()  # nobody may put the next value before everybody has read this one
         return values
 
     def sendrecv(self, send: Array, to: int, receive: Array, source: int) -> None:
-        """Put a copy into the receiver's mailbox, then wait for the sender's."""
+        """Put a copy into the receiver's mailbox, then wait for the sender's. Sizes and types must match."""
         shared = self._shared
         with shared.arrived:
-            shared.mail.setdefault((self.rank, to), []).append(send.copy())
+            shared.mail[self.rank, to].append(send.copy())
             shared.arrived.notify_all()
-            box = (source, self.rank)
-            if not shared.arrived.wait_for(lambda: shared.mail.get(box) or shared.barrier.broken, TIMEOUT):
-                raise MeasureError(f"Rank {source} sent nothing to rank {self.rank} for {TIMEOUT:.0f} s.")
-            if not shared.mail.get(box):
-                raise MeasureError("Another rank ended early, so this one cannot go on.")
-            np.copyto(receive, shared.mail[box].pop(0))
+            box = shared.mail[source, self.rank]
+            shared.arrived.wait_for(lambda: box or shared.barrier.broken, shared.timeout)
+            if not box:
+                raise self._deserted()
+            message = box.popleft()
+        if (message.shape, message.dtype) != (receive.shape, receive.dtype):
+            raise ValueError(
+                f"rank {source} sent {message.dtype}{list(message.shape)}, "
+                f"rank {self.rank} expected {receive.dtype}{list(receive.shape)}"
+            )
+        np.copyto(receive, message)
 
     def allreduce(self, send: Array, receive: Array) -> None:
         """The sum in rank order."""
@@ -76,18 +84,29 @@ class ThreadWorld:
 
     def facts(self) -> dict[str, str]:
         """Its name and size."""
-        return {"name": self.name, "ranks": str(self.size), "library": "threads"}
+        return {"name": self.name, "ranks": str(self.size), "library": "threads", "transport": "one process"}
 
     def abort(self, code: int) -> None:
-        """Free every waiting rank: each then fails with a sentence."""
+        """Free every rank that waits, now or later: each fails with a sentence."""
         self._shared.barrier.abort()
         with self._shared.arrived:
             self._shared.arrived.notify_all()
 
+    def _deserted(self) -> MeasureError:
+        return MeasureError(
+            f"Rank {self.rank} waited in vain: another rank ended early, or did not come for "
+            f"{self._shared.timeout:g} s.",
+            "Look at the other rank's error.",
+        )
 
-def run(size: int, function: Callable[[World], T]) -> list[T]:
-    """``function(world)`` on every rank; the results in rank order, or the first exception raised."""
-    worlds = ThreadWorld.group(size)
+
+def run(size: int, function: Callable[[World], T], timeout: float = TIMEOUT) -> list[T]:
+    """``function(world)`` on each of ``size`` threads; the results in rank order.
+
+    The first exception on any rank frees the others and is raised here. Raises ``MeasureError``
+    when a rank has not returned after ``timeout`` seconds.
+    """
+    worlds = ThreadWorld.group(size, timeout)
     results: dict[int, T] = {}
     errors: list[BaseException] = []
 
@@ -99,10 +118,15 @@ def run(size: int, function: Callable[[World], T]) -> list[T]:
             world.abort(1)
 
     threads = [threading.Thread(target=rank, args=(world,), daemon=True) for world in worlds]
+    deadline = time.monotonic() + timeout
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(2 * TIMEOUT)
+        thread.join(max(0.0, deadline - time.monotonic()))
+    late = [str(number) for number, thread in enumerate(threads) if thread.is_alive()]
     if errors:
         raise errors[0]
+    if late:
+        worlds[0].abort(1)
+        raise MeasureError(f"Of {size} ranks, {', '.join(late)} did not return within {timeout:g} s.")
     return [results[world.rank] for world in worlds]

@@ -1,4 +1,4 @@
-"""What every discovered benchmark inherits: its smallest case, on every implementation this machine offers."""
+"""What every discovered subject inherits: its smallest case, on every implementation this machine offers."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ from benchsuite.world.threads import run as run_threads
 RANKS = 3
 BENCHMARKS = discovery.discover()
 CAPABILITIES = HostBackend().capabilities()
-EACH = [pytest.param(benchmark, id=name) for name, benchmark in BENCHMARKS.items()]
+EACH = [pytest.param(subject, id=name) for name, subject in BENCHMARKS.items()]
 PAIRS = [
-    pytest.param(benchmark, implementation, id=f"{name}-{implementation.name}")
-    for name, benchmark in BENCHMARKS.items()
-    for implementation in benchmark.implementations
+    pytest.param(subject, implementation, id=f"{name}-{implementation.name}")
+    for name, subject in BENCHMARKS.items()
+    for implementation in subject.implementations
 ]
 
 
-def smallest(benchmark: Benchmark, **changes: object) -> Case:
-    params = {axis.name: axis.values[0] for axis in benchmark.axes}
-    return Case.of(benchmark.name, RANKS if benchmark.collective else 1, **{**params, **changes})  # type: ignore[arg-type]
+def smallest(subject: Benchmark, **changes: object) -> Case:
+    params = {axis.name: axis.values[0] for axis in subject.axes}
+    return Case.of(subject.name, RANKS if subject.collective else 1, **{**params, **changes})  # type: ignore[arg-type]
 
 
-def cases(benchmark: Benchmark) -> list[Case]:
+def cases(subject: Benchmark) -> list[Case]:
     """The smallest case, and it again with each choice of each closed axis."""
-    choices = [(axis, value) for axis in benchmark.axes for value in axis.choices]
-    found = [smallest(benchmark), *(smallest(benchmark, **{axis.name: value}) for axis, value in choices)]
-    return [case for case in dict.fromkeys(found) if not benchmark.invalid(case)]
+    choices = [(axis, value) for axis in subject.axes for value in axis.choices]
+    found = [smallest(subject), *(smallest(subject, **{axis.name: value}) for axis, value in choices)]
+    return [case for case in dict.fromkeys(found) if not subject.invalid(case)]
 
 
-def expected(benchmark: Benchmark, case: Case) -> dict[str, Expected]:
-    ranks = RankInputs(benchmark, case, 1)
-    return dict(benchmark.reference(case, ranks, generator(case, 1, case.ranks)))
+def expected(subject: Benchmark, case: Case) -> dict[str, Expected]:
+    ranks = RankInputs(subject, case, 1)
+    return dict(subject.reference(case, ranks, generator(case, 1, case.ranks)))
 
 
-def computed(benchmark: Benchmark, implementation: Implementation, case: Case) -> list[dict[str, np.ndarray]]:
+def computed(subject: Benchmark, implementation: Implementation, case: Case) -> list[dict[str, np.ndarray]]:
     """Every rank's outputs after two steps (a step must not depend on having run before)."""
 
     def rank(world: World) -> dict[str, np.ndarray]:
         backend = HostBackend(threads=2)
-        buffers = backend.upload(RankInputs(benchmark, case, 1)[world.rank])
-        made = backend.allocate(benchmark.outputs(case))
+        buffers = backend.upload(RankInputs(subject, case, 1)[world.rank])
+        made = backend.allocate(subject.outputs(case))
         step = backend.bind(implementation, {**buffers, **made}, case, world)
         for _ in range(2):
             step()
@@ -62,70 +62,70 @@ def test_the_sweep_is_not_empty() -> None:
     assert {"gemm", "attention", "decode", "memory", "latency", "allreduce", "fma"} <= set(BENCHMARKS)
 
 
-@pytest.mark.parametrize("benchmark", EACH)
-def test_it_says_what_it_asks(benchmark: Benchmark) -> None:
-    assert benchmark.question.endswith("?")
-    assert benchmark.axes
-    assert all(isinstance(axis, Axis) and axis.values for axis in benchmark.axes)
-    assert len({item.name for item in benchmark.implementations}) == len(benchmark.implementations)
-    for axis in benchmark.axes:
+@pytest.mark.parametrize("subject", EACH)
+def test_it_says_what_it_asks(subject: Benchmark) -> None:
+    assert subject.question.endswith("?")
+    assert subject.axes
+    assert all(isinstance(axis, Axis) and axis.values for axis in subject.axes)
+    assert len({item.name for item in subject.implementations}) == len(subject.implementations)
+    for axis in subject.axes:
         assert not axis.choices or set(axis.values) <= set(axis.choices)
 
 
-@pytest.mark.parametrize("benchmark", EACH)
-def test_one_seed_makes_one_set_of_inputs(benchmark: Benchmark) -> None:
-    case = smallest(benchmark)
-    one, again, other = (RankInputs(benchmark, case, seed)[0] for seed in (1, 1, 2))
+@pytest.mark.parametrize("subject", EACH)
+def test_one_seed_makes_one_set_of_inputs(subject: Benchmark) -> None:
+    case = smallest(subject)
+    one, again, other = (RankInputs(subject, case, seed)[0] for seed in (1, 1, 2))
     assert all(np.array_equal(one[name], again[name]) for name in one)
     if one:
-        assert any(not np.array_equal(one[name], other[name]) for name in one) or benchmark.name == "fma"
+        assert any(not np.array_equal(one[name], other[name]) for name in one) or subject.name == "fma"
 
 
-@pytest.mark.parametrize("benchmark", EACH)
-def test_work_is_positive_and_does_not_shrink(benchmark: Benchmark) -> None:
-    case = smallest(benchmark)
-    work = benchmark.work(case)
+@pytest.mark.parametrize("subject", EACH)
+def test_work_is_positive_and_does_not_shrink(subject: Benchmark) -> None:
+    case = smallest(subject)
+    work = subject.work(case)
     amounts = (work.flops, work.read, work.written, work.payload, work.wire, work.steps)
     assert min(amounts) >= 0
-    assert benchmark.metric.quantity(work, 1.0) > 0
-    for axis in benchmark.axes:
+    assert subject.metric.quantity(work, 1.0) > 0
+    for axis in subject.axes:
         numbers = [value for value in axis.values if isinstance(value, int) and not isinstance(value, bool)]
         for value in numbers[1:]:
-            larger = smallest(benchmark, **{axis.name: value})
-            if not benchmark.invalid(larger):
-                grown = benchmark.work(larger)
+            larger = smallest(subject, **{axis.name: value})
+            if not subject.invalid(larger):
+                grown = subject.work(larger)
                 assert (
                     max(grown.flops, grown.bytes, grown.wire, grown.steps)
                     >= max(work.flops, work.bytes, work.wire, work.steps) * 0.99
                 )
 
 
-@pytest.mark.parametrize(("benchmark", "implementation"), PAIRS)
-def test_every_implementation_is_right(benchmark: Benchmark, implementation: Implementation) -> None:
+@pytest.mark.parametrize(("subject", "implementation"), PAIRS)
+def test_every_implementation_is_right(subject: Benchmark, implementation: Implementation) -> None:
     missing = implementation.requires - CAPABILITIES
     if missing:
         pytest.skip(f"this machine lacks {', '.join(sorted(missing))}")
     checked = 0
-    for case in cases(benchmark):
+    for case in cases(subject):
         if not implementation.supports(case):
             continue
-        want = expected(benchmark, case)
-        for outputs in computed(benchmark, implementation, case):
-            result = check(outputs, want, benchmark.outputs(case), benchmark.tolerance(case))
+        want = expected(subject, case)
+        for outputs in computed(subject, implementation, case):
+            result = check(outputs, want, subject.outputs(case), subject.tolerance(case))
             assert not isinstance(result, Rejected), f"{case.key}: {result}"
             checked += 1
     if not checked:
         pytest.skip("none of the smallest cases is offered by this implementation")
 
 
-@pytest.mark.parametrize("benchmark", EACH)
-def test_one_wrong_element_is_noticed(benchmark: Benchmark) -> None:
+@pytest.mark.parametrize("subject", EACH)
+def test_one_wrong_element_is_noticed(subject: Benchmark) -> None:
     """The reference, laid out as an output, passes; with one compared element off or NaN it does not."""
-    case = smallest(benchmark)
-    runnable = [item for item in benchmark.implementations if not item.requires - CAPABILITIES and item.supports(case)]
+    case = smallest(subject)
+    runnable = [item for item in subject.implementations if not item.requires - CAPABILITIES and item.supports(case)]
     assert runnable, "no implementation runs the smallest case here"
-    right = computed(benchmark, runnable[0], case)[0]
-    want, specs, tolerance = expected(benchmark, case), benchmark.outputs(case), benchmark.tolerance(case)
+    right = computed(subject, runnable[0], case)[0]
+    want, specs, tolerance = expected(subject, case), subject.outputs(case), subject.tolerance(case)
     assert not isinstance(check(right, want, specs, tolerance), Rejected)
     for name in want:
         for position in {0, right[name].size // 2, right[name].size - 1}:

@@ -12,8 +12,8 @@ from paired import lasting, paired_ratio
 from benchsuite import units
 from benchsuite.backends.host import blas, providers
 from benchsuite.backends.host.backend import aligned
-from benchsuite.backends.host.threads import available_cores
 from benchsuite.benchmarks import gemm
+from benchsuite.machine.cpu import available_cores
 from benchsuite.model import Buffers, Case
 
 THREADS = available_cores()

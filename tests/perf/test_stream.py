@@ -17,7 +17,7 @@ from paired import paired_ratio
 from benchsuite import units
 from benchsuite.backends.host import stream
 from benchsuite.backends.host.backend import aligned
-from benchsuite.backends.host.threads import available_cores
+from benchsuite.machine.cpu import available_cores
 from benchsuite.model import Case
 
 THREADS = available_cores()

@@ -52,13 +52,13 @@ def peak(buffers: Buffers, case: Case, threads: int) -> Step:
 
 
 @jit(parallel=True)
-def _run(x: Array, y: Array, p: float, r: float, q: float, pairs: int, threads: int) -> None:  # noqa: PLR0917
+def _run(x: Array, y: Array, p: float, r: float, q: float, pairs: int, threads: int) -> None:
     for thread in prange(threads):
         _share(x, y, p, r, q, pairs, thread, threads)
 
 
 @jit()
-def _share(x: Array, y: Array, p: float, r: float, q: float, pairs: int, thread: int, threads: int) -> None:  # noqa: PLR0917
+def _share(x: Array, y: Array, p: float, r: float, q: float, pairs: int, thread: int, threads: int) -> None:
     block = CHAINS * VECTOR_BYTES // x.itemsize
     blocks = x.size // block
     first, second, addend = splat(p), splat(r), splat(q)
@@ -67,7 +67,7 @@ def _share(x: Array, y: Array, p: float, r: float, q: float, pairs: int, thread:
 
 
 @intrinsic
-def _block(typing: Any, x: Any, y: Any, index: Any, p: Any, r: Any, q: Any, pairs: Any) -> tuple[Any, Code]:  # noqa: PLR0917
+def _block(typing: Any, x: Any, y: Any, index: Any, p: Any, r: Any, q: Any, pairs: Any) -> tuple[Any, Code]:
     """``CHAINS`` vectors from ``x[index]`` through all pairs into ``y[index]``."""
     vector = Vector(x.dtype)
 

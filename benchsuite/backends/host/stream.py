@@ -72,7 +72,7 @@ def _check(array: Array) -> None:
 
 
 @jit(parallel=True)
-def _run(op: int, a: Array, b: Array, c: Array, s: float, passes: int, threads: int, nt: bool) -> float:  # noqa: PLR0917
+def _run(op: int, a: Array, b: Array, c: Array, s: float, passes: int, threads: int, nt: bool) -> float:
     """``passes`` passes of every thread over its share; the sum of what the last pass read."""
     total = 0.0
     for thread in prange(threads):
@@ -83,7 +83,7 @@ def _run(op: int, a: Array, b: Array, c: Array, s: float, passes: int, threads: 
 
 
 @jit()
-def _share(op: int, a: Array, b: Array, c: Array, s: float, passes: int, nt: bool) -> float:  # noqa: PLR0917
+def _share(op: int, a: Array, b: Array, c: Array, s: float, passes: int, nt: bool) -> float:
     total = 0.0
     for _ in range(passes):
         if op == READ:

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchsuite.backends.host import threads
+from benchsuite.machine import cpu as threads
 
 GIB = 2**30
 
