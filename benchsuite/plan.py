@@ -20,7 +20,7 @@ ATTEMPT_SECONDS = 2.5
 """Start of one process group with its libraries."""
 SHORTEST_SECONDS = 0.02
 """Measured time below which no case can take its twenty samples."""
-SMALLEST_DRAM = 256 * units.MIB
+SMALLEST_DRAM = 128 * units.MIB
 MEMORY_SHARE = 0.4
 
 
@@ -120,7 +120,7 @@ def _cases(
 
 
 def _resolved(value: Scalar, cache: int) -> Scalar:
-    """``"8xLLC"`` as bytes: a power of two, 256 MiB at least, so that most machines measure the same case."""
+    """``"8xLLC"`` as bytes: a power of two, 128 MiB at least, so that most machines measure the same case."""
     match = suites.CACHE_MULTIPLE.match(value) if isinstance(value, str) else None
     if match is None:
         return value

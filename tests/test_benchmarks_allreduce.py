@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mpirun import mpirun, needs_mpi
 
+from benchsuite import units
 from benchsuite.backends.host.backend import HostBackend
 from benchsuite.benchmarks import allreduce
 from benchsuite.measure.task import RankInputs, generator
@@ -51,7 +56,7 @@ def test_every_rank_gets_the_exact_sum(name: str, ranks: int, count: int, dtype:
 
 @pytest.mark.parametrize("name", ["ring", "doubling"])
 def test_messages_of_several_segments_are_exact(name: str) -> None:
-    case = Case.of("allreduce", 3, bytes=2 * allreduce.SEGMENT + 4 * 17, dtype="fp32")
+    case = Case.of("allreduce", 3, bytes=4 * allreduce.SEGMENT + 4 * 17, dtype="fp32")
     for outputs in results(name, case):
         assert verdict(case, outputs) == 0.0
 
@@ -75,3 +80,42 @@ def test_busbw_factor(ranks: int, factor: float) -> None:
 
 def test_eight_bytes_are_two_elements() -> None:
     assert allreduce.elements(Case.of("allreduce", 2, bytes=8, dtype="fp32")) == 2
+
+
+@pytest.mark.parametrize("size", range(1, 18))
+def test_partners_are_mutual_and_join_everyone(size: int) -> None:
+    power = 1 << (size.bit_length() - 1)
+    extra = size - power
+    active = [rank for rank in range(size) if rank >= 2 * extra or rank % 2]
+    assert len(active) == power
+    known = {rank: {rank} for rank in active}
+    for step in range(power.bit_length() - 1):
+        meets = {rank: allreduce.partners(rank, size)[step] for rank in active}
+        assert all(meets[meets[rank]] == rank != meets[rank] for rank in active)
+        known = {rank: known[rank] | known[meets[rank]] for rank in active}
+    assert all(known[rank] == set(active) for rank in active)
+
+
+def test_scratch_is_one_segment_however_long_the_message() -> None:
+    small, large = (Case.of("allreduce", 2, bytes=size, dtype="fp64") for size in (64, 256 * units.MIB))
+    assert BENCHMARK.outputs(small)["scratch"].nbytes == 64
+    assert BENCHMARK.outputs(large)["scratch"].nbytes == allreduce.SEGMENT
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "fp64"])
+def test_inputs_are_whole_small_and_different_on_every_rank(dtype: str) -> None:
+    case = Case.of("allreduce", 3, bytes=80_000, dtype=dtype)
+    arrays = [one["x"] for one in RankInputs(BENCHMARK, case, 5)]
+    for x in arrays:
+        assert np.array_equal(x, np.rint(x))
+        assert np.max(np.abs(x)) <= allreduce.LARGEST
+    assert not np.array_equal(arrays[0], arrays[1])
+
+
+@needs_mpi
+def test_every_algorithm_is_exact_on_three_real_ranks() -> None:
+    worker = Path(__file__).parent / "perf" / "allreduce_worker.py"
+    sizes = [4, 8, 20_004, 4 * allreduce.SEGMENT + 4]
+    done = mpirun(3, str(worker), "3", "1", "0", *map(str, sizes))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert [result["bytes"] for result in json.loads(done.stdout)["results"]] == sizes

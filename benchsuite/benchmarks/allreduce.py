@@ -8,6 +8,7 @@ is what each rank must at least send and can be held against a link whatever the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -31,8 +32,9 @@ from benchsuite.model import (
 )
 
 LARGEST = 2**10
-SEGMENT = 1 * units.MIB
-"""Bytes the ring reduces at a time: what was just received is added while it is still in the cache."""
+SEGMENT = units.MIB
+"""Bytes of the largest message our algorithms send. What was just received is added, and sent on, while it
+is in the cache; smaller messages lose more to the ranks' waiting for each other than they gain."""
 
 
 def elements(case: Case) -> int:
@@ -47,15 +49,20 @@ def inputs(case: Case, rng: np.random.Generator) -> Arrays:
 
 
 def outputs(case: Case) -> Mapping[str, ArraySpec]:
-    """The sum, and room for one received message."""
-    spec = ArraySpec((elements(case),), case.text("dtype"))
-    return {"y": spec, "scratch": spec}
+    """The sum, and room for one received segment (allocated here, so never inside the timed call)."""
+    length, dtype = elements(case), units.dtype(case.text("dtype"))
+    return {
+        "y": ArraySpec((length,), dtype.name),
+        "scratch": ArraySpec((min(length, SEGMENT // dtype.bytes),), dtype.name),
+    }
 
 
 def work(case: Case) -> Work:
-    """Each rank sends 2(n-1)/n of the message at least, reads it once and writes the sum once."""
-    size, n = float(elements(case) * units.dtype(case.text("dtype")).bytes), case.ranks
-    return Work(flops=elements(case) * (n - 1.0), read=size, written=size, payload=size, wire=size * 2 * (n - 1) / n)
+    """Per rank: send 2(n-1)/n of the message, do its share of the additions, read it once and write the sum once."""
+    count, n = elements(case), case.ranks
+    size = float(count * units.dtype(case.text("dtype")).bytes)
+    share = (n - 1) / n
+    return Work(flops=count * share, read=size, written=size, payload=size, wire=2 * share * size)
 
 
 def reference(case: Case, ranks: Sequence[Arrays], rng: np.random.Generator) -> Mapping[str, Expected]:
@@ -71,66 +78,75 @@ def library(world: World, buffers: Buffers, case: Case, ops: LocalOps) -> None:
     world.allreduce(buffers["x"], buffers["y"])
 
 
+def segments(buffers: Buffers, nbytes: int) -> Iterator[tuple[Array, Array]]:
+    """Input and result, ``nbytes`` of each after the other."""
+    x, y = buffers["x"], buffers["y"]
+    step = nbytes // x.itemsize
+    for low in range(0, x.size, step):
+        yield x[low : low + step], y[low : low + step]
+
+
 def ring(world: World, buffers: Buffers, case: Case, ops: LocalOps) -> None:
     """Reduce-scatter, then all-gather, each in n-1 steps around a ring (Patarasuk & Yuan 2009).
 
     The received chunk lands in the result and the rank's own part is added to it there, so nothing
     is copied beforehand and no scratch is needed.
     """
-    x, y = buffers["x"], buffers["y"]
-    step = SEGMENT // x.itemsize
-    for low in range(0, x.size, step):
-        _ring(world, x[low : low + step], y[low : low + step], ops)
-
-
-def _ring(world: World, x: Array, y: Array, ops: LocalOps) -> None:
     n, rank = world.size, world.rank
     following, before = (rank + 1) % n, (rank - 1) % n
-    chunks = [slice(x.size * i // n, x.size * (i + 1) // n) for i in range(n)]
-    for step in range(n - 1):
-        outgoing, incoming = chunks[(rank - step) % n], chunks[(rank - step - 1) % n]
-        world.sendrecv((y if step else x)[outgoing], following, y[incoming], before)
-        ops.add_into(y[incoming], x[incoming])
-    for step in range(n - 1):
-        outgoing, incoming = chunks[(rank + 1 - step) % n], chunks[(rank - step) % n]
-        world.sendrecv(y[outgoing], following, y[incoming], before)
+    for x, y in segments(buffers, n * SEGMENT):
+        chunks = [slice(x.size * i // n, x.size * (i + 1) // n) for i in range(n)]
+        send, outgoing = x, chunks[rank]
+        for step in range(1, n):
+            incoming = chunks[rank - step]
+            world.sendrecv(send[outgoing], following, y[incoming], before)
+            ops.add_into(y[incoming], x[incoming])
+            send, outgoing = y, incoming
+        for step in range(n - 1):
+            incoming = chunks[rank - step]
+            world.sendrecv(y[outgoing], following, y[incoming], before)
+            outgoing = incoming
 
 
 def doubling(world: World, buffers: Buffers, case: Case, ops: LocalOps) -> None:
-    """Whole messages between partners at distance 1, 2, 4 … (Thakur, Rabenseifner & Gropp 2005, section 4.1).
+    """Whole segments between partners at distance 1, 2, 4 … (Thakur, Rabenseifner & Gropp 2005, section 4.1).
 
-    With n not a power of two, the first 2(n - 2**k) ranks pair up first: the even one hands its part
-    to the odd one and receives the result at the end.
+    With n not a power of two, the first 2(n - 2**k) ranks pair up beforehand: the even one hands its
+    part to the odd one and receives the result at the end.
     """
-    y, scratch, nothing = buffers["y"], buffers["scratch"], buffers["y"][:0]
-    np.copyto(y, buffers["x"])
-    rank, extra = world.rank, world.size - _power_below(world.size)
-    paired = rank < 2 * extra
-    if paired and rank % 2 == 0:
-        world.sendrecv(y, rank + 1, nothing, rank + 1)
-        world.sendrecv(nothing, rank + 1, y, rank + 1)
-        return
-    if paired:
-        world.sendrecv(nothing, rank - 1, scratch, rank - 1)
-        ops.add_into(y, scratch)
-    for partner in _partners(rank // 2 if paired else rank - extra, extra, world.size):
-        world.sendrecv(y, partner, scratch, partner)
-        ops.add_into(y, scratch)
-    if paired:
-        world.sendrecv(y, rank - 1, nothing, rank - 1)
+    rank, paired = world.rank, world.rank < 2 * _extra(world.size)
+    for x, y in segments(buffers, SEGMENT):
+        nothing, scratch = y[:0], buffers["scratch"][: y.size]
+        if paired and rank % 2 == 0:
+            world.sendrecv(x, rank + 1, nothing, rank + 1)
+            world.sendrecv(nothing, rank + 1, y, rank + 1)
+            continue
+        held, free, own = x, y, x  # the first to come lands in the result, and the own part is added to it there
+        if paired:
+            world.sendrecv(nothing, rank - 1, free, rank - 1)
+            ops.add_into(y, own)
+            held, free, own = y, scratch, scratch
+        for partner in partners(rank, world.size):
+            world.sendrecv(held, partner, free, partner)
+            ops.add_into(y, own)
+            held, free, own = y, scratch, scratch
+        if paired:
+            world.sendrecv(y, rank - 1, nothing, rank - 1)
 
 
-def _power_below(n: int) -> int:
-    return 1 << (n.bit_length() - 1)
+def _extra(size: int) -> int:
+    """Ranks beyond the largest power of two."""
+    return size - (1 << (size.bit_length() - 1))
 
 
-def _partners(position: int, extra: int, size: int) -> Iterator[int]:
-    """Ranks met by the one at ``position`` among the 2**k that take part."""
-    distance = 1
-    while distance < _power_below(size):
-        other = position ^ distance
-        yield 2 * other + 1 if other < extra else other + extra
-        distance *= 2
+@cache
+def partners(rank: int, size: int) -> tuple[int, ...]:
+    """Whom ``rank`` meets among the 2**k ranks that take part, nearest first."""
+    extra = _extra(size)
+    position = rank // 2 if rank < 2 * extra else rank - extra
+    distances = (1 << power for power in range((size - extra).bit_length() - 1))
+    others = (position ^ distance for distance in distances)
+    return tuple(2 * other + 1 if other < extra else other + extra for other in others)
 
 
 RANKS = frozenset({"host", "ranks"})

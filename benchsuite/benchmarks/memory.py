@@ -18,6 +18,7 @@ import numpy as np
 
 from benchsuite import units
 from benchsuite.model import (
+    Array,
     Arrays,
     ArraySpec,
     Axis,
@@ -37,6 +38,7 @@ SOURCES = {"read": "b", "write": "", "copy": "b", "scale": "b", "add": "bc", "tr
 FLOPS = {"read": 1, "write": 0, "copy": 0, "scale": 1, "add": 1, "triad": 2}
 FACTOR = 3.0
 LINE = 8
+BLOCK = 2**15
 
 
 def elements(case: Case) -> int:
@@ -47,10 +49,23 @@ def elements(case: Case) -> int:
 
 
 def inputs(case: Case, rng: np.random.Generator) -> Arrays:
-    """Sources of whole numbers below 2**20: every result is exact, and so is a sum in any order."""
+    """Sources of whole numbers below 2**20: every result is exact, and so is a sum in any order.
+
+    A random block repeats with a number added each time, so that large arrays are made quickly and
+    no two places can be confused unnoticed.
+    """
     n = elements(case)
-    sources = {name: rng.integers(0, 2**20, n).astype(np.float64) for name in SOURCES[case.text("op")]}
+    sources = {name: _numbers(n, rng) for name in SOURCES[case.text("op")]}
     return {**sources, "s": np.array([FACTOR])}
+
+
+def _numbers(n: int, rng: np.random.Generator) -> Array:
+    block = rng.integers(0, 2**19, min(n, BLOCK)).astype(np.float64)
+    numbers: Array = np.empty(n)
+    for place in range(0, n, BLOCK):
+        part = numbers[place : place + BLOCK]
+        np.add(block[: part.size], place // BLOCK % 2**19, out=part)
+    return numbers
 
 
 def outputs(case: Case) -> Mapping[str, ArraySpec]:

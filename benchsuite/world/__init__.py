@@ -10,9 +10,9 @@ from benchsuite.model import World
 
 LAUNCHERS = {
     "OMPI_COMM_WORLD_SIZE": "Open MPI's mpiexec",
-    "MPI_LOCALNRANKS": "the mpiexec of MPICH or Intel MPI",
-    "PMI_SIZE": "a launcher that speaks PMI",
-    "SLURM_STEP_NUM_TASKS": "srun",
+    "MPI_LOCALNRANKS": "MPICH's or Intel MPI's mpiexec",
+    "PMI_SIZE": "A launcher that speaks PMI",
+    "SLURM_STEP_NUM_TASKS": "Slurm's srun",
 }
 """The variable in which each launcher tells its ranks how many they are. Slurm's is the job step's:
 ``SLURM_NTASKS`` is also set in an allocation where nothing was started by ``srun``."""

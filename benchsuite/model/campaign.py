@@ -1,0 +1,225 @@
+"""What is to be done and what came of it: suite, plan, samples, summary, record, score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from benchsuite.model.benchmark import Case, Metric, Scalar, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How often and when to stop (docs/method.md). Times in seconds.
+
+    runs: fresh process groups, the statistical unit. seconds: measured time per case,
+    implementation and run. warmup: warm-up time before it. min_samples, max_samples, precision:
+    stop when the order-statistic interval of the median is within ``precision`` of it.
+    """
+
+    runs: int = 3
+    seconds: float = 1.0
+    warmup: float = 0.2
+    min_samples: int = 20
+    max_samples: int = 400
+    precision: float = 0.01
+    deadline: float = 120.0
+    isolation: str = "run"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One table of a suite: benchmarks chosen by pattern, every combination of ``axes`` with every point.
+
+    ``implementations`` are patterns; empty means all. ``share`` scales the measured time of each case.
+    """
+
+    select: tuple[str, ...]
+    axes: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
+    points: tuple[tuple[tuple[str, Scalar], ...], ...] = ()
+    implementations: tuple[str, ...] = ()
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """What to run, as data. ``source`` is the file's text, kept with every campaign."""
+
+    name: str
+    title: str
+    entries: tuple[Entry, ...]
+    policy: Policy
+    ranks: int = 0
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One case with one implementation: what is measured. ``share`` scales its measured time."""
+
+    case: Case
+    implementation: str
+    share: float = 1.0
+
+    @property
+    def key(self) -> str:
+        """The task's identity within a campaign."""
+        return f"{self.case.key} [{self.implementation}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A case or implementation that will not run here, and why."""
+
+    case: Case
+    implementation: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will run, in which order. ``order[r]`` is the seeded random order of the tasks in run r."""
+
+    suite: str
+    policy: Policy
+    seed: int
+    tasks: tuple[Task, ...]
+    skips: tuple[Skip, ...]
+    order: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Caveat:
+    """Something beside the number that a reader must know. ``code`` is stable, ``text`` a sentence."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Every timed interval of one task in one run.
+
+    seconds: per iteration, the slowest rank's, in the order taken; each sample timed
+    ``iterations`` iterations back to back. warmup: the same before steady state. by_rank: the
+    same per rank, where there is more than one. sets: buffer sets rotated through.
+    """
+
+    seconds: tuple[float, ...]
+    iterations: int
+    warmup: tuple[float, ...] = ()
+    by_rank: tuple[tuple[float, ...], ...] = ()
+    setup_seconds: float = 0.0
+    sets: int = 1
+    sync: str = "none"
+    max_error: float = 0.0
+    caveats: tuple[Caveat, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A wrong result: no time is reported. ``where`` is the first wrong element or the rank."""
+
+    reason: str
+    max_error: float | None = None
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The task could not be measured: crash, deadline, out of memory."""
+
+    reason: str
+    phase: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The task found at run time that it cannot run here."""
+
+    reason: str
+
+
+Outcome = Samples | Rejected | Failed | Skipped
+
+
+class Status(StrEnum):
+    """How one task of one run ended. Only ``OK`` has a number."""
+
+    OK = "ok"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Description of one run's samples, in seconds per iteration. Labelled "this run only"."""
+
+    n: int
+    median: float
+    low: float
+    high: float
+    confidence: float
+    minimum: float
+    p5: float
+    p95: float
+    maximum: float
+    mad: float
+    lag1: float
+    n_effective: float
+    outliers_mild: int
+    outliers_severe: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One task of one run, as stored: a line of ``records.jsonl``."""
+
+    campaign: str
+    run: int
+    position: int
+    case: Case
+    implementation: str
+    provider: str
+    backend: str
+    metric: Metric
+    status: Status
+    work: Work
+    started: str
+    samples: Samples | None = None
+    summary: Summary | None = None
+    reason: str = ""
+    caveats: tuple[Caveat, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One task over all runs of a campaign, in the benchmark's metric (SI units, no prefix).
+
+    value, low, high: geometric mean of the runs' medians and its 95 % t interval on the log
+    scale; with one run, that run's order-statistic interval (``interval`` says which).
+    ceiling: what the roofline of the measured ceilings allows; of_ceiling: value / ceiling.
+    best: the fastest verified implementation of its case.
+    """
+
+    case: Case
+    implementation: str
+    provider: str
+    metric: Metric
+    status: Status
+    work: Work
+    runs: int = 0
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    interval: str = ""
+    run_values: tuple[float, ...] = ()
+    ceiling: float | None = None
+    of_ceiling: float | None = None
+    ceiling_name: str = ""
+    of_datasheet: float | None = None
+    best: bool = False
+    reason: str = ""
+    caveats: tuple[Caveat, ...] = ()

@@ -1,0 +1,109 @@
+"""The MPI world: mismatched pairs are told apart from real worlds, and no rank outlives another's failure."""
+
+from __future__ import annotations
+
+import stat
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from mpirun import mpirun, needs_mpi, python
+
+from benchsuite.errors import UnavailableError, UsageError
+from benchsuite.world import launched_by, open_world
+
+OPEN = "from benchsuite.world import open_world; world = open_world('mpi', {}); "
+
+
+@needs_mpi
+def test_without_a_launcher_a_world_of_one_is_refused() -> None:
+    done = python("-c", OPEN.format(2))
+    assert done.returncode != 0
+    assert "2 ranks were expected, but no MPI launcher started this process" in done.stderr
+    assert "mpiexec -n 2" in done.stderr
+
+
+@needs_mpi
+def test_a_launcher_of_another_mpi_is_found_out(tmp_path: Path) -> None:
+    """The trap as it occurs: every rank starts, none complains, each is alone."""
+    fake = tmp_path / "mpiexec"
+    fake.write_text('#!/bin/sh\nexport OMPI_COMM_WORLD_SIZE=$2\nshift 2\n"$@" & "$@"; code=$?; wait $!; exit $code\n')
+    fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
+    done = python("-c", OPEN.format(2) + "print('went on')", prefix=(str(fake), "-n", "2"))
+    assert done.returncode != 0
+    assert "went on" not in done.stdout
+    assert done.stderr.count("Open MPI's mpiexec started 2 ranks, but each sees a world of 1") == 2
+    assert "are from different MPIs" in done.stderr
+    assert "MPI4PY_MPIABI" in done.stderr
+
+
+@needs_mpi
+def test_a_world_of_the_wrong_size_is_refused() -> None:
+    done = mpirun(2, "-c", OPEN.format(3))
+    assert done.returncode != 0
+    assert "3 ranks were expected, but the world has 2" in done.stderr
+
+
+@needs_mpi
+@pytest.mark.parametrize("waiting", ["world.barrier()", "world.allgather(1)"])
+def test_an_exception_on_one_rank_ends_all(waiting: str) -> None:
+    start = time.monotonic()
+    done = mpirun(2, "-c", OPEN.format(2) + f"world.rank and 1 / 0; {waiting}; print('went on')", timeout=30)
+    assert done.returncode != 0
+    assert "ZeroDivisionError" in done.stderr
+    assert "went on" not in done.stdout
+    assert time.monotonic() - start < 20
+
+
+@needs_mpi
+def test_abort_ends_all_with_its_code() -> None:
+    done = mpirun(2, "-c", OPEN.format(2) + "world.rank and world.abort(7); world.barrier()", timeout=30)
+    assert done.returncode != 0
+
+
+@needs_mpi
+def test_facts_name_library_binding_and_transport() -> None:
+    done = mpirun(2, "-c", OPEN.format(2) + "world.rank or print(world.facts())")
+    facts = eval(done.stdout)
+    assert facts["name"] == "mpi"
+    assert facts["ranks"] == "2"
+    assert facts["library"].split()[-1][0].isdigit() or "Version" not in facts["library"]
+    assert facts["binding"].startswith("mpi4py ")
+    assert facts["transport"] == "host memory"
+    assert facts["threads"] == "funneled"
+
+
+@needs_mpi
+def test_a_library_that_cannot_be_loaded_is_a_sentence(tmp_path: Path) -> None:
+    done = python("-c", OPEN.format(1), MPI4PY_LIBMPI=str(tmp_path / "libmpi.so"))
+    assert done.returncode != 0
+    assert "MPI cannot be opened: " in done.stderr
+    assert "pip install 'benchsuite[mpi]'" in done.stderr
+
+
+def test_without_mpi4py_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    with pytest.raises(UnavailableError, match=r"MPI cannot be opened.*pip install 'benchsuite\[mpi\]'"):
+        open_world("mpi", 2)
+
+
+def test_an_unknown_world_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="no world called 'carrier pigeon'"):
+        open_world("carrier pigeon", 1)
+
+
+def test_a_solo_world_never_passes_for_two_ranks() -> None:
+    from benchsuite.errors import MeasureError
+
+    with pytest.raises(MeasureError, match="2 ranks were expected"):
+        open_world("solo", 2)
+
+
+@pytest.mark.parametrize(
+    ("variable", "launcher"),
+    [("OMPI_COMM_WORLD_SIZE", "Open MPI"), ("MPI_LOCALNRANKS", "MPICH"), ("PMI_SIZE", "PMI"), ("X", "")],
+)
+def test_launchers_are_known_by_their_variables(variable: str, launcher: str) -> None:
+    assert launcher in launched_by({variable: "2"})
+    assert bool(launched_by({variable: "2"})) == bool(launcher)
