@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchsuite.model import Case, Score
+from benchsuite.model import Case, Score, Status
 from benchsuite.statistics import runs
 from benchsuite.statistics.runs import Verdict
 
@@ -41,11 +41,10 @@ class Comparison:
 
 
 def compare(a: Sequence[Score], b: Sequence[Score], margin: float = MARGIN) -> Comparison:
-    """Compare the tasks both campaigns hold, matched by case and implementation."""
+    """Compare the tasks that both campaigns ran, matched by case and implementation."""
     others = {(score.case.key, score.implementation): score for score in b}
-    pairs = [
-        (one, others[one.case.key, one.implementation]) for one in a if (one.case.key, one.implementation) in others
-    ]
+    both = [(one, others.get((one.case.key, one.implementation))) for one in a]
+    pairs = [(one, other) for one, other in both if other and Status.SKIPPED not in {one.status, other.status}]
     measured = [(one, other, _ratio(one, other)) for one, other in pairs]
     tested = [ratio.p for _, _, ratio in measured if ratio is not None]
     shown = iter(runs.holm(tested))

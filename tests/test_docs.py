@@ -58,7 +58,7 @@ def test_every_readme_command_runs(tmp_path: Path) -> None:
             if words[1] == "run":
                 words = [SMALL.get(word, word) for word in words if word not in {"--budget", "60"}]
                 words += ["--backend", "fake", *(["--only", "memory op=read bytes=24576"] if "memory" in words else [])]
-            words = [runs[-2 + "AB".index(word[-1])] if word.startswith("RUN_") else word for word in words]
+            words = [runs[-1] if word.startswith("RUN_") else word for word in words]
             done = benchsuite(*words[1:], cwd=tmp_path)
             assert done.returncode in {0, 4 if words[1] == "doctor" else 0}, f"{line}\n{done.stderr}"
             if words[1] == "run":

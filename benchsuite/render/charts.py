@@ -13,7 +13,7 @@ from typing import Any
 from benchsuite import units
 from benchsuite.model import Metric, Score, Status
 from benchsuite.normalize import Ceilings
-from benchsuite.render.words import parameters, value
+from benchsuite.render.words import brief, parameters, value
 
 Spec = dict[str, Any]
 Row = dict[str, Any]
@@ -95,13 +95,13 @@ def rates(scores: Iterable[Score]) -> Chart | None:
     rows = [
         {
             **_interval(score, scale),
-            "case": f"{score.case.benchmark} {parameters(score.case)}",
+            "case": brief(score.case),
             "series": score.implementation,
         }
         for score in chosen
     ]
     title = f"{letter}FLOP/s"
-    axis = {"labelLimit": 330, "title": None, "grid": True, "ticks": False, "domain": False}
+    axis = {"labelLimit": 300, "title": None, "grid": True, "ticks": False, "domain": False}
     cases = list(dict.fromkeys(row["case"] for row in rows))
     y: Spec = {"field": "case", "type": "nominal", "sort": cases, "axis": axis}
     x = _field("y", title, {"zero": True})
@@ -109,13 +109,13 @@ def rates(scores: Iterable[Score]) -> Chart | None:
         "mark": {"type": "rule"},
         "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}},
     }
-    whisker["encoding"]["color"] = _series("series", [row["series"] for row in rows], "color", legend=False)
+    whisker["encoding"]["color"] = _series("series", [row["series"] for row in rows], "color")
     height = 60 + 26 * len(cases)
 
     def spec(width: int) -> Spec:
         layers = [whisker, _points(x, y, [row["series"] for row in rows])]
         if width == NARROW:
-            layers = _with_axis(layers, {**axis, "labelLimit": 150})
+            layers = _with_axis(layers, {**axis, "labelLimit": 170})
         return _layered(rows, layers, width, height)
 
     note = "Every implementation; whiskers are the 95 % interval over runs."
@@ -189,8 +189,8 @@ def _over_size(
             "encoding": {
                 "x": placed,
                 "y": y,
-                "color": _series("series", names, "color", legend=False),
-                "strokeDash": _series("series", names, "strokeDash", legend=False),
+                "color": _series("series", names, "color"),
+                "strokeDash": _series("series", names, "strokeDash"),
             },
         }
         whisker: Spec = {
@@ -237,22 +237,23 @@ def _points(x: Spec, y: Spec, names: Sequence[str]) -> Spec:
     }
 
 
-def _series(field: str, names: Sequence[str], channel: str, *, legend: bool = True) -> Spec:
-    """A scale that gives the same series the same looks on every layer, in order of appearance."""
+def _series(field: str, names: Sequence[str], channel: str) -> Spec:
+    """A scale that gives the same series the same looks on every layer, in order of appearance.
+
+    Every layer states the same legend: Vega-Lite merges them into one, and drops it if one layer has none.
+    """
     domain = list(dict.fromkeys(names))
     looks: dict[str, Sequence[Any]] = {"color": COLOURS, "shape": SHAPES, "strokeDash": DASHES}
     palette = [looks[channel][index % len(looks[channel])] for index in range(len(domain))]
     scale = {"domain": domain, "range": palette}
-    shown: Spec | None = {"title": None, "orient": "top", "symbolSize": 80} if legend else None
-    if channel == "strokeDash" and legend:
-        shown = {"title": None, "orient": "top", "symbolStrokeColor": "var(--text)"}
+    shown: Spec = {"title": None, "orient": "top", "symbolSize": 80}
     return {"field": field, "type": "nominal", "scale": scale, "legend": shown}
 
 
 def _field(name: str, title: str, scale: Spec) -> Spec:
     axis: Spec = {"title": title, "tickCount": 6}
-    if scale.get("type") == "log":
-        axis = {"title": title, "tickCount": 5, "format": "~g"}
+    if scale.get("type") == "log":  # decades only: minor lines would drown the marks
+        axis = {"title": title, "values": [10.0**power for power in range(-9, 10)], "format": "~g"}
     return {"field": name, "type": "quantitative", "scale": scale, "axis": axis}
 
 
@@ -273,7 +274,7 @@ def _layered(rows: Sequence[Row], layers: Sequence[Spec], width: int, height: in
 def _theme(width: int) -> Spec:
     text = {"labelColor": "var(--muted)", "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
     return {
-        "font": "system-ui, sans-serif",
+        "font": "Arial, Liberation Sans, Helvetica, sans-serif",
         "view": {"stroke": None},
         "axis": {
             **text,

@@ -95,6 +95,7 @@ class ReportView:
     headline: str
     sentences: tuple[str, ...]
     machine: str
+    started: str
     simulated: bool
     cards: tuple[Card, ...]
     rows: tuple[TableRow, ...]
@@ -121,6 +122,7 @@ def build(campaign: CampaignView) -> ReportView:
         headline=_headline(shown),
         sentences=_sentences(campaign, shown),
         machine=_machine(campaign),
+        started=campaign.started.replace("T", " ").replace("+00:00", " UTC"),
         simulated=campaign.backend == "fake",
         cards=_cards(shown),
         rows=rows,
@@ -203,7 +205,7 @@ def _card(label: str, score: Score | None) -> list[Card]:
     if score is None:
         return []
     share = f", {units.percent(score.of_ceiling)} of ceiling" if score.of_ceiling is not None else ""
-    return [Card(label, value(score), f"{parameters(score.case)}{share}")]
+    return [Card(label, value(score).replace(units.NO_BREAK_SPACE, " "), f"{parameters(score.case)}{share}")]
 
 
 def _row(score: Score, records: Sequence[Record]) -> TableRow:

@@ -21,6 +21,12 @@ def parameters(case: Case) -> str:
     return words if case.ranks == 1 else f"{words}, {case.ranks} ranks"
 
 
+def brief(case: Case) -> str:
+    """A case in few words, for the side of a chart: ``attention causal 1024, 8×64``."""
+    words = parameters(case).replace(" tokens", "").replace(" heads × ", "×")
+    return f"{case.benchmark} {words}"
+
+
 def value(score: Score) -> str:
     """The number with its interval and unit, or a dash."""
     if score.value is None or score.low is None or score.high is None:
