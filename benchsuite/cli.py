@@ -68,12 +68,17 @@ def list_(json: Json = False) -> None:
 
 @app.command()
 def show(
-    name: RunName = "latest", out: Out = Path("runs"), all_implementations: All = False, json: Json = False
+    name: RunName = "latest",
+    out: Out = Path("runs"),
+    all_implementations: All = False,
+    json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print every task as CSV.")] = False,
 ) -> None:
     """Show a run's results again, computed from its records."""
     from benchsuite import commands
 
-    raise typer.Exit(commands.show(name, out, as_json=json, all_implementations=all_implementations))
+    form = "csv" if csv else "json" if json else "text"
+    raise typer.Exit(commands.show(name, out, form=form, all_implementations=all_implementations))
 
 
 @app.command()

@@ -15,6 +15,7 @@ from benchsuite import compare as comparing
 from benchsuite import doctor as doctors
 from benchsuite import suite as suites
 from benchsuite.errors import BenchsuiteError, Exit, UsageError
+from benchsuite.execute import Watcher
 from benchsuite.model import Record, Score
 from benchsuite.render import progress, terminal
 from benchsuite.statistics.runs import Verdict
@@ -30,38 +31,44 @@ def run(request: campaign.Request, *, as_json: bool, with_report: bool, all_impl
     store.prepare_folder(request.out)
     made, plan = campaign.make_plan(request)
     with progress.watcher(plan, sys.stderr) as watcher:
-        try:
-            directory = campaign.run(made, request.out, watcher)
-            error: BaseException | None = None
-        except (BenchsuiteError, KeyboardInterrupt) as caught:
-            if "directory" not in caught.__dict__:
-                raise
-            directory, error = caught.__dict__["directory"], caught
-    digest = ""
+        directory, stopped = _measure(made, request.out, watcher)
     scores = _scores(directory.campaign, directory.records)
-    if error is None:
-        digest = store.load(directory.path).digest
-    written = (
-        _render(directory.campaign, directory.records, directory.path / "report.html", digest)
-        if with_report and not error
-        else None
-    )
     _print(directory.campaign, scores, as_json=as_json, all_implementations=all_implementations)
+    lines = [f"Records: {directory.path}"]
+    if with_report and stopped is None:
+        loaded = store.load(directory.path)
+        lines.append(f"Report:  {_render(loaded, directory.path / 'report.html')}")
     if not as_json:
-        console = Console(highlight=False)
-        console.print(f"Records: {directory.path}", soft_wrap=True)
-        if written:
-            console.print(f"Report:  {written}", soft_wrap=True)
-    if error is not None:
-        raise error
+        print("\n".join(lines))
+    if stopped is not None:
+        raise stopped
     return int(campaign.exit_code(scores))
 
 
-def show(name: str, out: Path, *, as_json: bool, all_implementations: bool) -> int:
-    """Print a run's scores. The exit code is that of the run."""
+def _measure(
+    made: store.Campaign, out: Path, watcher: Watcher
+) -> tuple[store.RunDirectory, BenchsuiteError | KeyboardInterrupt | None]:
+    """The run directory, and what ended the run early, if anything did after it was opened."""
+    try:
+        return campaign.run(made, out, watcher), None
+    except (BenchsuiteError, KeyboardInterrupt) as stopped:
+        directory = stopped.__dict__.get("directory")
+        if directory is None:
+            raise
+        return directory, stopped
+
+
+def show(name: str, out: Path, *, form: str, all_implementations: bool) -> int:
+    """Print a run's scores as ``text``, ``json`` or ``csv``. The exit code is that of the run."""
     loaded = _load(name, out)
     scores = _scores(loaded.campaign, loaded.records)
-    _print(loaded.campaign, scores, as_json=as_json, all_implementations=all_implementations, problems=loaded.problems)
+    if form == "csv":
+        from benchsuite.frame import csv
+
+        print(csv(scores), end="")
+    else:
+        shown = {"as_json": form == "json", "all_implementations": all_implementations}
+        _print(loaded.campaign, scores, problems=loaded.problems, **shown)
     return int(campaign.exit_code(scores))
 
 
@@ -69,7 +76,7 @@ def report(name: str, out: Path, to: Path | None, *, as_json: bool) -> None:
     """Render a run's report from its records."""
     loaded = _load(name, out)
     target = to or loaded.path / "report.html"
-    written = _render(loaded.campaign, loaded.records, target, loaded.digest)
+    written = _render(loaded, target)
     print(msgspec.json.encode({"report": str(written)}).decode() if as_json else f"Report: {written}")
 
 
@@ -200,17 +207,16 @@ def case_document(score: Score) -> dict[str, Any]:
     }
 
 
-def _render(made: store.Campaign, records: Sequence[Record], target: Path, digest: str) -> Path:
+def _render(loaded: store.Loaded, target: Path) -> Path:
     from benchsuite.render import html
     from benchsuite.render.view import build
 
-    page = html.report(build(campaign_view(made, records, digest)), assets.folder("reports"))
+    view = build(campaign_view(loaded.campaign, loaded.records, loaded.digest))
     try:
-        target.write_text(page, encoding="utf-8", newline="\n")
+        target.write_text(html.report(view, assets.folder("reports")), encoding="utf-8", newline="\n")
     except OSError as error:
-        raise UsageError(
-            f"The report cannot be written to {target}: {error.strerror}.", "Choose another --to."
-        ) from error
+        message = f"The report cannot be written to {target}: {error.strerror}."
+        raise UsageError(message, "Choose another file with --to.") from error
     return target
 
 

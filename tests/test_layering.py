@@ -36,6 +36,7 @@ ABOVE = {
     "suite": {"model", "units", "errors", "assets"},
     "plan": {"model", "units", "errors", "suite"},
     "normalize": {"model", "units", "errors", "statistics"},
+    "frame": {"model"},
     "compare": {"model", "units", "errors", "statistics"},
     "record": {"model", "units", "errors", "statistics"},
     "protocol": {"model", "errors"},

@@ -1,0 +1,34 @@
+"""The table for analysts: every task a row, numbers as numbers, no formula from a record."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import StringIO
+
+import pandas
+import pytest
+
+from benchsuite.frame import csv, frame
+from tests.campaigns import records, scored, trouble
+
+
+def test_every_task_is_a_row_with_its_numbers() -> None:
+    scores, _ = scored([*records(), *trouble()])
+    table = frame(scores)
+    assert len(table) == len(scores)
+    triad = table[(table.benchmark == "memory") & (table.op == "triad")].iloc[0]
+    assert triad.unit == "B/s"
+    assert triad.low < triad.value < triad.high
+    assert table[table.status == "rejected"].value.isna().all()
+
+
+def test_csv_reads_back() -> None:
+    scores, _ = scored(records())
+    again = pandas.read_csv(StringIO(csv(scores)))
+    assert again.value.tolist() == pytest.approx(frame(scores).value.tolist())
+
+
+def test_a_text_that_looks_like_a_formula_is_disarmed() -> None:
+    scores, _ = scored([replace(record, provider="=cmd()") for record in records()])
+    assert "'=cmd()" in csv(scores)
+    assert ",=cmd()" not in csv(scores)
