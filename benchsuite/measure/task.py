@@ -116,7 +116,7 @@ class Measurement:
         self.phase("verify")
         for step in steps:
             step()
-        before = self._verified(sets, range(len(sets)))
+        before = self._verified(sets, _some(len(sets), len(sets)))
         if isinstance(before, Rejected):
             return before
         for one in sets:
@@ -125,7 +125,7 @@ class Measurement:
         self.phase("measure")
         sampler, samples = self._timed(steps)
         self.phase("verify")
-        after = self._verified(sets, _timed_sets(sampler.cursor, len(sets)))
+        after = self._verified(sets, _some(sampler.cursor, len(sets)))
         if isinstance(after, Rejected):
             return replace(after, reason=f"after timing: {after.reason}")
         return replace(samples, setup_seconds=setup, max_error=max(before, after))
@@ -159,10 +159,9 @@ class Measurement:
         return sampler, replace(samples, caveats=caveats)
 
 
-def _timed_sets(executed: int, count: int) -> list[int]:
-    """The sets to check after timing: the first, the last written and one at random, all timed."""
-    timed = min(executed, count)
-    secret = int(np.random.default_rng().integers(timed))
+def _some(executed: int, count: int) -> list[int]:
+    """The sets to check after ``executed`` iterations: the first, the last written and one at random."""
+    secret = int(np.random.default_rng().integers(min(executed, count)))
     return sorted({0, (executed - 1) % count, secret})
 
 

@@ -54,7 +54,7 @@ class Forecast:
     def left(self) -> float:
         """Seconds left, about."""
         spent = time.monotonic() - self._started
-        return spent * (self._all - self._done) / self._done if self._done else self._all
+        return max(0.0, spent * (self._all - self._done) / self._done) if self._done else self._all
 
 
 class BarWatcher:

@@ -8,7 +8,7 @@ the process's own afterwards.
 from __future__ import annotations
 
 import ctypes
-from functools import partial
+from functools import cache, partial
 from typing import Any, cast
 
 import numpy as np
@@ -20,7 +20,7 @@ from benchsuite.model import Array, Buffers, Case, Step
 
 def numpy(buffers: Buffers, case: Case, threads: int) -> Step:
     """``np.matmul(a, b, out=c)``: float32 and float64."""
-    _limit(threads)
+    _limit("numpy", threads)
     return partial(np.matmul, buffers["a"], buffers["b"], out=buffers["c"])
 
 
@@ -29,7 +29,7 @@ def scipy(buffers: Buffers, case: Case, threads: int) -> Step:
     from scipy.linalg import blas
 
     a, b, c = (buffers[name] for name in "abc")
-    _limit(threads)
+    _limit("scipy", threads)
     gemm: Any = {"fp32": blas.sgemm, "fp64": blas.dgemm}[case.text("dtype")]
     step = partial(gemm, 1.0, b.T, a.T, c=c.T, overwrite_c=1)
     if step().ctypes.data != c.ctypes.data:
@@ -64,7 +64,9 @@ def torch(buffers: Buffers, case: Case, threads: int) -> Step:
     return partial(product, a, b, out=c)
 
 
-def _limit(threads: int) -> None:
+@cache
+def _limit(library: str, threads: int) -> None:
+    """Once for each library and number: a scan of what is loaded costs tens of milliseconds."""
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(threads, user_api="blas")
