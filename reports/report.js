@@ -1,23 +1,23 @@
 "use strict";
-// Enhances a page that is complete without it: sort, filter, theme, tooltips, copy, CSV.
+// Enhances a page that is complete without it: theme, sorting, filters, tooltips, copy, CSV.
 (() => {
   const $ = (id) => document.getElementById(id);
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const data = JSON.parse($("data").textContent);
-  document.querySelectorAll(".tools, .filters").forEach((element) => { element.hidden = false; });
+  all(".tools, .filters").forEach((element) => { element.hidden = false; });
 
   // -- theme: auto, light, dark -------------------------------------------------------------
   const themes = ["auto", "light", "dark"];
+  const root = document.documentElement;
   const stored = () => { try { return localStorage.getItem("benchsuite-theme"); } catch { return null; } };
   const setTheme = (name) => {
-    if (name === "auto") delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = name;
-    $("theme").textContent = "theme: " + name;
-    try { localStorage.setItem("benchsuite-theme", name); } catch { /* private mode: forget it */ }
+    if (name === "auto") delete root.dataset.theme; else root.dataset.theme = name;
+    $("theme").textContent = "Theme: " + name;
+    try { localStorage.setItem("benchsuite-theme", name); } catch { /* not allowed here: forget it */ }
   };
   setTheme(themes.includes(stored()) ? stored() : "auto");
   $("theme").addEventListener("click", () => {
-    const now = document.documentElement.dataset.theme || "auto";
-    setTheme(themes[(themes.indexOf(now) + 1) % themes.length]);
+    setTheme(themes[(themes.indexOf(root.dataset.theme || "auto") + 1) % themes.length]);
   });
 
   // -- table: filter and sort ---------------------------------------------------------------
@@ -25,77 +25,111 @@
   if (table) {
     const body = table.tBodies[0];
     const rows = [...body.rows];
+    const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
+    const pressed = (selector) => all(selector).filter((chip) => chip.getAttribute("aria-pressed") === "true");
     const refresh = () => {
       const words = $("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
+      const families = pressed(".chip[data-family]").map((chip) => chip.dataset.family);
+      const trouble = pressed(".chip[data-trouble]").length > 0;
+      const every = !$("all") || $("all").checked;
       let shown = 0;
       for (const row of rows) {
-        const text = row.textContent.toLowerCase();
-        const hide = (!$("all").checked && row.classList.contains("other")) || words.some((word) => !text.includes(word));
-        row.classList.toggle("hidden", hide);
+        const hide = (!every && row.classList.contains("other"))
+          || (families.length > 0 && !families.includes(row.dataset.family))
+          || (trouble && row.dataset.status === "ok")
+          || words.some((word) => !texts.get(row).includes(word));
+        row.hidden = hide;
         shown += !hide;
       }
-      $("count").textContent = shown + " of " + rows.length + " rows";
+      $("count").textContent = shown + " of " + rows.length + " shown";
     };
     $("filter").addEventListener("input", refresh);
-    $("all").addEventListener("change", refresh);
+    if ($("all")) $("all").addEventListener("change", refresh);
+    all(".chip").forEach((chip) => chip.addEventListener("click", () => {
+      chip.setAttribute("aria-pressed", String(chip.getAttribute("aria-pressed") !== "true"));
+      refresh();
+    }));
     refresh();
 
-    const key = (row, column, name) => {
-      if (name === "value" || name === "share") return Number(row.dataset[name]);
-      return row.cells[column].textContent.trim();
+    const keys = {
+      text: (cell) => cell.textContent.trim(),
+      number: (cell) => (cell.dataset.value === "" ? null : Number(cell.dataset.value)),
     };
     const compare = (a, b) => (typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true }));
+    const sort = (head, column) => {
+      const first = head.dataset.sort === "number" ? "descending" : "ascending";
+      const other = first === "ascending" ? "descending" : "ascending";
+      const order = head.getAttribute("aria-sort") === first ? other : first;
+      all("th[aria-sort]", table).forEach((each) => each.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", order);
+      const sign = order === "ascending" ? 1 : -1;
+      const entries = rows.map((row, index) => [keys[head.dataset.sort](row.cells[column]), index, row]);
+      // Rows without a number come last in either order.
+      entries.sort((a, b) => (a[0] === null) - (b[0] === null) || (a[0] !== null && sign * compare(a[0], b[0])) || a[1] - b[1]);
+      body.append(...entries.map((entry) => entry[2]));
+    };
     [...table.tHead.rows[0].cells].forEach((head, column) => {
       const button = document.createElement("button");
       button.type = "button";
       button.textContent = head.textContent;
       head.replaceChildren(button);
-      button.addEventListener("click", () => {
-        const up = head.getAttribute("aria-sort") !== "ascending";
-        table.querySelectorAll("th[aria-sort]").forEach((other) => other.removeAttribute("aria-sort"));
-        head.setAttribute("aria-sort", up ? "ascending" : "descending");
-        const sign = up ? 1 : -1;
-        const name = head.dataset.key;
-        const order = rows.map((row, index) => [key(row, column, name), index, row]);
-        order.sort((a, b) => sign * compare(a[0], b[0]) || a[1] - b[1]);
-        body.append(...order.map((entry) => entry[2]));
-      });
+      button.addEventListener("click", () => sort(head, column));
     });
   }
+
+  // -- links into closed details open them --------------------------------------------------
+  const reveal = () => {
+    const target = location.hash.length > 1 && $(decodeURIComponent(location.hash.slice(1)));
+    const holder = target && target.closest("details");
+    if (holder && !holder.open) { holder.open = true; target.scrollIntoView(); }
+  };
+  addEventListener("hashchange", reveal);
+  reveal();
 
   // -- tooltips from the labels that screen readers read ------------------------------------
   const tip = $("tip");
   document.addEventListener("pointerover", (event) => {
-    const mark = event.target.closest('svg [role="graphics-symbol"][aria-label]');
+    const mark = event.target.closest('.chart [role="img"]');
     tip.hidden = !mark;
     if (!mark) return;
     tip.textContent = mark.getAttribute("aria-label");
+    tip.style.left = "0px";
     const box = mark.getBoundingClientRect();
-    const left = Math.min(box.right + 8, document.documentElement.clientWidth - tip.offsetWidth - 8);
-    tip.style.left = Math.max(4, left) + window.scrollX + "px";
-    tip.style.top = box.top + window.scrollY - tip.offsetHeight - 6 + "px";
+    const left = Math.min(box.right + 8, root.clientWidth - tip.offsetWidth - 8);
+    tip.style.left = Math.max(4, left) + scrollX + "px";
+    tip.style.top = Math.max(4, box.top - tip.offsetHeight - 6) + scrollY + "px";
   });
 
   // -- take it along ------------------------------------------------------------------------
-  const safe = (value) => {
+  const say = (button, text) => {
+    const before = button.textContent;
+    button.textContent = text;
+    setTimeout(() => { button.textContent = before; }, 1500);
+  };
+  // A text that begins like a formula must not become one in a spreadsheet.
+  const field = (value) => {
     if (typeof value === "number") return String(value);
-    const text = value === null ? "" : String(value);
+    const text = value === null || value === undefined ? "" : String(value);
     return '"' + (/^[=+\-@\t\r]/.test(text) ? "'" : "") + text.replaceAll('"', '""') + '"';
   };
+  const parameters = (one) => Object.entries(one).map(([name, value]) => name + "=" + value).join(" ");
   $("csv").addEventListener("click", () => {
-    const columns = ["benchmark", "parameters", "ranks", "implementation", "provider", "status", "value", "low", "high", "unit"];
-    const words = (item) => Object.entries(item).map(([name, value]) => name + "=" + value).join(" ");
-    const lines = data.cases.map((one) => columns.map((name) => safe(name === "parameters" ? words(one[name]) : one[name])).join(","));
+    const columns = ["benchmark", "parameters", "ranks", "implementation", "provider", "status",
+      "value", "low", "high", "unit", "interval", "of_ceiling", "best", "reason"];
+    const lines = data.cases.map((one) => {
+      const flat = { ...one, parameters: parameters(one.parameters) };
+      return columns.map((name) => field(flat[name])).join(",");
+    });
+    const preamble = "# benchsuite " + data.version + ", run " + data.run + ", records.jsonl sha256 " + data.digest;
+    const text = [preamble.replace(/[\r\n]/g, " "), columns.join(","), ...lines, ""].join("\n");
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([columns.join(",") + "\n" + lines.join("\n") + "\n"], { type: "text/csv" }));
-    link.download = data.run + ".csv";
+    link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+    link.download = data.run.replace(/[^\w.-]/g, "_") + ".csv";
     link.click();
-    URL.revokeObjectURL(link.href);
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   });
   $("copy").addEventListener("click", async () => {
-    const lines = [document.querySelector("h1"), ...document.querySelectorAll(".machine, .cards li")];
-    const text = lines.map((one) => [...one.childNodes].map((part) => part.textContent.trim()).filter(Boolean).join("  ")).join("\n");
-    try { await navigator.clipboard.writeText(text + "\nrun " + data.run); $("copy").textContent = "copied"; }
-    catch { $("copy").textContent = "not allowed here"; }
+    try { await navigator.clipboard.writeText(data.copy); say($("copy"), "Copied"); }
+    catch { say($("copy"), "Not allowed here"); }
   });
 })();

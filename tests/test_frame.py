@@ -9,11 +9,11 @@ import pandas
 import pytest
 
 from benchsuite.frame import csv, frame
-from tests.campaigns import records, scored, trouble
+from tests.render_data import campaign, everything, records, scores_of
 
 
 def test_every_task_is_a_row_with_its_numbers() -> None:
-    scores, _ = scored([*records(), *trouble()])
+    scores = campaign().scores
     table = frame(scores)
     assert len(table) == len(scores)
     triad = table[(table.benchmark == "memory") & (table.op == "triad")].iloc[0]
@@ -23,12 +23,12 @@ def test_every_task_is_a_row_with_its_numbers() -> None:
 
 
 def test_csv_reads_back() -> None:
-    scores, _ = scored(records())
+    scores = scores_of(records(everything()))
     again = pandas.read_csv(StringIO(csv(scores)))
     assert again.value.tolist() == pytest.approx(frame(scores).value.tolist())
 
 
 def test_a_text_that_looks_like_a_formula_is_disarmed() -> None:
-    scores, _ = scored([replace(record, provider="=cmd()") for record in records()])
+    scores = scores_of([replace(record, provider="=cmd()") for record in records(everything())])
     assert "'=cmd()" in csv(scores)
     assert ",=cmd()" not in csv(scores)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -13,10 +14,21 @@ from benchsuite import units
 from benchsuite.compare import Comparison
 from benchsuite.doctor import Finding
 from benchsuite.model import Score, Status
-from benchsuite.render.words import CAVEATS, marks, parameters, value
+from benchsuite.render.words import (
+    STATUSES,
+    clean,
+    counted,
+    family,
+    mark,
+    marks,
+    meaning,
+    parameters,
+    sentence,
+    tally,
+    value,
+)
 from benchsuite.statistics.runs import Verdict
 
-GLYPHS = {Status.OK: "", Status.REJECTED: "✖ wrong result", Status.FAILED: "✖ failed", Status.SKIPPED: "– skipped"}
 STYLES = {Status.OK: "", Status.REJECTED: "bold red", Status.FAILED: "red", Status.SKIPPED: "dim"}
 VERDICTS = {
     Verdict.FASTER: ("▲ faster", "cyan"),
@@ -27,46 +39,49 @@ VERDICTS = {
 }
 
 
-def clean(text: str) -> str:
-    """``text`` without control characters, so that no record can steer a terminal."""
-    return "".join(character if character.isprintable() else " " for character in text)
-
-
 def table(scores: Sequence[Score], console: Console, *, all_implementations: bool = False) -> None:
     """The results by benchmark: the best implementation of each case, or all of them."""
-    grid = _grid("case", ("value", "right"), ("of ceiling", "right"), "by", "")
+    grid = _grid("", ("value", "right"), ("ceiling", "right"), "by", "")
     shown = [score for score in scores if all_implementations or score.best or score.status in _TROUBLE]
-    family = ""
+    before = ""
     for score in shown:
-        if score.case.benchmark != family:
-            family = score.case.benchmark
-            grid.add_row(Text(clean(family), style="bold"), "", "", "", "")
-        note = GLYPHS[score.status] or marks(score)
-        share = units.percent(score.of_ceiling) if score.of_ceiling is not None else ""
-        number = Text(value(score), style="bold" if score.best else "")
-        cells = (Text("  " + clean(parameters(score.case))), number, share, Text(clean(score.implementation)))
-        grid.add_row(*cells, Text(note, style=STYLES[score.status]))
+        if score.case.benchmark != before:
+            before = score.case.benchmark
+            grid.add_row(Text(family(before), style="bold"), "", "", "", "")
+        grid.add_row(*_cells(score))
     console.print(grid)
 
 
 _TROUBLE = {Status.REJECTED, Status.FAILED}
 
 
+def _cells(score: Score) -> tuple[RenderableType, ...]:
+    """Case, value or what went wrong, share of the ceiling, implementation, notes."""
+    good = score.status is Status.OK
+    glyph, word, _ = STATUSES[score.status]
+    share = units.percent(score.of_ceiling) if score.of_ceiling is not None else ""
+    told = Text(value(score), style="bold" if score.best else "", no_wrap=True)
+    return (
+        Padding(Text(parameters(score.case)), (0, 0, 0, 2)),
+        told if good else Text(f"{glyph} {word}", style=STYLES[score.status], no_wrap=True),
+        Text(share, no_wrap=True),
+        Text(clean(score.implementation)),
+        Text(marks(score) if good else "", style="dim"),
+    )
+
+
 def summary_lines(scores: Sequence[Score]) -> list[str]:
-    """How many cases were measured, what went wrong, what was skipped and why, and what the marks mean."""
-    cases = {score.case.key for score in scores if score.status is Status.OK}
-    lines = [f"{len(cases)} cases measured and verified."]
-    for status, word in ((Status.REJECTED, "Wrong result"), (Status.FAILED, "Failed")):
-        bad = [score for score in scores if score.status is status]
-        lines += [f"{word}: {clean(f'{one.case.key} [{one.implementation}]: {one.reason}')}" for one in bad]
-    reasons: dict[str, int] = {}
-    for score in scores:
-        if score.status is Status.SKIPPED:
-            reasons[score.reason] = reasons.get(score.reason, 0) + 1
-    lines += [f"Skipped {count}: {clean(reason)}." for reason, count in reasons.items()]
-    codes = sorted({caveat.code for score in scores for caveat in score.caveats if score.status is Status.OK})
-    notes = [CAVEATS.get(code, ("?", code)) for code in codes]
-    return lines + [f"  {letter}  {meaning}" for letter, meaning in notes]
+    """How many results there are, what went wrong, what was skipped and why, and what the marks mean."""
+    good = [score for score in scores if score.status is Status.OK]
+    lines = [f"{counted(len(good), 'result')} measured and verified." if good else "No result."]
+    for bad in (score for score in scores if score.status in _TROUBLE):
+        glyph, word, _ = STATUSES[bad.status]
+        subject = f"{family(bad.case.benchmark)}, {parameters(bad.case)} [{clean(bad.implementation)}]"
+        lines.append(f"{glyph} {word}: {subject}. {sentence(clean(bad.reason))}")
+    skipped = tally(score.reason for score in scores if score.status is Status.SKIPPED)
+    lines += [f"{units.DASH} {count} skipped: {sentence(clean(reason))}" for reason, count in skipped.items()]
+    told = {(mark(caveat), meaning(caveat)) for score in good for caveat in score.caveats}
+    return lines + [f"  {letter}  {text}" for letter, text in sorted(told)]
 
 
 def comparison(result: Comparison, console: Console) -> None:

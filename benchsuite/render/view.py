@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from benchsuite import units
-from benchsuite.model import Policy, Record, Score, Status
-from benchsuite.normalize import Ceilings
-from benchsuite.render import charts, strip
-from benchsuite.render.words import CAVEATS, parameters, value
-
-GLYPHS = {
-    Status.OK: ("✓", "verified", "good"),
-    Status.REJECTED: ("✖", "wrong result", "bad"),
-    Status.FAILED: ("✖", "failed", "bad"),
-    Status.SKIPPED: (units.DASH, "skipped", "unknown"),
-}
+from benchsuite.model import Policy, Record, Score, Skip, Status
+from benchsuite.normalize import DRAM_MULTIPLE, Ceilings
+from benchsuite.render import charts, rows, verdict
+from benchsuite.render.rows import Card, TableRow
+from benchsuite.render.words import family, mark, meaning, parameters
 
 
 @dataclass(frozen=True, slots=True)
 class CampaignView:
-    """A campaign as the report needs it; ``caches``: bytes per level as one core sees them."""
+    """A campaign as the report needs it.
+
+    ``facts``: section -> name -> value. ``caches``: bytes of "L1d", "L2", "L3" as one core sees them.
+    ``questions``: what each benchmark asks, in one line. ``skips`` may repeat skipped ``scores``.
+    ``ceilings``: as the scores were normalized with; ``None`` takes them from the scores.
+    ``cores``: 0 takes them from the facts.
+    """
 
     id: str
     suite: str
@@ -30,61 +30,45 @@ class CampaignView:
     version: str
     command: str
     seed: int
-    backend: str
     policy: Policy
     facts: Mapping[str, Mapping[str, str]]
     scores: Sequence[Score]
     records: Sequence[Record]
-    ceilings: Ceilings
     caches: Mapping[str, int]
-    cores: int
     questions: Mapping[str, str]
     digest: str
+    skips: Sequence[Skip] = ()
+    duration: float = 0.0
+    backend: str = "host"
+    ceilings: Ceilings | None = None
+    cores: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
-    """One of the few numbers shown first."""
+class Note:
+    """A caveat: its letter beside the numbers, what it means and how many results it concerns."""
 
-    label: str
-    value: str
-    detail: str
+    letter: str
+    meaning: str
+    count: str
 
 
 @dataclass(frozen=True, slots=True)
-class TableRow:
-    """One task: ``sort`` is the value in SI units, 0 where there is none."""
+class Gap:
+    """What was not measured for one reason."""
 
-    family: str
-    case: str
-    value: str
-    sort: float
-    share: str
-    share_of: str
-    share_sort: float
-    datasheet: str
-    interval: str
-    implementation: str
-    provider: str
-    best: bool
-    glyph: str
-    status: str
-    tone: str
-    marks: str
     reason: str
-    runs: tuple[str, ...]
-    strip: str
+    tasks: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """A chart drawn at two widths."""
+class Family:
+    """A benchmark of this campaign."""
 
-    id: str
-    title: str
-    note: str
-    wide: str
-    narrow: str
+    key: str
+    name: str
+    question: str
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,152 +76,80 @@ class ReportView:
     """Everything the template prints."""
 
     campaign: CampaignView
-    headline: str
-    sentences: tuple[str, ...]
+    verdict: verdict.Verdict
+    when: str
     machine: str
-    started: str
+    facts: tuple[tuple[str, Mapping[str, str]], ...]
     simulated: bool
     cards: tuple[Card, ...]
     rows: tuple[TableRow, ...]
-    families: tuple[tuple[str, str], ...]
-    figures: tuple[Figure, ...]
-    caveats: tuple[tuple[str, str, str], ...]
-    skips: tuple[tuple[str, str], ...]
+    families: tuple[Family, ...]
+    figures: tuple[charts.Figure, ...]
+    notes: tuple[Note, ...]
+    gaps: tuple[Gap, ...]
+    troubles: tuple[TableRow, ...]
     has_datasheet: bool
-    summary: Mapping[str, object] = field(default_factory=dict)
+    several: bool
+    copy: str
 
 
 def build(campaign: CampaignView) -> ReportView:
     """The page of a campaign."""
-    scores = campaign.scores
-    by_task: dict[tuple[str, str], list[Record]] = {}
-    for record in campaign.records:
-        by_task.setdefault((record.case.key, record.implementation), []).append(record)
-    shown = [score for score in scores if score.status is not Status.SKIPPED]
-    rows = tuple(_row(score, by_task.get((score.case.key, score.implementation), [])) for score in shown)
-    drawn = charts.of_campaign(scores, campaign.ceilings, campaign.caches, campaign.cores)
-    families = tuple(dict.fromkeys(row.family for row in rows))
+    shown = [score for score in campaign.scores if score.status is not Status.SKIPPED]
+    gaps = _gaps(campaign)
+    found = verdict.of(shown, sum(len(gap.tasks) for gap in gaps), campaign.policy.runs)
+    cards = rows.cards(shown)
+    ceilings = campaign.ceilings or ceilings_of(shown, campaign.caches)
+    machine = _machine(campaign)
+    table = rows.table(shown, campaign.records)
     return ReportView(
         campaign=campaign,
-        headline=_headline(shown),
-        sentences=_sentences(campaign, shown),
-        machine=_machine(campaign),
-        started=campaign.started.replace("T", " ").replace("+00:00", " UTC"),
+        verdict=found,
+        when=_when(campaign.started),
+        machine=machine,
+        facts=_facts(campaign.facts),
         simulated=campaign.backend == "fake",
-        cards=_cards(shown),
-        rows=rows,
-        families=tuple((name, campaign.questions.get(name, "")) for name in families),
-        figures=tuple(Figure(c.id, c.title, c.note, *(charts.draw(spec) for spec in c.specs)) for c in drawn),
-        caveats=_caveats(shown),
-        skips=_skips(scores),
+        cards=cards,
+        rows=table,
+        families=_families(shown, campaign.questions),
+        figures=charts.figures(shown, ceilings, campaign.caches, _cores(campaign)),
+        notes=_notes(shown),
+        gaps=gaps,
+        troubles=tuple(row for row in table if row.code != Status.OK),
         has_datasheet=any(score.of_datasheet is not None for score in shown),
+        several=any(score.status is Status.OK and not score.best for score in shown),
+        copy=_copy(campaign, machine, found, cards),
     )
 
 
-def _headline(scores: Sequence[Score]) -> str:
-    """One sentence: what of the suite was measured, and whether all of it was right."""
-    if not scores:
-        return "Nothing was measured."
-    cases = {score.case.key for score in scores}
-    good = {score.case.key for score in scores if score.status is Status.OK}
-    wrong = sum(score.status is Status.REJECTED for score in scores)
-    failed = sum(score.status is Status.FAILED for score in scores)
-    if wrong:
-        return f"✖ Invalid: {wrong} of {len(scores)} results {_were(wrong)} wrong."
-    if failed:
-        return f"… Incomplete: {failed} of {len(scores)} tasks failed; {len(good)} of {len(cases)} cases have a number."
-    return f"✓ {len(cases)} cases measured, every result verified."
+def ceilings_of(scores: Sequence[Score], caches: Mapping[str, int]) -> Ceilings:
+    """The measured limits among the scores: ``fma`` for arithmetic, memory well beyond the last cache."""
+    flops: dict[str, float] = {}
+    bandwidth: float | None = None
+    for score in scores:
+        params = dict(score.case.params)
+        if score.value is None:
+            continue
+        if score.case.benchmark == "fma":
+            dtype = str(params.get("dtype", "fp64"))
+            flops[dtype] = max(flops.get(dtype, 0.0), score.value)
+        beyond = DRAM_MULTIPLE * max(caches.values(), default=0)
+        if score.case.benchmark == "memory" and int(params.get("bytes", 0)) >= beyond:
+            bandwidth = max(bandwidth or 0.0, score.value)
+    return Ceilings(flops, bandwidth)
 
 
-def _were(count: int) -> str:
-    return "was" if count == 1 else "were"
-
-
-def _sentences(campaign: CampaignView, scores: Sequence[Score]) -> tuple[str, ...]:
-    """What follows from the numbers, and what was not asked."""
-    said = []
-    for family, name in (("gemm", "Matrix multiplication"), ("attention", "Attention"), ("decode", "Decoding")):
-        best = _top([score for score in scores if score.case.benchmark == family and score.of_ceiling is not None])
-        if best is not None and best.of_ceiling is not None:
-            share = units.percent(best.of_ceiling)
-            limit = f"what this machine's measured {best.ceiling_name} allows"
-            said.append(f"{name} reaches {share} of {limit} ({parameters(best.case)}).")
-    runs = campaign.policy.runs
-    if runs < 3:
-        said.append(f"{runs} run{'s' if runs > 1 else ''} only: enough for numbers, too few to compare machines by.")
-    said.append(
-        f"{units.DASH} No reference: no population of such machines is on record, so nothing here says normal or slow."
-    )
-    return tuple(said)
-
-
-def _top(scores: Sequence[Score]) -> Score | None:
-    return max((score for score in scores if score.of_ceiling), key=lambda score: score.of_ceiling or 0.0, default=None)
-
-
-def _cards(scores: Sequence[Score]) -> tuple[Card, ...]:
-    """At most seven numbers: the best of each kind of work."""
-    best = [score for score in scores if score.best and score.value is not None]
-    made: list[Card] = []
-    for dtype in ("fp64", "fp32", "bf16", "int8"):
-        chosen = [s for s in best if s.case.benchmark == "gemm" and dict(s.case.params).get("dtype") == dtype]
-        made += _card(f"GEMM {dtype}", max(chosen, key=_number, default=None))
-    made += _card(
-        "Attention prefill", max((s for s in best if s.case.benchmark == "attention"), key=_number, default=None)
-    )
-    made += _card("Attention decode", max((s for s in best if s.case.benchmark == "decode"), key=_number, default=None))
-    dram = [s for s in best if s.case.benchmark == "memory" and s.of_ceiling is not None]
-    for op in ("triad", "read"):
-        made += _card(f"DRAM {op}", next((s for s in dram if s.case["op"] == op), None))
-    chases = [s for s in best if s.case.benchmark == "latency"]
-    made += _card("DRAM latency", max(chases, key=lambda s: int(s.case["bytes"]), default=None))
-    made += _card(
-        "All-reduce busbw", max((s for s in best if s.case.benchmark == "allreduce"), key=_number, default=None)
-    )
-    return tuple(made)
-
-
-def _number(score: Score) -> float:
-    return score.value or 0.0
-
-
-def _card(label: str, score: Score | None) -> list[Card]:
-    if score is None:
-        return []
-    share = f", {units.percent(score.of_ceiling)} of ceiling" if score.of_ceiling is not None else ""
-    return [Card(label, value(score).replace(units.NO_BREAK_SPACE, " "), f"{parameters(score.case)}{share}")]
-
-
-def _row(score: Score, records: Sequence[Record]) -> TableRow:
-    glyph, word, tone = GLYPHS[score.status]
-    return TableRow(
-        family=score.case.benchmark,
-        case=parameters(score.case),
-        value=value(score),
-        sort=score.value or 0.0,
-        share=units.percent(score.of_ceiling) if score.of_ceiling is not None else "",
-        share_of=score.ceiling_name,
-        share_sort=score.of_ceiling or 0.0,
-        datasheet=units.percent(score.of_datasheet) if score.of_datasheet is not None else "",
-        interval=score.interval,
-        implementation=score.implementation,
-        provider=score.provider,
-        best=score.best,
-        glyph=glyph,
-        status=word,
-        tone=tone,
-        marks="".join(CAVEATS.get(caveat.code, ("?", ""))[0] for caveat in score.caveats),
-        reason=score.reason,
-        runs=tuple(units.quantity(each, score.metric.value) for each in score.run_values),
-        strip=strip.samples(records) if score.status is Status.OK else "",
-    )
+def _when(started: str) -> str:
+    """``2026-11-24T11:01:26.638+00:00`` as ``2026-11-24 11:01 UTC``; anything else as it is."""
+    date, t, time = started.partition("T")
+    return f"{date} {time[:5]} UTC" if t and time.endswith(("+00:00", "Z")) else started
 
 
 def _machine(campaign: CampaignView) -> str:
     processor = campaign.facts.get("processor", {})
     words = [processor.get("model", "unknown processor")]
-    if "cores usable" in processor:
-        words.append(f"{processor['cores usable']} cores")
+    if cores := _cores(campaign):
+        words.append(f"{cores} core{'s' if cores > 1 else ''}")
     if "usable" in campaign.facts.get("memory", {}):
         words.append(campaign.facts["memory"]["usable"])
     if processor.get("virtual machine") == "yes":
@@ -245,25 +157,54 @@ def _machine(campaign: CampaignView) -> str:
     return " · ".join(words)
 
 
-def _caveats(scores: Sequence[Score]) -> tuple[tuple[str, str, str], ...]:
-    """Each note's letter and meaning, with how many tasks it concerns."""
-    counts: dict[str, int] = {}
-    for score in scores:
-        for caveat in score.caveats:
-            counts[caveat.code] = counts.get(caveat.code, 0) + 1
-    total = len(scores)
+FIRST = ("processor", "memory", "system", "device")
+
+
+def _facts(facts: Mapping[str, Mapping[str, str]]) -> tuple[tuple[str, Mapping[str, str]], ...]:
+    """The sections that have something to say, the hardware first."""
+    order = [name for name in FIRST if name in facts] + [name for name in facts if name not in FIRST]
+    return tuple((name, facts[name]) for name in order if facts[name])
+
+
+def _cores(campaign: CampaignView) -> int:
+    told = campaign.facts.get("processor", {}).get("cores usable", "")
+    return campaign.cores or (int(told) if told.isascii() and told.isdigit() else 0)
+
+
+def _families(scores: Sequence[Score], questions: Mapping[str, str]) -> tuple[Family, ...]:
+    names = dict.fromkeys(score.case.benchmark for score in scores)
     return tuple(
-        (CAVEATS.get(code, ("?", ""))[0], CAVEATS.get(code, ("?", code))[1], f"{count} of {total} tasks")
-        for code, count in sorted(counts.items())
+        Family(name, family(name), questions.get(name, ""), sum(s.case.benchmark == name for s in scores))
+        for name in names
     )
 
 
-def _skips(scores: Sequence[Score]) -> tuple[tuple[str, str], ...]:
-    """Each reason once, with what it concerns."""
-    found: dict[str, list[str]] = {}
+def _notes(scores: Sequence[Score]) -> tuple[Note, ...]:
+    counts: dict[tuple[str, str], int] = {}
     for score in scores:
-        if score.status is Status.SKIPPED:
-            found.setdefault(score.reason, []).append(
-                f"{score.case.benchmark} {parameters(score.case)} [{score.implementation}]"
-            )
-    return tuple((reason, "; ".join(names)) for reason, names in found.items())
+        for told in {(mark(caveat), meaning(caveat)) for caveat in score.caveats}:
+            counts[told] = counts.get(told, 0) + 1
+    total = len(scores)
+    return tuple(Note(*told, f"{count} of {total} results") for told, count in sorted(counts.items()))
+
+
+def _gaps(campaign: CampaignView) -> tuple[Gap, ...]:
+    """Each reason once, with what it concerns."""
+    found: dict[str, dict[str, None]] = {}
+    for one in _skipped(campaign):
+        name = f"{family(one.case.benchmark)}, {parameters(one.case)}"
+        found.setdefault(one.reason, {})[f"{name} [{one.implementation}]" if one.implementation else name] = None
+    return tuple(Gap(reason, tuple(names)) for reason, names in found.items())
+
+
+def _skipped(campaign: CampaignView) -> Iterator[Score | Skip]:
+    yield from (score for score in campaign.scores if score.status is Status.SKIPPED)
+    yield from campaign.skips
+
+
+def _copy(campaign: CampaignView, machine: str, found: verdict.Verdict, cards: Sequence[Card]) -> str:
+    """The answer as plain text, for a ticket or a message."""
+    lines = [f"{found.glyph} {found.headline}", machine, *found.sentences]
+    lines += [f"{card.label}: {card.value} ({card.detail}{', ' if card.share else ''}{card.share})" for card in cards]
+    lines.append(f"benchsuite {campaign.version}, run {campaign.id}, {_when(campaign.started)}, {campaign.command}")
+    return "\n".join(lines).replace(units.NO_BREAK_SPACE, " ")

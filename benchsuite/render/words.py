@@ -1,38 +1,31 @@
-"""How cases and values are put into words, the same on every page."""
+"""How cases, values, statuses and notes are put into words, the same on the page and on a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from benchsuite import units
-from benchsuite.model import Case, Scalar, Score
+from benchsuite.model import Case, Caveat, Scalar, Score, Status
 
 Params = dict[str, Scalar]
 
+FAMILIES = {
+    "gemm": "Matrix multiplication",
+    "attention": "Attention, prefill",
+    "decode": "Attention, decode",
+    "memory": "Memory bandwidth",
+    "latency": "Memory latency",
+    "allreduce": "All-reduce",
+    "fma": "Peak arithmetic",
+}
 
-def parameters(case: Case) -> str:
-    """A case's parameters as a person would say them: ``fp32 1024³``, ``triad 256 MiB``."""
-    params = dict(case.params)
-    phrase = _PHRASES.get(case.benchmark)
-    try:
-        words = phrase(params) if phrase else _plain(params)
-    except (KeyError, TypeError, ValueError):  # a record of another version may name its parameters otherwise
-        words = _plain(params)
-    return words if case.ranks == 1 else f"{words}, {case.ranks} ranks"
-
-
-def brief(case: Case) -> str:
-    """A case in few words, for the side of a chart: ``attention causal 1024, 8×64``."""
-    words = parameters(case).replace(" tokens", "").replace(" heads × ", "×")
-    return f"{case.benchmark} {words}"
-
-
-def value(score: Score) -> str:
-    """The number with its interval and unit, or a dash."""
-    if score.value is None or score.low is None or score.high is None:
-        return units.DASH
-    return units.ranged(score.value, score.low, score.high, score.metric)
-
+STATUSES = {
+    Status.OK: ("✓", "verified", "good"),
+    Status.REJECTED: ("✖", "wrong result", "bad"),
+    Status.FAILED: ("✖", "failed", "bad"),
+    Status.SKIPPED: (units.DASH, "skipped", "unknown"),
+}
+"""Glyph, word and tone of each status; the first two must do without the third."""
 
 CAVEATS = {
     "CONTENDED": ("c", "other processes used more than 0.12 cores meanwhile"),
@@ -45,9 +38,73 @@ CAVEATS = {
 """Letter and meaning of each note that may stand beside a number."""
 
 
+WILD = 10
+"""An interval that reaches farther than this factor says only that the runs disagree; so its ends are not printed."""
+
+
+def clean(text: str) -> str:
+    """``text`` without control and direction characters, so that no record can steer a terminal or a page."""
+    return "".join(one if one.isprintable() or one == units.NO_BREAK_SPACE else " " for one in text)
+
+
+def family(benchmark: str) -> str:
+    """A benchmark's name for people."""
+    return FAMILIES.get(benchmark, clean(benchmark))
+
+
+def parameters(case: Case) -> str:
+    """A case's parameters as a person would say them: ``fp32 1024³``, ``triad 256 MiB``."""
+    params = dict(case.params)
+    phrase = _PHRASES.get(case.benchmark)
+    try:
+        words = phrase(params) if phrase else _plain(params)
+    except (KeyError, TypeError, ValueError):  # a record of another version may name its parameters otherwise
+        words = _plain(params)
+    return clean(words if case.ranks == 1 else f"{words}, {case.ranks} ranks")
+
+
+def value(score: Score) -> str:
+    """The number with its interval and unit, or a dash."""
+    if score.value is None:
+        return units.DASH
+    if score.low is None or score.high is None:
+        return units.quantity(score.value, score.metric)
+    if score.low * WILD < score.value or score.high > score.value * WILD:
+        return f"{units.quantity(score.value, score.metric)} (beyond{units.NO_BREAK_SPACE}×{WILD})"
+    return units.ranged(score.value, score.low, score.high, score.metric)
+
+
+def mark(caveat: Caveat) -> str:
+    """The letter that stands for a caveat."""
+    return CAVEATS.get(caveat.code, ("x", ""))[0]
+
+
+def meaning(caveat: Caveat) -> str:
+    """What a caveat says, without the numbers of one task."""
+    return CAVEATS.get(caveat.code, ("", clean(caveat.text)))[1]
+
+
 def marks(score: Score) -> str:
     """The letters of a score's caveats."""
-    return "".join(sorted(CAVEATS.get(caveat.code, ("?", ""))[0] for caveat in score.caveats))
+    return "".join(sorted({mark(caveat) for caveat in score.caveats}))
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """``1 result``, ``2 results``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def tally(items: Iterable[str]) -> dict[str, int]:
+    """How often each item occurs, in order of appearance."""
+    counts: dict[str, int] = {}
+    for item in items:
+        counts[item] = counts.get(item, 0) + 1
+    return counts
+
+
+def sentence(text: str) -> str:
+    """``text`` ending in a full stop."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def _plain(params: Params) -> str:
@@ -81,7 +138,7 @@ def _attention(params: Params) -> str:
 
 
 def _decode(params: Params) -> str:
-    return f"{params['dtype']} context {params['context']}, {_heads(params)}{_batch(params)}"
+    return f"{params['dtype']}, context {params['context']}, {_heads(params)}{_batch(params)}"
 
 
 def _memory(params: Params) -> str:
