@@ -93,6 +93,7 @@ def make_plan(request: Request) -> tuple[store.Campaign, Plan]:
         facts=facts.collect() if request.backend != "fake" else {"processor": {"model": "scripted clock"}},
         caches=cpu.cache_sizes(),
         cores=machine.cores,
+        cache=machine.cache,
     )
     return campaign, made
 

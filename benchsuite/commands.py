@@ -151,8 +151,7 @@ def _scores(made: store.Campaign, records: Sequence[Record]) -> list[Score]:
 
 
 def _normalized(made: store.Campaign, records: Sequence[Record]) -> tuple[list[Score], normalize.Ceilings]:
-    cache = max(made.caches.values(), default=0)
-    return normalize.scores(records, made.plan, discovery.discover(), cache)
+    return normalize.scores(records, made.plan, discovery.discover(), made.cache)
 
 
 def _print(

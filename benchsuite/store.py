@@ -27,7 +27,10 @@ CAMPAIGN, RECORDS, JOURNAL = "campaign.json", "records.jsonl", "journal.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """What one ``benchsuite run`` set out to do, and where. ``caches``: bytes by level; ``started``: UTC."""
+    """What one ``benchsuite run`` set out to do, and where. ``started``: UTC.
+
+    ``caches``: bytes by level as one core sees them; ``cache``: all last-level caches together.
+    """
 
     schema: int
     id: str
@@ -40,6 +43,7 @@ class Campaign:
     facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     caches: Mapping[str, int] = field(default_factory=dict)
     cores: int = 1
+    cache: int = 0
 
 
 @dataclass(frozen=True, slots=True)

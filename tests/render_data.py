@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import median
 
-from benchsuite import normalize, units
+from benchsuite import discovery, normalize, units
 from benchsuite.model import (
     Case,
     Caveat,
@@ -23,7 +23,7 @@ from benchsuite.model import (
     Task,
     Work,
 )
-from benchsuite.render.view import CampaignView, ceilings_of
+from benchsuite.render.view import CampaignView
 
 CACHES = {"L1d": 48 * units.KIB, "L2": 2 * units.MIB, "L3": 32 * units.MIB}
 CORES = 4
@@ -139,10 +139,20 @@ def record(timed: Timed, run: int, random_: random.Random, *, samples: int = 24)
         middle * (1 + abs(random_.gauss(0, 0.01)) + 0.4 * (random_.random() > 0.97)) for _ in range(samples)
     )
     made = Record(
-        campaign="20260102-030405-example-beef", run=run, position=0, case=case, implementation=implementation,
-        provider="", backend="host", metric=metric, status=Status.OK, work=work,
-        started="2026-01-02T03:04:05.678+00:00", samples=Samples(seconds, iterations=3), summary=summary(seconds),
-    )  # fmt: skip
+        campaign="20260102-030405-example-beef",
+        run=run,
+        position=0,
+        case=case,
+        implementation=implementation,
+        provider="",
+        backend="host",
+        metric=metric,
+        status=Status.OK,
+        work=work,
+        started="2026-01-02T03:04:05.678+00:00",
+        samples=Samples(seconds, iterations=3),
+        summary=summary(seconds),
+    )
     if case.benchmark == "memory" and run == 1 and value > 800e9:
         return replace(made, caveats=(Caveat("CONTENDED", "Other processes used 0.4 cores while this was measured."),))
     return made
@@ -151,10 +161,21 @@ def record(timed: Timed, run: int, random_: random.Random, *, samples: int = 24)
 def summary(seconds: Sequence[float]) -> Summary:
     ordered = sorted(seconds)
     return Summary(
-        n=len(ordered), median=median(ordered), low=ordered[len(ordered) // 4], high=ordered[-len(ordered) // 4],
-        confidence=0.99, minimum=ordered[0], p5=ordered[0], p95=ordered[-2:][0], maximum=ordered[-1],
-        mad=ordered[0] * 0.01, lag1=0.0, n_effective=float(len(ordered)), outliers_mild=0, outliers_severe=0,
-    )  # fmt: skip
+        n=len(ordered),
+        median=median(ordered),
+        low=ordered[len(ordered) // 4],
+        high=ordered[-len(ordered) // 4],
+        confidence=0.99,
+        minimum=ordered[0],
+        p5=ordered[0],
+        p95=ordered[-2:][0],
+        maximum=ordered[-1],
+        mad=ordered[0] * 0.01,
+        lag1=0.0,
+        n_effective=float(len(ordered)),
+        outliers_mild=0,
+        outliers_severe=0,
+    )
 
 
 def records(timed: Sequence[Timed], runs: int = 3, samples: int = 24) -> list[Record]:
@@ -178,14 +199,17 @@ SKIPS = (
 )
 
 
+def ceilings_of(scores: Sequence[Score]) -> normalize.Ceilings:
+    """The ceilings measured among the scores."""
+    return normalize.measured_ceilings(scores, discovery.discover(), CACHES["L3"])
+
+
 def scores_of(made: Sequence[Record]) -> list[Score]:
     """Scores as the pipeline makes them, against the ceilings among them."""
     tasks = tuple(dict.fromkeys(Task(one.case, one.implementation) for one in made))
     plan = Plan("example", Policy(), 1, tasks, (), ())
     cache = CACHES["L3"]
-    raw, _ = normalize.scores(made, plan, {}, cache)
-    ceilings = ceilings_of(raw, CACHES)
-    return [normalize._against(score, ceilings, cache) for score in raw]
+    return normalize.scores(made, plan, discovery.discover(), cache)[0]
 
 
 def campaign(timed: Sequence[Timed] | None = None, *, runs: int = 3, trouble: bool = True) -> CampaignView:
@@ -197,9 +221,23 @@ def campaign(timed: Sequence[Timed] | None = None, *, runs: int = 3, trouble: bo
 
 def view_of(made: Sequence[Record], runs: int = 3) -> CampaignView:
     """The view of a campaign of these records."""
+    scores = scores_of(made)
     return CampaignView(
-        id="20260102-030405-example-beef", suite="quick", title="All four families in about a minute",
-        started="2026-01-02T03:04:05.678+00:00", duration=70.0, version="0.1.0",
-        command="benchsuite run quick --seed 7", seed=7, policy=Policy(runs=runs), facts=FACTS,
-        scores=scores_of(made), records=made, skips=SKIPS, caches=CACHES, questions=QUESTIONS, digest="0123abcd" * 8,
-    )  # fmt: skip
+        id="20260102-030405-example-beef",
+        suite="quick",
+        title="All four families in about a minute",
+        started="2026-01-02T03:04:05.678+00:00",
+        duration=70.0,
+        version="0.1.0",
+        command="benchsuite run quick --seed 7",
+        seed=7,
+        policy=Policy(runs=runs),
+        facts=FACTS,
+        scores=scores,
+        ceilings=ceilings_of(scores),
+        records=made,
+        skips=SKIPS,
+        caches=CACHES,
+        questions=QUESTIONS,
+        digest="0123abcd" * 8,
+    )

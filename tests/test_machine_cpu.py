@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchsuite.machine import cpu as threads
+from benchsuite.machine import cpu
 
 GIB = 2**30
 
@@ -59,12 +59,12 @@ V2 = {"proc/self/cgroup": "0::/outer/inner"}
     ],
 )
 def test_cores(tmp_path: Path, files: dict[str, str], cores: int) -> None:
-    assert threads.available_cores(plant(tmp_path, files)) == cores
+    assert cpu.available_cores(plant(tmp_path, files)) == cores
 
 
 def test_affinity_is_honoured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {5}, raising=False)
-    assert threads.available_cores(tmp_path) == 1
+    assert cpu.available_cores(tmp_path) == 1
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_affinity_is_honoured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], limit: int) -> None:
     available = psutil.virtual_memory()._replace(available=64 * GIB)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: available)
-    assert threads.memory_limit(plant(tmp_path, files)) == limit
+    assert cpu.memory_limit(plant(tmp_path, files)) == limit
 
 
 def test_caches(tmp_path: Path) -> None:
@@ -88,5 +88,21 @@ def test_caches(tmp_path: Path) -> None:
     for i, words in enumerate(caches):
         folder = f"sys/devices/system/cpu/cpu0/cache/index{i}"
         plant(tmp_path, {f"{folder}/{name}": word for name, word in zip(("level", "type", "size"), words, strict=True)})
-    assert threads.cache_sizes(tmp_path) == {"L1d": 48 * 1024, "L2": 2 * 1024**2, "L3": 96 * 1024**2}
-    assert threads.cache_sizes(tmp_path / "elsewhere") == {}
+    assert cpu.cache_sizes(tmp_path) == {"L1d": 48 * 1024, "L2": 2 * 1024**2, "L3": 96 * 1024**2}
+    assert cpu.cache_sizes(tmp_path / "elsewhere") == {}
+
+
+def test_every_die_s_last_level_cache_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two dies of two cores, 32 MiB each: 64 MiB must be exceeded, not 32."""
+    for core, sharers in ((0, "0-1"), (1, "0-1"), (2, "2-3"), (3, "2-3")):
+        for index, (level, size) in enumerate(((1, "32K"), (2, "1024K"), (3, "32768K"))):
+            folder = tmp_path / f"sys/devices/system/cpu/cpu{core}/cache/index{index}"
+            folder.mkdir(parents=True)
+            (folder / "level").write_text(str(level))
+            (folder / "size").write_text(size)
+            (folder / "shared_cpu_list").write_text(sharers if level == 3 else str(core))
+    monkeypatch.setattr(cpu, "_affinity", lambda: {0, 1, 2, 3})
+    assert cpu.last_level_total(tmp_path) == 64 << 20
+    monkeypatch.setattr(cpu, "_affinity", lambda: {1})
+    assert cpu.last_level_total(tmp_path) == 32 << 20
+    assert cpu.last_level_total(tmp_path / "nothing") == 0

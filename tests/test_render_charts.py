@@ -18,7 +18,6 @@ from benchsuite.normalize import Ceilings
 from benchsuite.render import charts, svg
 from benchsuite.render.charts_sizes import log_ticks, size_ticks
 from benchsuite.render.looks import NARROW, WIDE, Plot, within
-from benchsuite.render.view import ceilings_of
 from benchsuite.render.words import parameters, value
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -31,7 +30,7 @@ def scores() -> list[Score]:
 
 @pytest.fixture(scope="module")
 def plots(scores: list[Score]) -> list[Plot]:
-    return charts.plots(scores, ceilings_of(scores, data.CACHES), data.CACHES, data.CORES)
+    return charts.plots(scores, data.ceilings_of(scores), data.CACHES, data.CORES)
 
 
 def rows(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -70,7 +69,7 @@ def test_wrong_results_are_in_no_chart(plots: list[Plot]) -> None:
 
 
 def test_roofs_are_the_measured_ceilings(scores: list[Score], plots: list[Plot]) -> None:
-    ceilings = ceilings_of(scores, data.CACHES)
+    ceilings = data.ceilings_of(scores)
     texts = {row["text"] for row in rows(plots[0].spec(WIDE)) if "text" in row}
     assert {text.split()[0] for text in texts} == {"fp32", "fp64", "memory"}
     assert ceilings.bandwidth == pytest.approx(data.DRAM, rel=0.05)

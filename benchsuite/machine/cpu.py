@@ -43,6 +43,24 @@ def cache_sizes(root: Path = ROOT) -> dict[str, int]:
     return sizes
 
 
+def last_level_total(root: Path = ROOT) -> int:
+    """Bytes of all last-level caches that the usable cores see: what a working set must exceed to reach memory.
+
+    A processor of several dies has one last-level cache a die. 0 where the system does not say.
+    """
+    found: dict[str, int] = {}
+    for cpu in _affinity():
+        folders = (root / f"sys/devices/system/cpu/cpu{cpu}/cache").glob("index*")
+        levels = {int(_text(folder / "level") or 0): folder for folder in sorted(folders)}
+        if levels:
+            last = levels[max(levels)]
+            match = re.fullmatch(r"(\d+)([KMG]?)", _text(last / "size"))
+            if match:
+                sharers = _text(last / "shared_cpu_list") or str(cpu)
+                found[sharers] = int(match[1]) * _SCALE[match[2]]
+    return sum(found.values())
+
+
 def memory_limit(root: Path = ROOT) -> int:
     """Bytes that may still be allocated: what the system has available, at most the container's limit."""
     limits = [

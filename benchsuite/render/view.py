@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchsuite import units
 from benchsuite.model import Policy, Record, Score, Skip, Status
-from benchsuite.normalize import DRAM_MULTIPLE, Ceilings
+from benchsuite.normalize import Ceilings
 from benchsuite.render import charts, rows, verdict
 from benchsuite.render.rows import Card, TableRow
 from benchsuite.render.words import family, mark, meaning, parameters
@@ -19,7 +19,7 @@ class CampaignView:
 
     ``facts``: section -> name -> value. ``caches``: bytes of "L1d", "L2", "L3" as one core sees them.
     ``questions``: what each benchmark asks, in one line. ``skips`` may repeat skipped ``scores``.
-    ``ceilings``: as the scores were normalized with; ``None`` takes them from the scores.
+    ``ceilings``: as the scores were normalized with.
     ``cores``: 0 takes them from the facts.
     """
 
@@ -34,13 +34,13 @@ class CampaignView:
     facts: Mapping[str, Mapping[str, str]]
     scores: Sequence[Score]
     records: Sequence[Record]
+    ceilings: Ceilings
     caches: Mapping[str, int]
     questions: Mapping[str, str]
     digest: str
     skips: Sequence[Skip] = ()
     duration: float = 0.0
     backend: str = "host"
-    ceilings: Ceilings | None = None
     cores: int = 0
 
 
@@ -99,7 +99,6 @@ def build(campaign: CampaignView) -> ReportView:
     gaps = _gaps(campaign)
     found = verdict.of(shown, sum(len(gap.tasks) for gap in gaps), campaign.policy.runs)
     cards = rows.cards(shown)
-    ceilings = campaign.ceilings or ceilings_of(shown, campaign.caches)
     machine = _machine(campaign)
     table = rows.table(shown, campaign.records)
     return ReportView(
@@ -112,7 +111,7 @@ def build(campaign: CampaignView) -> ReportView:
         cards=cards,
         rows=table,
         families=_families(shown, campaign.questions),
-        figures=charts.figures(shown, ceilings, campaign.caches, _cores(campaign)),
+        figures=charts.figures(shown, campaign.ceilings, campaign.caches, _cores(campaign)),
         notes=_notes(shown),
         gaps=gaps,
         troubles=tuple(row for row in table if row.code != Status.OK),
@@ -120,23 +119,6 @@ def build(campaign: CampaignView) -> ReportView:
         several=any(score.status is Status.OK and not score.best for score in shown),
         copy=_copy(campaign, machine, found, cards),
     )
-
-
-def ceilings_of(scores: Sequence[Score], caches: Mapping[str, int]) -> Ceilings:
-    """The measured limits among the scores: ``fma`` for arithmetic, memory well beyond the last cache."""
-    flops: dict[str, float] = {}
-    bandwidth: float | None = None
-    for score in scores:
-        params = dict(score.case.params)
-        if score.value is None:
-            continue
-        if score.case.benchmark == "fma":
-            dtype = str(params.get("dtype", "fp64"))
-            flops[dtype] = max(flops.get(dtype, 0.0), score.value)
-        beyond = DRAM_MULTIPLE * max(caches.values(), default=0)
-        if score.case.benchmark == "memory" and int(params.get("bytes", 0)) >= beyond:
-            bandwidth = max(bandwidth or 0.0, score.value)
-    return Ceilings(flops, bandwidth)
 
 
 def _when(started: str) -> str:

@@ -55,9 +55,8 @@ class HostBackend:
         return providers.providers()
 
     def cache_bytes(self) -> int:
-        """The last-level cache; 32 MiB where the system does not say."""
-        sizes = cpu.cache_sizes()
-        return max(sizes.values(), default=32 * units.MIB)
+        """All last-level caches together; 32 MiB where the system does not say."""
+        return cpu.last_level_total() or 32 * units.MIB
 
     def memory_bytes(self) -> int:
         """Free memory, within the container's limit."""
