@@ -6,6 +6,7 @@ Format history, newest first:
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -124,5 +125,14 @@ def _check_schema(line: bytes) -> None:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a line of ``records.jsonl``, as published in docs/record.schema.json."""
-    schema = msgspec.json.schema(Stored)
+    schema = _cleaned(msgspec.json.schema(Stored))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "benchsuite record", **schema}
+
+
+def _cleaned(value: Any) -> Any:
+    """Every text without the indentation of a docstring, which Python keeps only up to 3.12."""
+    if isinstance(value, list):
+        return [_cleaned(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _cleaned(item) for key, item in value.items()}
+    return inspect.cleandoc(value) if isinstance(value, str) else value
