@@ -80,7 +80,11 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.note("end", outcome="done" if error is None else type(error).__name__)
+        try:
+            self.note("end", outcome="done" if error is None else type(error).__name__)
+        except MeasureError:
+            if error is None:
+                raise  # with an error under way, that one is the news
 
 
 def chain(previous: str, event: Event) -> str:

@@ -62,6 +62,13 @@ def test_the_outcome_of_the_campaign_is_noted(tmp_path: Path) -> None:
     assert read(tmp_path / "j")[0][-1].data == {"outcome": "RuntimeError"}
 
 
+def test_a_full_disk_at_the_end_does_not_hide_the_first_error(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="the first"), Journal(tmp_path / "nowhere" / "j"):
+        raise RuntimeError("the first")
+    with pytest.raises(MeasureError), Journal(tmp_path / "nowhere" / "j"):
+        pass
+
+
 def test_a_full_disk_leaves_no_torn_line(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = path.read_bytes()
     write = os.write

@@ -129,7 +129,7 @@ def _scores(state: Array, scores: int, q: Array, q0: int, k: Array, at: int, cou
     while query < group:
         s, row, left = scores + query * KEYS, q0 + query * dim, group - query
         taken = 4 if left >= 4 else 2 if left >= 2 else 1
-        step = 4 if taken == 4 else 8
+        step = 8 if taken == 1 else 4
         whole = count // step * step
         for key in range(0, whole, step):
             first = at + key * dim
