@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from benchsuite import discovery
 from benchsuite.model import (
@@ -24,6 +26,10 @@ from benchsuite.model import (
     Tolerance,
     Work,
 )
+
+# A busy machine must not fail a property for being slow, and CI must fail for the same reason twice.
+settings.register_profile("benchsuite", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("benchsuite")
 
 
 def _double(buffers: Buffers, case: Case) -> None:
