@@ -24,7 +24,10 @@ DASH = "\u2013"
 
 @dataclass(frozen=True, slots=True)
 class DType:
-    """An element type: its size, and the NumPy type that stores it (bf16 is stored as its uint16 bits)."""
+    """An element type: its size, and the NumPy type that stores it (bf16 and e4m3 are stored as their bits).
+
+    tf32 is fp32 whose last 13 mantissa bits are zero: what tensor cores read of it.
+    """
 
     name: str
     bytes: int
@@ -39,10 +42,14 @@ DTYPES: dict[str, DType] = {
         DType("fp32", 4, "float32", True),
         DType("bf16", 2, "uint16", True),
         DType("fp16", 2, "float16", True),
+        DType("tf32", 4, "float32", True),
+        DType("e4m3", 1, "uint8", True),
         DType("int64", 8, "int64", False),
         DType("uint64", 8, "uint64", False),
         DType("int32", 4, "int32", False),
+        DType("uint32", 4, "uint32", False),
         DType("int8", 1, "int8", False),
+        DType("uint8", 1, "uint8", False),
     )
 }
 
@@ -66,9 +73,50 @@ def from_bf16(bits: NDArray[np.uint16]) -> NDArray[np.float32]:
     return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
+def to_tf32(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``values`` rounded to tf32's 10 mantissa bits, to nearest even (finite values only)."""
+    bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
+    rounding = np.uint32(0xFFF) + ((bits >> np.uint32(13)) & np.uint32(1))
+    return ((bits + rounding) & np.uint32(0xFFFFE000)).view(np.float32)
+
+
+def _e4m3_values() -> NDArray[np.float32]:
+    """The 256 numbers of e4m3 (OCP 8-bit floating point specification, 2023): bias 7, no infinities, NaN at 0x7f."""
+    bits = np.arange(256)
+    exponent, mantissa = bits >> 3 & 15, bits & 7
+    magnitude = np.where(exponent > 0, (8 + mantissa) * 2.0 ** (exponent - 10), mantissa * 2.0**-9)
+    magnitude[bits & 0x7F == 0x7F] = np.nan
+    return np.where(bits & 0x80, -magnitude, magnitude).astype(np.float32)
+
+
+E4M3 = _e4m3_values()
+
+
+def to_e4m3(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The bits of ``values`` rounded to e4m3, to nearest even, saturating at 448 (finite values only)."""
+    size = np.minimum(np.abs(values), 448.0)
+    positive = E4M3[:0x7F]
+    above = np.clip(np.searchsorted(positive, size), 1, 0x7E)
+    low, high = positive[above - 1], positive[above]
+    up = (size - low > high - size) | ((size - low == high - size) & (above % 2 == 0))
+    bits = np.where(up, above, above - 1)
+    return np.where(np.signbit(values), bits | 0x80, bits).astype(np.uint8)
+
+
+def from_e4m3(bits: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The float32 values of e4m3 ``bits``; exact."""
+    return E4M3[bits]
+
+
 def as_float(array: NDArray[Any], name: str) -> NDArray[Any]:
-    """``array`` of element type ``name`` as numbers NumPy can compute with (bf16 becomes float32)."""
-    return from_bf16(array) if name == "bf16" else array
+    """``array`` of element type ``name`` as numbers NumPy can compute with (bf16 and e4m3 become float32)."""
+    match name:
+        case "bf16":
+            return from_bf16(array)
+        case "e4m3":
+            return from_e4m3(array)
+        case _:
+            return array
 
 
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB)?\s*$")

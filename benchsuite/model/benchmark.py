@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchsuite import units
+from benchsuite.model.cuda import CudaKernel, CudaLibrary
 
 Scalar = str | int | float | bool
 Array = NDArray[Any]
@@ -242,7 +243,7 @@ class CollectiveCall:
     function: Callable[[World, Buffers, Case, LocalOps], None]
 
 
-Op = HostCall | HostKernel | CollectiveCall
+Op = HostCall | HostKernel | CollectiveCall | CudaKernel | CudaLibrary
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,8 +251,8 @@ class Implementation:
     """Who computes a case. Ours and the vendor's are peers of one case, so one run compares them.
 
     ``requires``: capabilities the backend must offer (``"host"``, ``"numba"``, ``"torch"``,
-    ``"torch-bf16"``, ``"torch-int8"``, ``"mkl"``, ``"mpi"`` …). ``supports(case)`` is a further,
-    pure restriction. ``provider`` names the library whose version is recorded beside the result:
+    ``"torch-bf16"``, ``"torch-int8"``, ``"mkl"``, ``"mpi"``, ``"cuda"``, ``"cublas"`` …). ``supports(case)`` is a
+    further, pure restriction. ``provider`` names the library whose version is recorded beside the result:
     a key of ``Backend.providers()``.
     """
 
@@ -272,6 +273,7 @@ class Benchmark:
     reference(case, ranks, rng)  what the outputs must be; ``ranks[r]`` are rank r's inputs
     tolerance(case)              allowed error of the comparison
     invalid(case)                a reason why this combination of parameters makes no sense, or ""
+    places(case)                 buffers that do not lie in device memory: ``{"x": "pinned"}`` (see ``model.cuda``)
     """
 
     name: str
@@ -287,6 +289,7 @@ class Benchmark:
     tags: frozenset[str] = frozenset()
     cache: CacheMode = CacheMode.COLD
     invalid: Callable[[Case], str] = lambda case: ""
+    places: Callable[[Case], Mapping[str, str]] = lambda case: {}
 
     @property
     def collective(self) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from benchsuite import units
 from benchsuite.backends.host import providers
+from benchsuite.errors import MeasureError
 from benchsuite.machine import cpu
 from benchsuite.model import (
     Array,
@@ -100,6 +101,8 @@ class HostBackend:
                 kernel = getattr(importlib.import_module(f"benchsuite.backends.host.{module}"), function_name)
                 step: Step = kernel(buffers, case, self.threads)
                 return step
+            case _:
+                raise MeasureError(f"{implementation.name} does not run on a processor.", "Choose --backend cuda.")
 
     def timer(self) -> Callable[[], float]:
         """``perf_counter``: host work is complete when its call returns."""

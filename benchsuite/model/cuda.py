@@ -1,0 +1,164 @@
+"""How a case runs on a GPU, as data: the source it is compiled from and the launches of one iteration.
+
+A benchmark file states this with pure functions of the case and the device; ``backends/cuda``
+compiles, launches and times. The same launches run on the CPU in the tests (``tests/cuda_host``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from benchsuite.model.benchmark import ArraySpec, Case
+
+ARCHITECTURES = ("sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_120a")
+"""What every kernel is compiled for; ``a`` opens the instructions of exactly that chip."""
+
+DEVICE, PINNED, PAGEABLE = "device", "pinned", "pageable"
+"""Where a buffer lies: this device's memory, page-locked or ordinary host memory; ``"device:1"`` is a peer's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What a launch is sized by. Memory sizes in bytes.
+
+    processors: streaming multiprocessors. shared: shared memory that one block may opt in to.
+    l2: second-level cache. index: its place among the visible devices; count: how many there are.
+    """
+
+    name: str
+    arch: str
+    processors: int
+    shared: int
+    l2: int
+    memory: int
+    capability: tuple[int, int] = (0, 0)
+    index: int = 0
+    count: int = 1
+
+    @property
+    def generation(self) -> int:
+        """The architecture's number: 80 for ``sm_80``, 120 for ``sm_120a``."""
+        return int(self.arch.removeprefix("sm_").rstrip("af"))
+
+
+_KIB, _MIB, _GIB = 1024, 1024**2, 1024**3
+TYPICAL: Mapping[str, Device] = {
+    device.arch: device
+    for device in (
+        Device("A100 SXM 80GB", "sm_80", 108, 163 * _KIB, 40 * _MIB, 80 * _GIB, (8, 0)),
+        Device("RTX A6000", "sm_86", 84, 99 * _KIB, 6 * _MIB, 48 * _GIB, (8, 6)),
+        Device("RTX 4090", "sm_89", 128, 99 * _KIB, 72 * _MIB, 24 * _GIB, (8, 9)),
+        Device("H200 SXM", "sm_90a", 132, 227 * _KIB, 50 * _MIB, 141 * _GIB, (9, 0)),
+        Device("B200", "sm_100a", 148, 227 * _KIB, 126 * _MIB, 180 * _GIB, (10, 0)),
+        Device("RTX 5090", "sm_120a", 170, 99 * _KIB, 96 * _MIB, 32 * _GIB, (12, 0)),
+    )
+}
+"""One card of each architecture: what kernels are compiled and listed for where there is no GPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One compilation: a file below ``kernels/`` and the macros that make it this variant."""
+
+    path: str
+    defines: tuple[tuple[str, int | str], ...] = ()
+
+    @classmethod
+    def of(cls, path: str, **defines: int | str) -> Source:
+        """The source with these macros, in canonical order."""
+        return cls(path, tuple(sorted(defines.items())))
+
+    @property
+    def label(self) -> str:
+        """``"gemm/mma.cu BM=128 DTYPE=bf16"``."""
+        return " ".join([self.path, *(f"{name}={value}" for name, value in self.defines)])
+
+
+@dataclass(frozen=True, slots=True)
+class TensorMap:
+    """A by-value 128-byte tensor map over a buffer, for the copy engine of sm_90 and later.
+
+    Sizes in elements, innermost dimension first; ``swizzle`` in bytes (0, 32, 64 or 128).
+    """
+
+    buffer: str
+    dtype: str
+    shape: tuple[int, ...]
+    box: tuple[int, ...]
+    swizzle: int = 128
+
+
+Arg = str | np.generic | TensorMap
+"""A kernel's argument: a buffer by name (its address), a NumPy scalar of the parameter's exact type, a tensor map."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One launch of ``entry``. ``shared``: bytes of dynamic shared memory; ``device``: which device launches."""
+
+    entry: str
+    grid: tuple[int, int, int]
+    block: tuple[int, int, int]
+    args: tuple[Arg, ...]
+    shared: int = 0
+    device: int = 0
+
+
+def _no_scratch(case: Case, device: Device) -> Mapping[str, ArraySpec]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class CudaKernel:
+    """One of our kernels.
+
+    source(case, device)    what is compiled
+    launches(case, device)  one iteration: launches in stream order
+    scratch(case, device)   further buffers, allocated once and poisoned, addressed by name in ``args``
+    zeroed                  names of scratch buffers that start as zeros (flags, counters)
+    archs                   architectures it may run on
+    tensor(case)            the SASS instruction that must do the work ("HMMA.16816.F32.BF16"), or ""
+    devices(case)           how many GPUs it needs
+    graph                   one iteration is a captured graph of all launches, replayed
+    gated                   the batch waits on the device until it is enqueued, so launch cost stays outside
+    spills                  bytes of register spills that are accepted, with the reason beside it
+    """
+
+    source: Callable[[Case, Device], Source]
+    launches: Callable[[Case, Device], tuple[Launch, ...]]
+    scratch: Callable[[Case, Device], Mapping[str, ArraySpec]] = _no_scratch
+    zeroed: frozenset[str] = frozenset()
+    archs: frozenset[str] = frozenset(ARCHITECTURES)
+    tensor: Callable[[Case], str] = lambda case: ""
+    devices: Callable[[Case], int] = lambda case: 1
+    graph: bool = False
+    gated: bool = True
+    spills: int = 0
+
+    def lacks(self, case: Case, device: Device) -> str:
+        """Why this kernel cannot run the case on this device, as a phrase, or nothing."""
+        if device.arch in ARCHITECTURES and device.arch not in self.archs:
+            return f"needs {' or '.join(sorted(self.archs))}, and this is {device.arch}"
+        if device.count < self.devices(case):
+            return f"needs {self.devices(case)} GPUs, and {device.count} can be seen"
+        wanted = max((launch.shared for launch in self.launches(case, device)), default=0)
+        if wanted > device.shared:
+            return f"needs {wanted} B of shared memory a block, and {device.name} has {device.shared} B"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class CudaLibrary:
+    """A vendor's implementation: ``"module:function"`` below ``backends/cuda``.
+
+    The function is called once, untimed: ``function(buffers, case, runtime) -> step``; the step
+    enqueues one iteration on the current stream.
+    """
+
+    entry: str
+    gated: bool = True

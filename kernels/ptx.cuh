@@ -1,0 +1,218 @@
+// The only inline assembly of benchsuite, one small function an instruction. Every kernel includes this.
+//
+// g++ builds the same kernels for the tests: there `cuda_host.h` gives these functions their meaning by the
+// definitions of the PTX ISA (https://docs.nvidia.com/cuda/parallel-thread-execution/), so that a
+// kernel's arithmetic can be executed, and its races and stray addresses found, without a GPU.
+//
+// No CUDA header is needed: 16-bit and 8-bit floats are kept as their bits (u16, u8).
+#pragma once
+
+typedef unsigned char u8;
+typedef signed char i8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef int i32;
+typedef unsigned long long u64;
+typedef long long i64;
+
+constexpr u32 ALL_LANES = 0xffffffffu;
+constexpr int WARP = 32;
+
+#ifndef __CUDACC__
+#include "cuda_host.h"
+#else
+
+#define DEVICE __device__ __forceinline__
+#define KERNEL extern "C" __global__
+// Dynamic shared memory, the only kind whose address the asynchronous instructions take.
+#define DYNAMIC_SHARED(name) extern __shared__ __align__(1024) u8 name[]
+
+// ---------------------------------------------------------------- addresses, lanes, clocks
+
+// The 32-bit address of a place in dynamic shared memory.
+DEVICE u32 shared_address(const void* place) { return static_cast<u32>(__cvta_generic_to_shared(place)); }
+DEVICE u32 lane_id() { return threadIdx.x & 31u; }
+DEVICE u32 processor_id() { u32 id; asm volatile("mov.u32 %0, %%smid;" : "=r"(id)); return id; }
+DEVICE u64 global_timer() { u64 t; asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(t)); return t; }  // ns
+
+// ---------------------------------------------------------------- global memory
+
+// 16 bytes past the first-level cache: data that is used once must not evict what is used twice.
+DEVICE uint4 load_once(const void* place) {
+  uint4 v;
+  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];"
+               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(place));
+  return v;
+}
+// 16 bytes straight from the second-level cache, never from the first (which may be stale or would hide it).
+DEVICE uint4 load_l2(const void* place) {
+  uint4 v;
+  asm volatile("ld.global.cg.v4.u32 {%0,%1,%2,%3}, [%4];"
+               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(place) : "memory");
+  return v;
+}
+// 16 bytes through the first-level cache.
+DEVICE uint4 load_l1(const void* place) {
+  uint4 v;
+  asm volatile("ld.global.ca.v4.u32 {%0,%1,%2,%3}, [%4];"
+               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(place) : "memory");
+  return v;
+}
+// 16 bytes that will not be read again soon.
+DEVICE void store_once(void* place, uint4 v) {
+  asm volatile("st.global.cs.v4.u32 [%0], {%1,%2,%3,%4};" ::"l"(place), "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w) : "memory");
+}
+// Flags between kernels, devices and the host.
+DEVICE u32 load_acquire_system(const u32* place) {
+  u32 v; asm volatile("ld.acquire.sys.global.u32 %0, [%1];" : "=r"(v) : "l"(place) : "memory"); return v;
+}
+DEVICE void store_release_system(u32* place, u32 v) {
+  asm volatile("st.release.sys.global.u32 [%0], %1;" ::"l"(place), "r"(v) : "memory");
+}
+DEVICE u32 load_acquire(const u32* place) {
+  u32 v; asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(v) : "l"(place) : "memory"); return v;
+}
+DEVICE void store_release(u32* place, u32 v) {
+  asm volatile("st.release.gpu.global.u32 [%0], %1;" ::"l"(place), "r"(v) : "memory");
+}
+
+// ---------------------------------------------------------------- global -> shared, asynchronously (sm_80)
+
+// 16 bytes; where not `valid`, zeros, and `from` is not read.
+DEVICE void copy_async16(u32 to, const void* from, bool valid = true) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(valid ? 16 : 0) : "memory");
+}
+DEVICE void copy_async8(u32 to, const void* from, bool valid = true) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(to), "l"(from), "r"(valid ? 8 : 0) : "memory");
+}
+DEVICE void copy_async4(u32 to, const void* from, bool valid = true) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(to), "l"(from), "r"(valid ? 4 : 0) : "memory");
+}
+// Close this thread's group of copies; wait until at most `pending` of its groups are under way.
+DEVICE void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int pending> DEVICE void copy_async_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory"); }
+
+// ---------------------------------------------------------------- shared -> registers
+
+DEVICE uint4 load_shared16(u32 place) {
+  uint4 v;
+  asm volatile("ld.shared.v4.u32 {%0,%1,%2,%3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "r"(place) : "memory");
+  return v;
+}
+DEVICE void store_shared16(u32 place, uint4 v) {
+  asm volatile("st.shared.v4.u32 [%0], {%1,%2,%3,%4};" ::"r"(place), "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w) : "memory");
+}
+DEVICE void store_shared8(u32 place, uint2 v) {
+  asm volatile("st.shared.v2.u32 [%0], {%1,%2};" ::"r"(place), "r"(v.x), "r"(v.y) : "memory");
+}
+DEVICE u32 load_shared4(u32 place) {
+  u32 v; asm volatile("ld.shared.u32 %0, [%1];" : "=r"(v) : "r"(place) : "memory"); return v;
+}
+DEVICE void store_shared4(u32 place, u32 v) { asm volatile("st.shared.u32 [%0], %1;" ::"r"(place), "r"(v) : "memory"); }
+DEVICE double load_shared_f64(u32 place) {
+  double v; asm volatile("ld.shared.f64 %0, [%1];" : "=d"(v) : "r"(place) : "memory"); return v;
+}
+
+// Four 8x8 matrices of 16-bit elements; lane i gives the address of row i % 8 of matrix i / 8 (16 bytes, aligned).
+// Register j of lane i receives elements 2 (i % 4) and 2 (i % 4) + 1 of row i / 4 of matrix j.
+DEVICE void load_matrix_x4(u32 (&r)[4], u32 row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(row) : "memory");
+}
+// The same, each matrix transposed.
+DEVICE void load_matrix_x4_transposed(u32 (&r)[4], u32 row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(row) : "memory");
+}
+DEVICE void load_matrix_x2(u32 (&r)[2], u32 row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0,%1}, [%2];" : "=r"(r[0]), "=r"(r[1]) : "r"(row) : "memory");
+}
+DEVICE void load_matrix_x2_transposed(u32 (&r)[2], u32 row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0,%1}, [%2];" : "=r"(r[0]), "=r"(r[1]) : "r"(row) : "memory");
+}
+
+// ---------------------------------------------------------------- tensor cores: d += a b, one warp
+// Fragment layouts: PTX ISA, "Matrix Fragments for mma". With g = lane / 4 and t = lane % 4:
+//   16x8 result: d[0..1] = row g, columns 2t, 2t+1; d[2..3] = row g+8.
+//   16-bit a (16x16): a[0] = row g, k 2t..; a[1] = row g+8; a[2] = row g, k 2t+8..; a[3] = row g+8, k 2t+8..
+//   16-bit b (16x8):  b[0] = column g, k 2t..; b[1] = column g, k 2t+8..
+//   8-bit types: the same with 4 consecutive k in a register and k 4t.., 4t+16..
+//   tf32 a (16x8): a[0] = (g, t), a[1] = (g+8, t), a[2] = (g, t+4), a[3] = (g+8, t+4); b[0] = (k t, column g), b[1] = (k t+4, g)
+
+#define MMA_FLOAT(name, shape, types)                                                                              \
+  DEVICE void name(float (&d)[4], const u32 (&a)[4], const u32 (&b)[2]) {                                          \
+    asm volatile("mma.sync.aligned." shape ".row.col.f32." types ".f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};" \
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])                                                 \
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));                             \
+  }
+MMA_FLOAT(mma_bf16, "m16n8k16", "bf16.bf16")
+MMA_FLOAT(mma_fp16, "m16n8k16", "f16.f16")
+MMA_FLOAT(mma_tf32, "m16n8k8", "tf32.tf32")
+#if __CUDA_ARCH__ == 890 || __CUDA_ARCH__ >= 1200
+// Only where the chip has it: on sm_90 and sm_100 the compiler would quietly make it two fp16 products.
+MMA_FLOAT(mma_e4m3, "m16n8k32", "e4m3.e4m3")
+#endif
+#undef MMA_FLOAT
+
+// fp16 with an fp16 sum (twice the rate on GeForce): d[0] = row g, d[1] = row g+8, two columns each.
+DEVICE void mma_fp16_sum16(u32 (&d)[2], const u32 (&a)[4], const u32 (&b)[2]) {
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f16.f16.f16.f16 {%0,%1}, {%2,%3,%4,%5}, {%6,%7}, {%0,%1};"
+               : "+r"(d[0]), "+r"(d[1]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+DEVICE void mma_int8(i32 (&d)[4], const u32 (&a)[4], const u32 (&b)[2]) {
+  asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+               : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+// fp64, 8x8x4: a = (row g, k t), b = (k t, column g), d[0..1] = row g, columns 2t, 2t+1.
+DEVICE void mma_fp64(double (&d)[2], double a, double b) {
+  asm volatile("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0,%1}, {%2}, {%3}, {%0,%1};"
+               : "+d"(d[0]), "+d"(d[1]) : "d"(a), "d"(b));
+}
+#if __CUDA_ARCH__ >= 900
+// fp64, 16x8x16: a[2i] = (row g, k 4i + t), a[2i+1] = (row g+8, k 4i + t), b[i] = (k 4i + t, column g), i = 0..3.
+DEVICE void mma_fp64_k16(double (&d)[4], const double (&a)[8], const double (&b)[4]) {
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f64.f64.f64.f64 {%0,%1,%2,%3}, {%4,%5,%6,%7,%8,%9,%10,%11}, {%12,%13,%14,%15}, {%0,%1,%2,%3};"
+               : "+d"(d[0]), "+d"(d[1]), "+d"(d[2]), "+d"(d[3])
+               : "d"(a[0]), "d"(a[1]), "d"(a[2]), "d"(a[3]), "d"(a[4]), "d"(a[5]), "d"(a[6]), "d"(a[7]),
+                 "d"(b[0]), "d"(b[1]), "d"(b[2]), "d"(b[3]));
+}
+#endif
+
+// ---------------------------------------------------------------- number formats
+
+// Two floats to two 16-bit ones, round to nearest even; `low` in the low half.
+DEVICE u32 pack_bf16(float low, float high) { u32 r; asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low)); return r; }
+DEVICE u32 pack_fp16(float low, float high) { u32 r; asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low)); return r; }
+DEVICE float from_bf16(u16 bits) { return __uint_as_float(static_cast<u32>(bits) << 16); }
+DEVICE float from_fp16(u16 bits) { float f; asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(bits)); return f; }
+DEVICE u16 to_bf16(float v) { return static_cast<u16>(pack_bf16(v, 0.0f)); }
+DEVICE u16 to_fp16(float v) { return static_cast<u16>(pack_fp16(v, 0.0f)); }
+// Two e4m3 numbers (low byte first) to two fp16 ones, exactly; a NaN becomes a NaN.
+DEVICE u32 unpack_e4m3(u16 pair) {
+#if __CUDA_ARCH__ >= 890
+  u32 r; asm("cvt.rn.f16x2.e4m3x2 %0, %1;" : "=r"(r) : "h"(pair)); return r;
+#else
+  // s eeee mmm -> s 0eeee mmm0000000 and times 2^8: fp16's exponent is biased by 15, e4m3's by 7. No infinities arise.
+  u32 wide = (static_cast<u32>(pair & 0xff) << 8) | (static_cast<u32>(pair & 0xff00) << 16);
+  u32 shifted = (wide & 0x80008000u) | ((wide & 0x7f007f00u) >> 1), r;
+  asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(r) : "r"(shifted), "r"(0x5c005c00u));
+  if ((wide & 0x7f00u) == 0x7f00u) r |= 0x7fffu;
+  if ((wide & 0x7f000000u) == 0x7f000000u) r |= 0x7fff0000u;
+  return r;
+#endif
+}
+// Two-at-a-time arithmetic on packed halves.
+DEVICE u32 fma_bf16x2(u32 a, u32 b, u32 c) { u32 r; asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(c)); return r; }
+DEVICE u32 fma_fp16x2(u32 a, u32 b, u32 c) { u32 r; asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(c)); return r; }
+
+// 2^x and log2 x, about 2 units in the last place of float.
+DEVICE float exp2_fast(float x) { float y; asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }
+DEVICE float log2_fast(float x) { float y; asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }
+
+// (a & b) | c and friends in one instruction: bit i of `table` is the result for inputs i = 4a + 2b + c.
+template <u32 table> DEVICE u32 logic3(u32 a, u32 b, u32 c) {
+  u32 r; asm("lop3.b32 %0, %1, %2, %3, %4;" : "=r"(r) : "r"(a), "r"(b), "r"(c), "n"(table)); return r;
+}
+
+#endif  // __CUDACC__
