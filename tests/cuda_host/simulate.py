@@ -1,0 +1,274 @@
+"""A GPU made of g++ and fibers: the CUDA backend's runtime on the CPU, and short ways to run one case on it.
+
+``cuda_host.h`` says what is executed and what is found. Builds are kept in the user's cache by a digest of everything
+that goes into them. ``BENCHSUITE_SANITIZE=1`` builds with address and undefined-behaviour sanitizers;
+the process must then have been started with ``LD_PRELOAD`` of libasan (``sanitized_environment``).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from benchsuite import assets, units
+from benchsuite.errors import MeasureError
+from benchsuite.measure.verify import check
+from benchsuite.model import (
+    DEVICE,
+    TYPICAL,
+    Array,
+    Benchmark,
+    Buffers,
+    Case,
+    CudaKernel,
+    Device,
+    Launch,
+    Rejected,
+    Source,
+    Step,
+    Tolerance,
+)
+
+HERE = Path(__file__).parent
+KERNELS = assets.folder("kernels")
+SANITIZE = os.environ.get("BENCHSUITE_SANITIZE") == "1"
+PROCESSORS = 4
+ALIGNMENT = 256
+FLAGS = ("-std=c++17", "-O1", "-g1", "-shared", "-fPIC", "-w", "-ffp-contract=off", "-fno-strict-aliasing")
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+_ENTRY = re.compile(r"^KERNEL[^(]*?\bvoid\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(", re.MULTILINE)
+
+
+class _Config(ctypes.Structure):
+    _fields_ = (
+        ("grid", ctypes.c_uint32 * 3),
+        ("block", ctypes.c_uint32 * 3),
+        ("shared", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+        ("seed", ctypes.c_uint64),
+    )
+
+
+def device(arch: str = "sm_80", processors: int = PROCESSORS, count: int = 1) -> Device:
+    """A typical card of this architecture with few processors, so that persistent kernels take several turns."""
+    return replace(TYPICAL[arch], processors=processors, l2=1 << 16, memory=1 << 30, count=count)
+
+
+def sanitized_environment() -> dict[str, str]:
+    """The environment of a process that loads sanitized builds."""
+    library = subprocess.run(["g++", "-print-file-name=libasan.so"], check=True, capture_output=True, text=True)
+    options = "detect_leaks=0:abort_on_error=0:exitcode=99"
+    preload = {"LD_PRELOAD": library.stdout.strip(), "ASAN_OPTIONS": options, "UBSAN_OPTIONS": "print_stacktrace=1"}
+    return {**os.environ, **preload, "BENCHSUITE_SANITIZE": "1"}
+
+
+def build(text: str, defines: Sequence[tuple[str, int | str]], generation: int) -> ctypes.CDLL:
+    """The kernels of this source text as a library; a compiler's complaint is raised as ``MeasureError``."""
+    entries = _ENTRY.findall(text)
+    if not entries:
+        raise MeasureError("The source declares no KERNEL.", "Write KERNEL void name(...).")
+    program = f'#include "ptx.cuh"\n#line 1 "kernel.cu"\n{text}\n' + "".join(f"SIMULATED({name})\n" for name in entries)
+    macros = [f"-D{name}={value}" for name, value in defines]
+    flags = [*FLAGS, *(SANITIZERS if SANITIZE else ()), f"-D__CUDA_ARCH__={generation * 10}", *macros]
+    headers = b"".join(path.read_bytes() for path in sorted([*HERE.glob("*.h"), *KERNELS.rglob("*.cuh")]))
+    digest = hashlib.sha256(headers + program.encode() + "\0".join(flags).encode()).hexdigest()[:24]
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "benchsuite" / "simulated"
+    library = folder / f"{digest}.so"
+    if not library.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        source, made = folder / f"{digest}.{os.getpid()}.cpp", folder / f"{digest}.{os.getpid()}.so"
+        source.write_text(program)
+        command = ["g++", *flags, f"-I{KERNELS}", f"-I{HERE}", str(source), "-o", str(made)]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        source.unlink()
+        if done.returncode:
+            raise MeasureError(f"The kernel does not compile: {done.stderr.strip()[:4000]}")
+        made.rename(library)
+    return ctypes.CDLL(str(library))
+
+
+def available() -> bool:
+    """Whether kernels can be simulated here."""
+    return shutil.which("g++") is not None
+
+
+class SimulatedRuntime:
+    """``backends.cuda.runtime.Runtime`` on NumPy memory. ``seed`` chooses the schedules."""
+
+    name = "simulated"
+
+    def __init__(self, device: Device | None = None, seed: int = 0, edit: Mapping[str, str] | None = None) -> None:
+        """``edit``: text replaced in every source before it is built, to plant faults; each must occur."""
+        self._device = device or globals()["device"]()
+        self._seed = seed
+        self._edit = dict(edit or {})
+        self._libraries: dict[Source, ctypes.CDLL] = {}
+
+    def device(self) -> Device:
+        return self._device
+
+    def capabilities(self) -> frozenset[str]:
+        return frozenset({"cuda", self._device.arch} | ({"peers"} if self._device.count > 1 else set()))
+
+    def providers(self) -> dict[str, str]:
+        return {"benchsuite": "simulated"}
+
+    def free_memory(self) -> int:
+        return self._device.memory
+
+    def empty(self, shape: tuple[int, ...], storage: str, place: str = DEVICE) -> Array:
+        dtype = np.dtype(storage)
+        nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        if SANITIZE:  # allocated to the byte, so that the sanitizer sees the first one beyond
+            return _guarded(nbytes).view(dtype).reshape(shape)
+        raw = np.empty(nbytes + ALIGNMENT, np.uint8)
+        start = -raw.ctypes.data % ALIGNMENT
+        return raw[start : start + nbytes].view(dtype).reshape(shape)
+
+    def upload(self, array: Array, place: str = DEVICE) -> Array:
+        copy = self.empty(array.shape, array.dtype.str, place)
+        copy[...] = array
+        return copy
+
+    def download(self, array: Array) -> Array:
+        return array.copy()
+
+    def fill(self, array: Array, byte: int) -> None:
+        array.reshape(-1).view(np.uint8).fill(byte)
+
+    def copy(self, destination: Array, source: Array) -> Step:
+        return lambda: np.copyto(destination, source)
+
+    def prepare(self, source: Source, launch: Launch, buffers: Buffers) -> Step:
+        library = self._library(source)
+        try:
+            call = getattr(library, f"simulate_{launch.entry}")
+        except AttributeError as error:
+            raise MeasureError(f"{source.path} declares no kernel {launch.entry}.") from error
+        values = [_value(arg, buffers) for arg in launch.args]
+        _check_sizes(library, launch, values)
+        pointers = (ctypes.c_void_p * max(1, len(values)))(*[value.ctypes.data for value in values])
+        error = ctypes.create_string_buffer(512)
+        calls = 0
+
+        def step() -> None:
+            nonlocal calls
+            calls += 1
+            config = _Config(launch.grid, launch.block, launch.shared, 0, 1 + self._seed * 1009 + calls)
+            if call(ctypes.byref(config), pointers, error, len(error)):
+                raise MeasureError(f"{launch.entry}: {error.value.decode()}")
+
+        step.__dict__["keeps"] = (values, buffers)
+        return step
+
+    def graph(self, steps: Sequence[Step]) -> Step:
+        def replay() -> None:
+            for step in steps:
+                step()
+
+        return replay
+
+    def synchronize(self) -> None:
+        return
+
+    def elapsed(self, steps: Sequence[Step], gated: bool = True) -> float:
+        """The simulator's own time: it says nothing of a GPU."""
+        start = time.perf_counter()
+        for step in steps:
+            step()
+        return time.perf_counter() - start
+
+    def _library(self, source: Source) -> ctypes.CDLL:
+        if source not in self._libraries:
+            text = (KERNELS / source.path).read_text()
+            for before, after in self._edit.items():
+                assert before in text, f"{source.path} has no {before!r} to plant a fault in"
+                text = text.replace(before, after, 1)
+            self._libraries[source] = build(text, source.defines, self._device.generation)
+        return self._libraries[source]
+
+
+def _guarded(nbytes: int) -> Array:
+    """Memory that ends where the array ends (never freed: a test's process is short)."""
+    address = ctypes.c_void_p()
+    ctypes.CDLL(None).posix_memalign(ctypes.byref(address), ctypes.c_size_t(ALIGNMENT), ctypes.c_size_t(max(1, nbytes)))
+    assert address.value, f"no memory for {nbytes} bytes"
+    return np.ctypeslib.as_array((ctypes.c_uint8 * nbytes).from_address(address.value))
+
+
+def _value(arg: object, buffers: Buffers) -> Array:
+    """The argument's bytes as the kernel receives them."""
+    if isinstance(arg, str):
+        return np.array([buffers[arg].ctypes.data], np.uint64)
+    if isinstance(arg, np.generic):
+        return np.array([arg])
+    raise MeasureError(f"{type(arg).__name__} cannot be simulated yet.")
+
+
+def _check_sizes(library: ctypes.CDLL, launch: Launch, values: Sequence[Array]) -> None:
+    sizes = (ctypes.c_uint64 * 64)()
+    count = getattr(library, f"parameters_{launch.entry}")(sizes)
+    got, wanted = [value.itemsize for value in values], list(sizes[:count])
+    if got != wanted:
+        raise MeasureError(f"{launch.entry} takes arguments of {wanted} bytes and is given {got}.")
+
+
+def bound(
+    benchmark: Benchmark, implementation: str, case: Case, runtime: SimulatedRuntime, seed: int = 0
+) -> tuple[Step, dict[str, Array], dict[str, Array]]:
+    """A step, the case's inputs, and the buffers it works on (inputs, poisoned outputs, scratch)."""
+    op = next(item.op for item in benchmark.implementations if item.name == implementation)
+    assert isinstance(op, CudaKernel), f"{implementation} is no CUDA kernel"
+    assert not (lack := op.lacks(case, runtime.device())), lack
+    inputs = dict(benchmark.inputs(case, np.random.default_rng(seed)))
+    buffers = {name: runtime.upload(array) for name, array in inputs.items()}
+    for name, spec in {**benchmark.outputs(case), **op.scratch(case, runtime.device())}.items():
+        kind = units.dtype(spec.dtype)
+        buffers[name] = runtime.empty(spec.shape, kind.storage)
+        runtime.fill(buffers[name], 0 if name in op.zeroed else 0xFF if kind.floating else 0xA5)
+    source = op.source(case, runtime.device())
+    steps = [runtime.prepare(source, launch, buffers) for launch in op.launches(case, runtime.device())]
+    return runtime.graph(steps), inputs, buffers
+
+
+def run(
+    benchmark: Benchmark,
+    implementation: str,
+    case: Case,
+    arch: str = "sm_80",
+    *,
+    seed: int = 0,
+    on: Device | None = None,
+    edit: Mapping[str, str] | None = None,
+    iterations: int = 2,
+) -> float | Rejected:
+    """Iterations of an implementation on the simulator, then the verdict of the benchmark's reference.
+
+    A fault that the simulator itself finds (a race, a stray address) is a rejection too.
+    """
+    runtime = SimulatedRuntime(on or device(arch), seed, edit)
+    step, inputs, buffers = bound(benchmark, implementation, case, runtime, seed)
+    try:
+        for _ in range(iterations):
+            step()
+    except MeasureError as error:
+        return Rejected(str(error))
+    expected = benchmark.reference(case, [inputs], np.random.default_rng(99))
+    return check(buffers, expected, benchmark.outputs(case), benchmark.tolerance(case) or Tolerance())
+
+
+@cache
+def compiler() -> str:
+    """The compiler's version, for a report."""
+    return subprocess.run(["g++", "--version"], check=True, capture_output=True, text=True).stdout.splitlines()[0]
