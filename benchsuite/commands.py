@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from rich.console import Console
 
-from benchsuite import assets, campaign, discovery, normalize, store
+from benchsuite import assets, backends, campaign, discovery, normalize, store
 from benchsuite import compare as comparing
 from benchsuite import doctor as doctors
 from benchsuite import suite as suites
-from benchsuite.errors import BenchsuiteError, Exit, UsageError
+from benchsuite.backends.base import Description
+from benchsuite.errors import BenchsuiteError, Exit, UnavailableError, UsageError
 from benchsuite.execute import Watcher
+from benchsuite.machine import cpu
 from benchsuite.model import Record, Score
 from benchsuite.render import progress, terminal
 from benchsuite.statistics.runs import Verdict
@@ -29,9 +31,11 @@ WATCHED = {"slower": {Verdict.SLOWER}, "faster": {Verdict.FASTER}, "different": 
 def run(request: campaign.Request, *, as_json: bool, with_report: bool, all_implementations: bool) -> int:
     """Measure, print, render. Returns the exit code; what was measured is shown even when it ends early."""
     store.prepare_folder(request.out)
-    made, plan = campaign.make_plan(request)
+    settled, found, line = campaign.settle(request)
+    made, plan = campaign.make_plan(settled, found)
+    print(line, file=sys.stderr)
     with progress.watcher(plan, sys.stderr) as watcher:
-        directory, stopped = _measure(made, request.out, watcher)
+        directory, stopped = _measure(made, request.out, watcher, found)
     scores = _scores(directory.campaign, directory.records)
     _print(directory.campaign, scores, as_json=as_json, all_implementations=all_implementations)
     lines = [f"Records: {directory.path}"]
@@ -46,11 +50,11 @@ def run(request: campaign.Request, *, as_json: bool, with_report: bool, all_impl
 
 
 def _measure(
-    made: store.Campaign, out: Path, watcher: Watcher
+    made: store.Campaign, out: Path, watcher: Watcher, found: Description
 ) -> tuple[store.RunDirectory, BenchsuiteError | KeyboardInterrupt | None]:
     """The run directory, and what ended the run early, if anything did after it was opened."""
     try:
-        return campaign.run(made, out, watcher), None
+        return campaign.run(made, out, watcher, found), None
     except (BenchsuiteError, KeyboardInterrupt) as stopped:
         directory = stopped.__dict__.get("directory")
         if directory is None:
@@ -100,7 +104,8 @@ def compare(a: str, b: str, out: Path, *, fail_on: str, as_json: bool) -> int:
 def listing(*, as_json: bool) -> None:
     """Print benchmarks, suites, devices and implementations."""
     benchmarks = discovery.discover()
-    machine = campaign.capacity("host")
+    offered = _offered()
+    capabilities = {kind for found in offered.values() for kind in found.capabilities}
     known = {name: suites.load(name, benchmarks) for name in suites.available()}
     document = {
         "benchmarks": [
@@ -110,19 +115,34 @@ def listing(*, as_json: bool) -> None:
                 "metric": item.metric.value,
                 "axes": {axis.name: list(axis.values) for axis in item.axes},
                 "tags": sorted(item.tags),
-                "implementations": {
-                    each.name: not (each.requires - machine.capabilities) for each in item.implementations
-                },
+                "implementations": {each.name: not (each.requires - capabilities) for each in item.implementations},
             }
             for item in benchmarks.values()
         ],
         "suites": [{"name": name, "title": item.title} for name, item in known.items()],
-        "devices": [{"name": "host", "cores": machine.cores, "capabilities": sorted(machine.capabilities)}],
+        "devices": [
+            {"name": name, "cores": _cores(found), "capabilities": sorted(found.capabilities)}
+            for name, found in offered.items()
+        ],
     }
     if as_json:
         print(msgspec.json.encode(document).decode())
     else:
         terminal.listing(document, Console(highlight=False))
+
+
+def _offered() -> dict[str, Description]:
+    """The processor, and the GPU where there is one."""
+    found = {"host": backends.describe("host")}
+    try:
+        found["cuda"] = backends.describe("cuda")
+    except UnavailableError:
+        return found
+    return found
+
+
+def _cores(found: Description) -> int:
+    return cpu.available_cores() if found.device is None else found.device.processors
 
 
 def doctor(*, as_json: bool) -> int:
@@ -151,7 +171,8 @@ def _scores(made: store.Campaign, records: Sequence[Record]) -> list[Score]:
 
 
 def _normalized(made: store.Campaign, records: Sequence[Record]) -> tuple[list[Score], normalize.Ceilings]:
-    return normalize.scores(records, made.plan, discovery.discover(), made.cache)
+    card = normalize.card(made.facts)
+    return normalize.scores(records, made.plan, discovery.discover(), made.cache, card)
 
 
 def _print(
@@ -200,6 +221,9 @@ def case_document(score: Score) -> dict[str, Any]:
         "runs": list(score.run_values),
         "of_ceiling": score.of_ceiling,
         "ceiling": score.ceiling_name,
+        "of_datasheet": score.of_datasheet,
+        "of_clock": score.of_clock,
+        "conditions": dict(score.conditions),
         "best": score.best,
         "reason": score.reason,
         "caveats": [{"code": caveat.code, "text": caveat.text} for caveat in score.caveats],

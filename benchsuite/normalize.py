@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import or_
+from statistics import median
 
+from benchsuite.catalog import gpus
 from benchsuite.model import Benchmark, Case, Caveat, Metric, Plan, Record, Score, Status, Work
 from benchsuite.statistics.runs import estimate
 
@@ -18,18 +22,42 @@ DRAM_MULTIPLE = 4
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
-    """The machine's measured limits: FLOP/s by element type, and memory bytes per second."""
+    """The machine's measured limits: FLOP/s by element type, and memory bytes per second.
+
+    probes: which implementation reached each FLOP rate, since it says what kind of ceiling that is.
+    """
 
     flops: Mapping[str, float] = field(default_factory=dict)
     bandwidth: float | None = None
+    probes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The GPU that was measured: its datasheet, and the processors it really has."""
+
+    gpu: gpus.Gpu
+    processors: int
+
+
+def card(facts: Mapping[str, Mapping[str, str]]) -> Card | None:
+    """The card that a campaign's facts name; ``None`` without a GPU, or for one that the catalogue does not know."""
+    told = facts.get("gpu", {})
+    processors, memory = (int(told.get(name, "0") or 0) for name in ("processors", "memory bytes"))
+    found = gpus.named(told.get("name", ""), memory, processors)
+    return Card(found, processors or found.processors) if found else None
 
 
 def scores(
-    records: Iterable[Record], plan: Plan, benchmarks: Mapping[str, Benchmark], cache: int
+    records: Iterable[Record],
+    plan: Plan,
+    benchmarks: Mapping[str, Benchmark],
+    cache: int,
+    measured: Card | None = None,
 ) -> tuple[list[Score], Ceilings]:
     """One score per task of the plan, skips included, in the plan's order, and the ceilings used.
 
-    ``cache``: the last-level cache in bytes.
+    ``cache``: the last-level cache in bytes; ``measured``: the GPU, whose datasheet is a further denominator.
     """
     by_task: dict[tuple[str, str], list[Record]] = {}
     for record in records:
@@ -40,7 +68,10 @@ def scores(
         if (task.case.key, task.implementation) in by_task
     ]
     ceilings = measured_ceilings(made, benchmarks, cache)
-    made = [_against(score, ceilings, cache) for score in _best(made)]
+    tags = {name: item.tags for name, item in benchmarks.items()}
+    made = [_against(score, ceilings, cache, tags.get(score.case.benchmark, frozenset())) for score in _best(made)]
+    if measured is not None:
+        made = [_on_paper(score, measured, tags.get(score.case.benchmark, frozenset())) for score in made]
     skipped = [_skip(skip.case, skip.implementation, skip.reason, benchmarks) for skip in plan.skips]
     return made + skipped, ceilings
 
@@ -48,6 +79,7 @@ def scores(
 def measured_ceilings(made: Sequence[Score], benchmarks: Mapping[str, Benchmark], cache: int) -> Ceilings:
     """The best verified value of each benchmark tagged ``ceiling``; memory only well beyond the cache."""
     flops: dict[str, float] = {}
+    probes: dict[str, str] = {}
     bandwidth: float | None = None
     for score in made:
         benchmark = benchmarks.get(score.case.benchmark)
@@ -56,10 +88,11 @@ def measured_ceilings(made: Sequence[Score], benchmarks: Mapping[str, Benchmark]
         params = dict(score.case.params)
         if score.metric is Metric.FLOPS:
             name = str(params.get("dtype", "fp64"))
-            flops[name] = max(flops.get(name, 0.0), score.value)
+            if score.value > flops.get(name, 0.0):
+                flops[name], probes[name] = score.value, score.implementation
         elif score.metric is Metric.BANDWIDTH and int(params.get("bytes", 0)) >= DRAM_MULTIPLE * cache:
             bandwidth = max(bandwidth or 0.0, score.value)
-    return Ceilings(flops, bandwidth)
+    return Ceilings(flops, bandwidth, probes)
 
 
 def attainable(metric: Metric, work: Work, dtype: str, ceilings: Ceilings) -> tuple[float, str] | None:
@@ -70,10 +103,16 @@ def attainable(metric: Metric, work: Work, dtype: str, ceilings: Ceilings) -> tu
     """
     limits: dict[Metric, tuple[float, str]] = {}
     if work.flops > 0 and dtype in ceilings.flops:
-        limits[Metric.FLOPS] = (work.flops / ceilings.flops[dtype], f"{dtype} arithmetic")
+        limits[Metric.FLOPS] = (work.flops / ceilings.flops[dtype], _arithmetic(dtype, ceilings))
     if work.bytes > 0 and ceilings.bandwidth is not None:
         limits[Metric.BANDWIDTH] = (work.bytes / ceilings.bandwidth, "memory bandwidth")
     return max(limits.values()) if metric in limits else None
+
+
+def _arithmetic(dtype: str, ceilings: Ceilings) -> str:
+    """``"bf16 arithmetic by mma.sync"``: an instruction that cannot reach the chip's peak must not pass for it."""
+    probe = ceilings.probes.get(dtype, "")
+    return f"{dtype} arithmetic by {probe}" if probe.startswith("mma") else f"{dtype} arithmetic"
 
 
 def _score(records: Sequence[Record]) -> Score:
@@ -87,6 +126,7 @@ def _score(records: Sequence[Record]) -> Score:
         status=Status.OK,
         work=last.work,
         caveats=_caveats(records),
+        conditions=_conditions(records),
     )
     for status in (Status.REJECTED, Status.FAILED, Status.SKIPPED):
         bad = next((record for record in records if record.status is status), None)
@@ -105,6 +145,15 @@ def _valued(score: Score, records: Sequence[Record]) -> Score:
         ends = [score.metric.quantity(score.work, seconds) for seconds in (summaries[0].low, summaries[0].high)]
         value, low, high, kind = values[0], min(ends), max(ends), "this run only"
     return replace(score, runs=len(values), value=value, low=low, high=high, interval=kind, run_values=values)
+
+
+def _conditions(records: Sequence[Record]) -> Mapping[str, float]:
+    """The median over runs of what the sensors said; of the throttle bits, all that were ever set."""
+    told = [record.samples.conditions for record in records if record.samples is not None]
+    names = sorted({name for each in told for name in each} - {"throttle"})
+    found = {name: median([each[name] for each in told if name in each]) for name in names}
+    bits = [int(each["throttle"]) for each in told if "throttle" in each]
+    return {**found, "throttle": float(reduce(or_, bits))} if bits else found
 
 
 def _caveats(records: Sequence[Record]) -> tuple[Caveat, ...]:
@@ -136,17 +185,33 @@ def _better(score: Score, value: float, rival: float) -> bool:
     return value > rival if score.metric.higher_is_better else value < rival
 
 
-def _against(score: Score, ceilings: Ceilings, cache: int) -> Score:
-    """Place a score under the roofline. Work that a cache may serve has no memory ceiling, and gets none."""
+def _against(score: Score, ceilings: Ceilings, cache: int, tags: frozenset[str]) -> Score:
+    """Place a score under the roofline. Work that a cache or a link may serve has no memory ceiling."""
     params = dict(score.case.params)
     fits_cache = "bytes" in params and int(params["bytes"]) < DRAM_MULTIPLE * cache
     if score.value is None or score.metric not in {Metric.FLOPS, Metric.BANDWIDTH} or fits_cache:
+        return score
+    if score.metric is Metric.BANDWIDTH and "dram" not in tags:
         return score
     limit = attainable(score.metric, score.work, str(params.get("dtype", "fp64")), ceilings)
     if limit is None:
         return score
     ceiling = score.metric.quantity(score.work, limit[0])
     return replace(score, ceiling=ceiling, of_ceiling=score.value / ceiling, ceiling_name=limit[1])
+
+
+def _on_paper(score: Score, measured: Card, tags: frozenset[str]) -> Score:
+    """Set a score against the datasheet, and a compute rate against the datasheet's peak at the clock really held."""
+    if score.value is None:
+        return score
+    if score.metric is Metric.BANDWIDTH and "dram" in tags and score.ceiling is not None:
+        return replace(score, of_datasheet=score.value / measured.gpu.bandwidth)
+    dtype, clock = str(dict(score.case.params).get("dtype", "")), score.conditions.get("sm_clock", 0.0)
+    peak = measured.gpu.peaks.get(dtype)
+    if score.metric is not Metric.FLOPS or peak is None:
+        return score
+    held = measured.gpu.at_clock(dtype, clock, measured.processors) if clock > 0.0 else None
+    return replace(score, of_datasheet=score.value / peak, of_clock=score.value / held if held else None)
 
 
 def _skip(case: Case, implementation: str, reason: str, benchmarks: Mapping[str, Benchmark]) -> Score:

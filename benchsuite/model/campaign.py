@@ -103,7 +103,8 @@ class Samples:
 
     seconds: per iteration, the slowest rank's, in the order taken; each sample timed
     ``iterations`` iterations back to back. warmup: the same before steady state. by_rank: the
-    same per rank, where there is more than one. sets: buffer sets rotated through.
+    same per rank, where there is more than one. sets: buffer sets rotated through. conditions: what the
+    device's sensors said meanwhile, medians in SI units (``telemetry.nvml``).
     """
 
     seconds: tuple[float, ...]
@@ -115,6 +116,7 @@ class Samples:
     sync: str = "none"
     max_error: float = 0.0
     caveats: tuple[Caveat, ...] = ()
+    conditions: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,8 @@ class Score:
     value, low, high: geometric mean of the runs' medians and its 95 % t interval on the log
     scale; with one run, that run's order-statistic interval (``interval`` says which).
     ceiling: what the roofline of the measured ceilings allows; of_ceiling: value / ceiling.
-    best: the fastest verified implementation of its case.
+    of_datasheet: value / dense datasheet peak (or memory bandwidth); of_clock: value / peak at the median
+    clock of the timed regions. best: the fastest verified implementation of its case.
     """
 
     case: Case
@@ -220,6 +223,8 @@ class Score:
     of_ceiling: float | None = None
     ceiling_name: str = ""
     of_datasheet: float | None = None
+    of_clock: float | None = None
+    conditions: Mapping[str, float] = field(default_factory=dict)
     best: bool = False
     reason: str = ""
     caveats: tuple[Caveat, ...] = ()

@@ -108,6 +108,8 @@ def _case(score: Score) -> dict[str, Any]:
         "unit": score.metric.value,
         "interval": score.interval,
         "of_ceiling": _rounded(score.of_ceiling),
+        "of_datasheet": _rounded(score.of_datasheet),
+        "of_clock": _rounded(score.of_clock),
         "best": score.best,
         "reason": score.reason,
     }

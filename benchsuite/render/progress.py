@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 from rich.text import Text
 
 from benchsuite import units
@@ -33,6 +33,15 @@ def watcher(plan: Plan, stream: TextIO) -> Iterator[Watcher]:
     )
     with Progress(*columns, console=Console(file=stream), transient=True) as progress:
         yield BarWatcher(plan, progress)
+
+
+@contextmanager
+def counter(what: str, total: int, stream: TextIO) -> Iterator[Callable[[], None]]:
+    """A function to call after each of ``total`` steps: draws a bar on a terminal, says nothing in a pipe."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(None), MofNCompleteColumn())
+    with Progress(*columns, console=Console(file=stream), transient=True, disable=not stream.isatty()) as progress:
+        bar = progress.add_task(what, total=total)
+        yield lambda: progress.advance(bar)
 
 
 class Forecast:

@@ -82,7 +82,7 @@ def _row(anchor: str, score: Score, records: Sequence[Record]) -> TableRow:
         share=units.percent(score.of_ceiling) if score.of_ceiling is not None else "",
         share_of=f"of what the measured {score.ceiling_name} allows" if score.of_ceiling is not None else "",
         share_sort=score.of_ceiling,
-        datasheet=units.percent(score.of_datasheet) if score.of_datasheet is not None else "",
+        datasheet=_on_paper(score),
         interval=score.interval if good else "",
         implementation=clean(score.implementation),
         provider=score.provider if score.provider not in {"benchsuite", score.implementation} else "",
@@ -97,6 +97,16 @@ def _row(anchor: str, score: Score, records: Sequence[Record]) -> TableRow:
         runs=", ".join(units.quantity(each, score.metric) for each in score.run_values) if good else "",
         strip=strip.samples(records) if good else None,
     )
+
+
+def _on_paper(score: Score) -> str:
+    """``"81 %, 92 % at 1755 MHz"``: of the datasheet's peak, and of the peak at the clock that was held."""
+    if score.of_datasheet is None:
+        return ""
+    share, clock = units.percent(score.of_datasheet), score.conditions.get("sm_clock")
+    if score.of_clock is None or clock is None:
+        return share
+    return f"{share}, {units.percent(score.of_clock)} at {clock / 1e6:.0f}{units.NO_BREAK_SPACE}MHz"
 
 
 def cards(scores: Sequence[Score]) -> tuple[Card, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -41,30 +41,50 @@ VERDICTS = {
 
 def table(scores: Sequence[Score], console: Console, *, all_implementations: bool = False) -> None:
     """The results by benchmark: the best implementation of each case, or all of them."""
-    grid = _grid("", ("value", "right"), ("ceiling", "right"), "by", "")
     shown = [score for score in scores if all_implementations or score.best or score.status in _TROUBLE]
+    further = [name for name, column in _PAPER.items() if any(column(score) for score in shown)]
+    grid = _grid("", ("value", "right"), ("ceiling", "right"), *((name, "right") for name in further), "by", "")
     before = ""
     for score in shown:
         if score.case.benchmark != before:
             before = score.case.benchmark
-            grid.add_row(Text(family(before), style="bold"), "", "", "", "")
-        grid.add_row(*_cells(score))
+            grid.add_row(Text(family(before), style="bold"))
+        grid.add_row(*_cells(score, further))
     console.print(grid)
+
+
+def _share(fraction: float | None) -> str:
+    return units.percent(fraction) if fraction is not None else ""
+
+
+def _condition(score: Score, name: str, scale: float, unit: str) -> str:
+    told = score.conditions.get(name)
+    return f"{told * scale:.0f}{units.NO_BREAK_SPACE}{unit}" if told is not None else ""
+
+
+_PAPER: Mapping[str, Callable[[Score], str]] = {
+    "datasheet": lambda score: _share(score.of_datasheet),
+    "at clock": lambda score: _share(score.of_clock),
+    "clock": lambda score: _condition(score, "sm_clock", 1e-6, "MHz"),
+    "power": lambda score: _condition(score, "power", 1.0, "W"),
+}
+"""Further columns, each shown where some score fills it: shares of the datasheet's peak and of the peak at the
+clock that was held, and what the sensors said while it was measured."""
 
 
 _TROUBLE = {Status.REJECTED, Status.FAILED}
 
 
-def _cells(score: Score) -> tuple[RenderableType, ...]:
-    """Case, value or what went wrong, share of the ceiling, implementation, notes."""
+def _cells(score: Score, further: Sequence[str]) -> tuple[RenderableType, ...]:
+    """Case, value or what went wrong, share of the ceiling, further columns, implementation, notes."""
     good = score.status is Status.OK
     glyph, word, _ = STATUSES[score.status]
-    share = units.percent(score.of_ceiling) if score.of_ceiling is not None else ""
     told = Text(value(score), style="bold" if score.best else "", no_wrap=True)
     return (
         Padding(Text(parameters(score.case)), (0, 0, 0, 2)),
         told if good else Text(f"{glyph} {word}", style=STYLES[score.status], no_wrap=True),
-        Text(share, no_wrap=True),
+        Text(_share(score.of_ceiling), no_wrap=True),
+        *(Text(_PAPER[name](score), no_wrap=True) for name in further),
         Text(clean(score.implementation)),
         Text(marks(score) if good else "", style="dim"),
     )
