@@ -7,40 +7,22 @@ import copy
 import numpy as np
 import pytest
 
-from benchsuite import discovery
 from benchsuite.backends.host.backend import HostBackend
-from benchsuite.measure.task import RankInputs, generator
+from benchsuite.measure.task import RankInputs
 from benchsuite.measure.verify import check
-from benchsuite.model import Axis, Benchmark, Case, Expected, Implementation, Rejected, World
+from benchsuite.model import Axis, Benchmark, Case, Implementation, Rejected, World
 from benchsuite.world.solo import SoloWorld
 from benchsuite.world.threads import run as run_threads
+from tests.subjects import BENCHMARKS, cases, expected, on_gpu, smallest
 
-RANKS = 3
-BENCHMARKS = discovery.discover()
 CAPABILITIES = HostBackend().capabilities()
 EACH = [pytest.param(subject, id=name) for name, subject in BENCHMARKS.items()]
 PAIRS = [
     pytest.param(subject, implementation, id=f"{name}-{implementation.name}")
     for name, subject in BENCHMARKS.items()
     for implementation in subject.implementations
+    if not on_gpu(implementation)  # those run in test_cuda.py
 ]
-
-
-def smallest(subject: Benchmark, **changes: object) -> Case:
-    params = {axis.name: axis.values[0] for axis in subject.axes}
-    return Case.of(subject.name, RANKS if subject.collective else 1, **{**params, **changes})  # type: ignore[arg-type]
-
-
-def cases(subject: Benchmark) -> list[Case]:
-    """The smallest case, and it again with each choice of each closed axis."""
-    choices = [(axis, value) for axis in subject.axes for value in axis.choices]
-    found = [smallest(subject), *(smallest(subject, **{axis.name: value}) for axis, value in choices)]
-    return [case for case in dict.fromkeys(found) if not subject.invalid(case)]
-
-
-def expected(subject: Benchmark, case: Case) -> dict[str, Expected]:
-    ranks = RankInputs(subject, case, 1)
-    return dict(subject.reference(case, ranks, generator(case, 1, case.ranks)))
 
 
 def computed(subject: Benchmark, implementation: Implementation, case: Case) -> list[dict[str, np.ndarray]]:

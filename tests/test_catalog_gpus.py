@@ -1,0 +1,68 @@
+"""The catalogue of GPUs: its figures agree with each other, and a name finds its card."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchsuite.catalog import gpus
+
+GIB = 2.0**30
+CARDS = gpus.gpus()
+
+
+@pytest.mark.parametrize("key", CARDS)
+def test_every_figure_has_a_source_and_a_confidence(key: str) -> None:
+    card = CARDS[key]
+    assert card.source
+    assert card.confidence in {"high", "medium", "low"}
+    assert card.bandwidth > 1e11
+    assert card.memory > 1e9
+
+
+@pytest.mark.parametrize("key", [key for key, card in CARDS.items() if card.clock and card.clock > 0])
+def test_the_formula_gives_the_datasheet_s_peak(key: str) -> None:
+    """Processors x operations per clock x boost clock, within what datasheets' different clocks explain."""
+    card = CARDS[key]
+    for dtype, peak in card.peaks.items():
+        formula = card.at_clock(dtype, card.clock)
+        assert formula is not None
+        assert 0.7 < peak / formula < 1.42, f"{dtype}: datasheet {peak:.3g}, formula {formula:.3g}"
+
+
+@pytest.mark.parametrize(
+    ("key", "dtype", "rate"),
+    [
+        ("h100_sxm_80", "bf16", 4096),
+        ("h100_sxm_80", "fp32", 256),
+        ("h100_sxm_80", "fp64", 256),
+        ("a100_sxm_80", "bf16", 2048),
+        ("a100_sxm_80", "fp64", 128),
+        ("rtx_4090", "bf16", 512),
+        ("l40s", "bf16", 1024),
+        ("b200_sxm_180", "bf16", 8192),
+    ],
+)
+def test_operations_per_clock_are_those_of_the_architecture(key: str, dtype: str, rate: int) -> None:
+    assert CARDS[key].per_clock(dtype) == rate
+
+
+@pytest.mark.parametrize(
+    ("name", "memory", "key"),
+    [
+        ("NVIDIA H200", 139.8 * GIB, "h200_sxm_141"),
+        ("NVIDIA H100 80GB HBM3", 79.1 * GIB, "h100_sxm_80"),
+        ("NVIDIA A100-SXM4-80GB", 79.3 * GIB, "a100_sxm_80"),
+        ("NVIDIA A100-SXM4-40GB", 39.4 * GIB, "a100_sxm_40"),
+        ("NVIDIA GeForce RTX 4090", 23.6 * GIB, "rtx_4090"),
+        ("NVIDIA GeForce RTX 5090", 31.4 * GIB, "rtx_5090"),
+    ],
+)
+def test_the_driver_s_name_finds_the_card(name: str, memory: float, key: str) -> None:
+    found = gpus.named(name, memory)
+    assert found is not None
+    assert found.key == key
+
+
+def test_an_unknown_name_finds_nothing() -> None:
+    assert gpus.named("NVIDIA H9000") is None
+    assert gpus.named("") is None
