@@ -75,13 +75,19 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def select(patterns: Iterable[str], benchmarks: Mapping[str, Benchmark]) -> list[Benchmark]:
-    """Benchmarks whose name matches a pattern or that carry a tag ``tag:…``, in name order."""
-    chosen = []
-    for benchmark in benchmarks.values():
-        names = [benchmark.name, *(f"tag:{tag}" for tag in benchmark.tags)]
-        if any(fnmatchcase(word, pattern) for pattern in patterns for word in names):
-            chosen.append(benchmark)
-    return chosen
+    """Benchmarks whose name matches a pattern or that carry a tag ``tag:…``, in name order.
+
+    A pattern that begins with ``!`` takes away what it matches.
+    """
+    asked = list(patterns)
+    wanted = [pattern for pattern in asked if not pattern.startswith("!")]
+    unwanted = [pattern[1:] for pattern in asked if pattern.startswith("!")]
+    return [each for each in benchmarks.values() if _matches(each, wanted) and not _matches(each, unwanted)]
+
+
+def _matches(benchmark: Benchmark, patterns: Iterable[str]) -> bool:
+    names = [benchmark.name, *(f"tag:{tag}" for tag in benchmark.tags)]
+    return any(fnmatchcase(word, pattern) for pattern in patterns for word in names)
 
 
 class _Reader:
@@ -127,7 +133,7 @@ class _Reader:
         if not patterns:
             raise self._error("select", "", "a [[bench]] table needs select = [...]", start)
         for pattern in patterns:
-            if not select([pattern], self.benchmarks):
+            if not select([pattern.removeprefix("!")], self.benchmarks):
                 raise self._error("select", pattern, f"no benchmark is called {pattern!r}", start, self.benchmarks)
         chosen = select(patterns, self.benchmarks)
         axes = {axis.name: axis for benchmark in chosen for axis in benchmark.axes}
@@ -164,7 +170,8 @@ class _Reader:
             except ValueError as error:
                 raise self._error(axis.name, value, str(error), start) from error
         kind = type(axis.values[0])
-        if type(value) is not kind or (isinstance(value, int) and kind is int and value <= 0):
+        open_number = kind is int and not axis.choices  # choices say themselves whether 0 is one
+        if type(value) is not kind or (open_number and isinstance(value, int) and value <= 0):
             raise self._error(axis.name, value, f"{axis.name} takes a positive {kind.__name__}, not {value!r}", start)
         if axis.choices and value not in axis.choices:
             known = [str(choice) for choice in axis.choices]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchsuite.attempt import End
+from benchsuite.backends.base import Backend
 from benchsuite.backends.fake import FakeBackend, Script
 from benchsuite.execute import Place
 from benchsuite.model import Benchmark, Record, Task, World
@@ -23,6 +24,8 @@ class InlineRunner:
     script: Script = field(default_factory=Script)
     fail_at: Mapping[int, str] = field(default_factory=dict)
     silent: bool = False
+    backend: Callable[[], Backend] | None = None
+    """What executes; the scripted backend when left out."""
     jobs: list[Job] = field(default_factory=list)
 
     def __call__(self, job: Job, folder: Path, listen: Callable[[Message], None]) -> End:
@@ -40,7 +43,8 @@ class InlineRunner:
         keys = {item.index: item.task.key for item in job.tasks}
 
         def rank(world: World) -> None:
-            serve(job, FakeBackend(self.script), world, self.benchmarks, send)
+            backend = self.backend() if self.backend is not None else FakeBackend(self.script)
+            serve(job, backend, world, self.benchmarks, send)
 
         try:
             run_threads(job.ranks, rank)

@@ -104,3 +104,10 @@ def test_sizes_are_read_and_cache_multiples_kept() -> None:
 
 def test_nearest_is_silent_about_strangers() -> None:
     assert suite.nearest("zzz", ["gemm", "memory"]) == ""
+
+
+def test_a_pattern_with_an_exclamation_mark_takes_away() -> None:
+    found = discovery.discover()
+    names = {benchmark.name for benchmark in select(["*", "!tag:gpu", "!gemm"], found)}
+    assert "memory" in names
+    assert names & {"gemm", "peak", "p2p"} == set()

@@ -1,0 +1,131 @@
+"""cuBLASLt as a peer of our GEMM, through nvmath-python's bindings: every element type, fp8 and int8 included.
+
+cuBLAS counts columns first, so the row-major C = A B is asked for as C^T = B^T A^T: our B is its first
+matrix. Of the algorithms that its heuristic proposes the fastest of eight on this very case is taken,
+so that the vendor is never beaten by a bad guess of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchsuite.backends.cuda.runtime import Runtime
+from benchsuite.errors import MeasureError
+from benchsuite.model import Buffers, Case, Step
+
+CANDIDATES = 8
+WORKSPACE = 64 << 20
+"""Bytes that an algorithm may use; NVIDIA recommends 32 MiB for Hopper."""
+TRIALS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Types:
+    """Names of cuBLAS's types: of A and B, of C, of the sum, and of alpha and beta (with NumPy's name of it)."""
+
+    element: str
+    result: str
+    compute: str
+    scale: str
+    numpy: str
+
+
+TYPES = {
+    "fp64": Types("CUDA_R_64F", "CUDA_R_64F", "COMPUTE_64F", "CUDA_R_64F", "float64"),
+    "fp32": Types("CUDA_R_32F", "CUDA_R_32F", "COMPUTE_32F", "CUDA_R_32F", "float32"),
+    "tf32": Types("CUDA_R_32F", "CUDA_R_32F", "COMPUTE_32F_FAST_TF32", "CUDA_R_32F", "float32"),
+    "bf16": Types("CUDA_R_16BF", "CUDA_R_16BF", "COMPUTE_32F", "CUDA_R_32F", "float32"),
+    "fp16": Types("CUDA_R_16F", "CUDA_R_16F", "COMPUTE_32F", "CUDA_R_32F", "float32"),
+    "e4m3": Types("CUDA_R_8F_E4M3", "CUDA_R_16BF", "COMPUTE_32F", "CUDA_R_32F", "float32"),
+    "int8": Types("CUDA_R_8I", "CUDA_R_32I", "COMPUTE_32I", "CUDA_R_32I", "int32"),
+}
+
+
+def gemm(buffers: Buffers, case: Case, runtime: Runtime) -> Step:
+    """C (m, n) = A (m, k) B; B is (k, n), or (n, k) where ``layout`` is ``nt``. Raises ``MeasureError`` if refused."""
+    product = _Product(case)
+    workspace = runtime.empty((WORKSPACE,), "uint8", "device")
+    b, a, c = (runtime.address(buffers[name]) for name in ("b", "a", "c"))
+    launch = partial(product.enqueue, b, a, c, runtime.address(workspace), runtime.stream)
+    steps: list[Step] = [partial(launch, algorithm) for algorithm in product.algorithms()]
+    chosen = _fastest(steps, runtime)
+
+    def step(keeps: tuple[object, ...] = (product, workspace, buffers)) -> None:
+        chosen()
+
+    return step
+
+
+def _fastest(steps: Sequence[Step], runtime: Runtime) -> Step:
+    """The step with the least time of a few trials; an algorithm that fails on this case is left out."""
+    timed: list[tuple[float, Step]] = []
+    problem: Exception | None = None
+    for step in steps:
+        try:
+            step()
+            runtime.synchronize()
+            timed.append((min(runtime.elapsed([step], True) for _ in range(TRIALS)), step))
+        except Exception as error:  # the binding raises its own kind, which cannot be named without importing it
+            problem = error
+    if not timed:
+        raise MeasureError(f"cuBLASLt runs none of its algorithms on this case: {problem}.") from problem
+    return min(timed, key=lambda pair: pair[0])[1]
+
+
+class _Product:
+    """The descriptors of one multiplication, kept as long as its steps."""
+
+    def __init__(self, case: Case) -> None:
+        from nvmath import CudaDataType
+        from nvmath.bindings import cublas, cublasLt
+
+        self._lt: Any = cublasLt
+        self._types = types = TYPES[case.text("dtype")]
+        m, n, k = (case.integer(name) for name in "mnk")
+        transposed = case.text("layout") == "nt"
+        element, result, scale = (getattr(CudaDataType, name) for name in (types.element, types.result, types.scale))
+        self._handle = cublasLt.create()
+        self._operation = cublasLt.matmul_desc_create(getattr(cublas.ComputeType, types.compute), scale)
+        if transposed:
+            self._set("TRANSA", int(cublas.Operation.T))
+        rows, columns = (k, n) if transposed else (n, k)
+        self._b = cublasLt.matrix_layout_create(element, rows, columns, rows)
+        self._a = cublasLt.matrix_layout_create(element, k, m, k)
+        self._c = cublasLt.matrix_layout_create(result, n, m, n)
+        self._one, self._zero = np.ones(1, types.numpy), np.zeros(1, types.numpy)
+
+    def _set(self, name: str, value: int) -> None:
+        attribute = getattr(self._lt.MatmulDescAttribute, name)
+        held = np.array([value], self._lt.get_matmul_desc_attribute_dtype(attribute))
+        self._lt.matmul_desc_set_attribute(self._operation, attribute, held.ctypes.data, held.nbytes)
+
+    def algorithms(self) -> list[int]:
+        """Addresses of the algorithms proposed, best guess first; ``MeasureError`` where there is none."""
+        lt = self._lt
+        preference = lt.matmul_preference_create()
+        attribute = lt.MatmulPreferenceAttribute.MAX_WORKSPACE_BYTES
+        room = np.array([WORKSPACE], lt.get_matmul_preference_attribute_dtype(attribute))
+        lt.matmul_preference_set_attribute(preference, attribute, room.ctypes.data, room.nbytes)
+        self._found = lt.MatmulHeuristicResult(CANDIDATES)
+        count = np.zeros(1, np.int32)
+        shapes = (self._b, self._a, self._c, self._c)
+        lt.matmul_algo_get_heuristic(
+            self._handle, self._operation, *shapes, preference, CANDIDATES, self._found.ptr, count.ctypes.data
+        )
+        lt.matmul_preference_destroy(preference)
+        size = lt.matmul_heuristic_result_dtype.itemsize
+        good = [i for i in range(int(count[0])) if int(np.atleast_1d(self._found.state)[i]) == 0]
+        if not good:
+            raise MeasureError("cuBLASLt has no algorithm for this case.", "Leave it to the other implementations.")
+        return [self._found.ptr + i * size for i in good]  # each result begins with its algorithm
+
+    def enqueue(self, b: int, a: int, c: int, workspace: int, stream: Callable[[], int], algorithm: int) -> None:
+        """One multiplication on the current stream."""
+        scales = self._one.ctypes.data, self._zero.ctypes.data
+        matrices = (scales[0], b, self._b, a, self._a, scales[1], c, self._c, c, self._c)
+        self._lt.matmul(self._handle, self._operation, *matrices, algorithm, workspace, WORKSPACE, stream())

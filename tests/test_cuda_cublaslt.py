@@ -1,0 +1,62 @@
+"""cuBLASLt's route: shapes, transposes and leading dimensions judged by the product they make."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchsuite import units
+from benchsuite.backends.cuda import cublaslt
+from benchsuite.benchmarks.gemm import BENCHMARK
+from benchsuite.errors import MeasureError
+from benchsuite.measure.verify import check
+from benchsuite.model import Array, Case, Rejected
+from tests import fake_nvmath
+from tests.cuda_host import simulate
+
+
+class Runtime(simulate.SimulatedRuntime):
+    """With the two words that a library needs: where a buffer lies and which stream is ours."""
+
+    def address(self, array: Array) -> int:
+        return int(array.ctypes.data)
+
+    def stream(self) -> int:
+        return 0
+
+
+def judged(case: Case, library: fake_nvmath.Library, patch: pytest.MonkeyPatch) -> float | Rejected:
+    runtime = Runtime()
+    inputs = dict(BENCHMARK.inputs(case, np.random.default_rng(0)))
+    buffers = {name: runtime.upload(array) for name, array in inputs.items()}
+    spec = BENCHMARK.outputs(case)["c"]
+    buffers["c"] = runtime.empty(spec.shape, units.dtype(spec.dtype).storage)
+    with fake_nvmath.installed(library, patch):
+        cublaslt.gemm(buffers, case, runtime)()
+    expected = BENCHMARK.reference(case, [inputs], np.random.default_rng(1))
+    return check(buffers, expected, BENCHMARK.outputs(case), BENCHMARK.tolerance(case))
+
+
+@pytest.mark.parametrize("layout", ["nn", "nt"])
+@pytest.mark.parametrize("dtype", sorted(cublaslt.TYPES))
+def test_the_product_is_the_benchmark_s(dtype: str, layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case.of("gemm", m=7, n=5, k=12, dtype=dtype, layout=layout, data="normal")
+    library = fake_nvmath.Library()
+    assert not isinstance(judged(case, library, monkeypatch), Rejected)
+    assert set(library.algorithms_run) == {0, 1}, "every good algorithm is tried, a bad one is not"
+
+
+def test_an_algorithm_that_fails_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case.of("gemm", m=7, n=5, k=12, dtype="fp32", layout="nn", data="normal")
+    library = fake_nvmath.Library()
+    library.refuse = {0}
+    assert not isinstance(judged(case, library, monkeypatch), Rejected)
+    assert library.algorithms_run[-1] == 1
+
+
+@pytest.mark.parametrize(("states", "refuse"), [((15,), set()), ((), set()), ((0, 0), {0, 1})])
+def test_no_algorithm_is_a_sentence(states: tuple[int, ...], refuse: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    library = fake_nvmath.Library()
+    library.states, library.refuse = states, refuse
+    with pytest.raises(MeasureError, match="cuBLASLt"):
+        judged(Case.of("gemm", m=7, n=5, k=12, dtype="fp32", layout="nn", data="normal"), library, monkeypatch)
