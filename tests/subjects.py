@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchsuite import discovery
 from benchsuite.measure.task import RankInputs, generator
-from benchsuite.model import Benchmark, Case, CudaKernel, Expected, Implementation
+from benchsuite.model import ARCHITECTURES, TYPICAL, Benchmark, Case, CudaKernel, Expected, Implementation, Source
 
 RANKS = 3
 BENCHMARKS = discovery.discover()
@@ -45,6 +45,17 @@ def kernels() -> list[tuple[Benchmark, Implementation, Case]]:
             if isinstance(item.op, CudaKernel):
                 found += [(subject, item, case) for case in _supported(subject, item)]
     return found
+
+
+def one_of_each_source() -> list[tuple[Benchmark, Implementation, Case]]:
+    """Of all kernels and cases, the first that each compilation serves."""
+    first: dict[Source, tuple[Benchmark, Implementation, Case]] = {}
+    for one in kernels():
+        op = one[1].op
+        assert isinstance(op, CudaKernel)
+        arch = next(arch for arch in ARCHITECTURES if arch in op.archs)
+        first.setdefault(op.source(one[2], TYPICAL[arch]), one)
+    return list(first.values())
 
 
 def _supported(subject: Benchmark, item: Implementation) -> list[Case]:

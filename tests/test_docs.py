@@ -55,6 +55,9 @@ def test_every_readme_command_runs(tmp_path: Path) -> None:
         for line in block.strip().splitlines():
             words = shlex.split(line)
             assert words[0] == "benchsuite"
+            if "cuda" in words:
+                _runs_or_says_what_is_missing(words[1:], tmp_path)
+                continue
             if words[1] == "run":
                 words = [SMALL.get(word, word) for word in words if word not in {"--budget", "60"}]
                 words += ["--backend", "fake", *(["--only", "memory op=read bytes=24576"] if "memory" in words else [])]
@@ -63,6 +66,16 @@ def test_every_readme_command_runs(tmp_path: Path) -> None:
             assert done.returncode in {0, 4 if words[1] == "doctor" else 0}, f"{line}\n{done.stderr}"
             if words[1] == "run":
                 runs.append(max(path.name for path in (tmp_path / "runs").iterdir()))
+
+
+def _runs_or_says_what_is_missing(words: list[str], folder: Path) -> None:
+    """Where there is no GPU the command ends with 4 and one sentence that names the missing thing and a remedy."""
+    done = benchsuite(*words, "--runs", "1", "--budget", "60", cwd=folder)
+    if done.returncode:
+        assert done.returncode == 4
+        assert len(done.stderr.splitlines()) == 1
+        assert re.search(r"driver|CuPy|GPU", done.stderr)
+        assert "nstall" in done.stderr
 
 
 @pytest.fixture

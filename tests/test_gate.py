@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -83,3 +88,16 @@ def test_the_table_is_short_and_ends_with_its_counts() -> None:
     assert len(said) == 4
     assert said[-1] == "1 floor reached, 1 nothing to hold it against"
     assert gate.document(rows[0])["verdict"] in {"floor reached", "nothing to hold it against"}
+
+
+def test_the_script_says_that_there_is_no_gpu_and_never_passes(tmp_path: Path) -> None:
+    root = Path(__file__).parent.parent
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, str(root / "scripts" / "gpu-gate"), str(tmp_path), "--seconds", "100"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    assert done.returncode == 4
+    assert done.stdout.splitlines()[-1] == "Nothing was measured; see measure.txt."
+    said = (tmp_path / "measure.txt").read_text()
+    assert re.search(r"driver|CUDA_VISIBLE_DEVICES|CuPy", said)
+    assert "Traceback" not in said
+    assert (tmp_path / "environment.txt").stat().st_size > 0

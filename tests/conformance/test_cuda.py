@@ -15,11 +15,14 @@ from benchsuite.measure.verify import check
 from benchsuite.model import ARCHITECTURES, Array, Benchmark, Case, CudaKernel, Implementation, Rejected
 from benchsuite.world.solo import SoloWorld
 from tests.cuda_host import simulate
-from tests.subjects import expected, kernels
+from tests.subjects import expected, kernels, one_of_each_source
 
 pytestmark = pytest.mark.skipif(not simulate.available(), reason="needs g++")
 ROOT = Path(__file__).parent.parent.parent
-KERNELS = [pytest.param(*one, id=f"{one[2].key} [{one[1].name}]".replace(" ", "-")) for one in kernels()]
+KERNELS = [
+    pytest.param(*one, id=f"{one[2].key} [{one[1].name}]".replace(" ", "-"))
+    for one in (one_of_each_source() if simulate.SANITIZE else kernels())
+]
 
 
 def computed(subject: Benchmark, item: Implementation, case: Case) -> dict[str, Array]:
