@@ -51,10 +51,10 @@ DEVICE uint4 load_l2(const void* place) {
                : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(place) : "memory");
   return v;
 }
-// 16 bytes through the first-level cache.
+// 16 bytes through the first-level cache, as ordinary loads go (spelt `.ca` it would become a strong one).
 DEVICE uint4 load_l1(const void* place) {
   uint4 v;
-  asm volatile("ld.global.ca.v4.u32 {%0,%1,%2,%3}, [%4];"
+  asm volatile("ld.global.v4.u32 {%0,%1,%2,%3}, [%4];"
                : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(place) : "memory");
   return v;
 }
@@ -62,6 +62,24 @@ DEVICE uint4 load_l1(const void* place) {
 DEVICE void store_once(void* place, uint4 v) {
   asm volatile("st.global.cs.v4.u32 [%0], {%1,%2,%3,%4};" ::"l"(place), "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w) : "memory");
 }
+// 8 bytes through the first-level cache, and 8 bytes past it: the links of a pointer chase.
+DEVICE u64 load8_l1(const void* place) { u64 v; asm volatile("ld.global.u64 %0, [%1];" : "=l"(v) : "l"(place) : "memory"); return v; }
+DEVICE u64 load8_l2(const void* place) { u64 v; asm volatile("ld.global.cg.u64 %0, [%1];" : "=l"(v) : "l"(place) : "memory"); return v; }
+// Atomic addition where it is written: the compiler may make one of a warp's equal `atomicAdd`s, never of these.
+// `reduce_add` wants no answer (the thread goes on at once), `fetch_add` returns what was there before.
+#define ATOMIC_ADD(T, type, letter)                                                                                \
+  DEVICE void reduce_add(T* place, T v) {                                                                         \
+    asm volatile("red.relaxed.gpu.global.add." type " [%0], %1;" ::"l"(place), letter(v) : "memory");             \
+  }                                                                                                               \
+  DEVICE T fetch_add(T* place, T v) {                                                                             \
+    T old;                                                                                                        \
+    asm volatile("atom.relaxed.gpu.global.add." type " %0, [%1], %2;" : "=" letter(old) : "l"(place), letter(v) : "memory"); \
+    return old;                                                                                                   \
+  }
+ATOMIC_ADD(u32, "u32", "r")
+ATOMIC_ADD(u64, "u64", "l")
+ATOMIC_ADD(float, "f32", "f")
+#undef ATOMIC_ADD
 // Flags between kernels, devices and the host.
 DEVICE u32 load_acquire_system(const u32* place) {
   u32 v; asm volatile("ld.acquire.sys.global.u32 %0, [%1];" : "=r"(v) : "l"(place) : "memory"); return v;
@@ -154,6 +172,16 @@ MMA_FLOAT(mma_e4m3, "m16n8k32", "e4m3.e4m3")
 #endif
 #undef MMA_FLOAT
 
+#if __CUDA_ARCH__ == 1200
+// The same product by the block-scaled instruction with every scale 1 (ue8m0 127): GeForce runs this one at twice the rate.
+DEVICE void mma_e4m3_scaled(float (&d)[4], const u32 (&a)[4], const u32 (&b)[2]) {
+  asm volatile("mma.sync.aligned.m16n8k32.row.col.kind::mxf8f6f4.block_scale.scale_vec::1X.f32.e4m3.e4m3.f32.ue8m0 "
+               "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3}, {%10}, {0, 0}, {%10}, {0, 0};"
+               : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "r"(0x7f7f7f7f));
+}
+#endif
+
 // fp16 with an fp16 sum (twice the rate on GeForce): d[0] = row g, d[1] = row g+8, two columns each.
 DEVICE void mma_fp16_sum16(u32 (&d)[2], const u32 (&a)[4], const u32 (&b)[2]) {
   asm volatile("mma.sync.aligned.m16n8k16.row.col.f16.f16.f16.f16 {%0,%1}, {%2,%3,%4,%5}, {%6,%7}, {%0,%1};"
@@ -205,6 +233,16 @@ DEVICE u32 unpack_e4m3(u16 pair) {
 // Two-at-a-time arithmetic on packed halves.
 DEVICE u32 fma_bf16x2(u32 a, u32 b, u32 c) { u32 r; asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(c)); return r; }
 DEVICE u32 fma_fp16x2(u32 a, u32 b, u32 c) { u32 r; asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(c)); return r; }
+
+// x += a b, y += a c in fp32: one instruction (FFMA2) on sm_100, two elsewhere.
+DEVICE void fma_pair(float& x, float& y, float a, float b, float c) {
+#if __CUDA_ARCH__ >= 1000 && __CUDA_ARCH__ < 1200
+  asm("{ .reg .b64 d, p, q; mov.b64 d, {%0, %1}; mov.b64 p, {%2, %2}; mov.b64 q, {%3, %4};\n"
+      "  fma.rn.f32x2 d, p, q, d; mov.b64 {%0, %1}, d; }" : "+f"(x), "+f"(y) : "f"(a), "f"(b), "f"(c));
+#else
+  x = __fmaf_rn(a, b, x), y = __fmaf_rn(a, c, y);
+#endif
+}
 
 // 2^x and log2 x, about 2 units in the last place of float.
 DEVICE float exp2_fast(float x) { float y; asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x)); return y; }

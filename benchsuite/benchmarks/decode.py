@@ -118,6 +118,6 @@ BENCHMARK = Benchmark(
         Implementation("torch", HostKernel("sdpa:decode"), frozenset({"host", "torch"}), provider="torch"),
         Implementation("numpy", HostCall(by_numpy), provider="numpy"),
     ),
-    tags=frozenset({"attention"}),
+    tags=frozenset({"attention", "dram"}),
     cache=CacheMode.COLD,
 )

@@ -2,7 +2,8 @@
 
 One core follows a random ring through every 64-byte line of the working set: no prefetcher can
 guess the next line, and no two loads overlap. The time of a step is the load-to-use latency of the
-level that holds the set, with the address translation as a program meets it.
+level that holds the set, with the address translation as a program meets it. On a GPU one lane of
+one warp follows it, through the first-level cache (``lane``) or past it (``lane-l2``).
 """
 
 from __future__ import annotations
@@ -19,10 +20,14 @@ from benchsuite.model import (
     Benchmark,
     CacheMode,
     Case,
+    CudaKernel,
+    Device,
     Expected,
     HostKernel,
     Implementation,
+    Launch,
     Metric,
+    Source,
     Work,
 )
 
@@ -67,6 +72,36 @@ def invalid(case: Case) -> str:
     return "" if case.integer("bytes") >= 2 * LINE_BYTES else "the working set holds less than two 64-byte lines"
 
 
+THREADS = 256
+
+
+def scratch(case: Case, device: Device) -> Mapping[str, ArraySpec]:
+    """``ring``: the ring with addresses instead of indices, once it is ``ready``; ``place``: where the chase stands."""
+    words = case.integer("bytes") // LINE_BYTES * WORDS
+    return {
+        "ring": ArraySpec((words,), "uint64"),
+        "place": ArraySpec((1,), "uint64"),
+        "ready": ArraySpec((1,), "uint32"),
+    }
+
+
+def _cuda(entry: str) -> CudaKernel:
+    def launches(case: Case, device: Device) -> tuple[Launch, ...]:
+        lines = case.integer("bytes") // LINE_BYTES
+        made, blocks = np.uint64(lines), -(-lines // THREADS)
+        return (
+            Launch("chase_prepare", (blocks, 1, 1), (THREADS, 1, 1), ("next", "ring", made, "ready")),
+            Launch(entry, (1, 1, 1), (1, 1, 1), ("ring", "steps", made, "place", "ready", "advance")),
+        )
+
+    return CudaKernel(
+        source=lambda case, device: Source.of("memory/chase.cu"),
+        launches=launches,
+        scratch=scratch,
+        zeroed=frozenset({"place", "ready"}),
+    )
+
+
 BENCHMARK = Benchmark(
     name="latency",
     question="How long does one load take when the next address depends on it?",
@@ -76,7 +111,11 @@ BENCHMARK = Benchmark(
     outputs=outputs,
     work=work,
     reference=reference,
-    implementations=(Implementation("chase", HostKernel("chase:chase"), frozenset({"host", "numba"})),),
+    implementations=(
+        Implementation("chase", HostKernel("chase:chase"), frozenset({"host", "numba"})),
+        Implementation("lane", _cuda("chase_l1"), frozenset({"cuda"})),
+        Implementation("lane-l2", _cuda("chase_l2"), frozenset({"cuda"})),
+    ),
     tags=frozenset({"memory", "latency"}),
     cache=CacheMode.HOT,
     invalid=invalid,

@@ -8,6 +8,10 @@ line before it is overwritten not at all.
 ``bytes`` is the whole working set: all arrays, all threads. Each thread keeps to its own share, so a
 set that fits the cores' first-level caches measures the sum of these caches. Small sets are passed
 over many times in one iteration (``units.passes``), which the work counts.
+
+On a GPU a thread is a block's: a processor's blocks keep to their share, so that a set that fits the
+first-level caches together measures these, a larger one the second level or DRAM (``kernels/memory/stream.cu``).
+The benchmark ``cache`` asks for each level by itself.
 """
 
 from __future__ import annotations
@@ -26,11 +30,16 @@ from benchsuite.model import (
     Buffers,
     CacheMode,
     Case,
+    CudaKernel,
+    CudaLibrary,
+    Device,
     Expected,
     HostCall,
     HostKernel,
     Implementation,
+    Launch,
     Metric,
+    Source,
     Work,
 )
 
@@ -138,7 +147,66 @@ def streams(case: Case) -> bool:
     return case.text("op") != "read" and case.integer("bytes") >= 8 * units.MIB
 
 
+def exceeds_l1(case: Case) -> bool:
+    """Where accesses that leave no trace can pay on a GPU: beyond its first-level caches together."""
+    return case.integer("bytes") >= 64 * units.MIB
+
+
+def one_copy(case: Case) -> bool:
+    """What the driver's own copy does: one pass of ``copy``."""
+    return case.text("op") == "copy" and units.passes(case.integer("bytes")) == 1
+
+
 KERNEL = frozenset({"host", "numba"})
+THREADS, RESIDENT = 256, 4
+"""Of ``kernels/memory/stream.cu``: threads of a block, blocks of a processor (64 registers a thread)."""
+VECTORS_UNDER_WAY = 8
+WAVES = 4
+"""Blocks of ``read`` for each that can be resident: few enough to add their sums, enough to even out."""
+
+
+def tiling(case: Case, device: Device) -> tuple[int, int]:
+    """Blocks, and 16-byte vectors of a tile: as many as a block loads at once, fewer where the set is small.
+
+    One pass is dealt tile by tile to whichever processor is free; with several, as many blocks as
+    can be resident, so that a block meets its own tiles in every pass.
+    """
+    op, vectors = case.text("op"), elements(case) // 2
+    tile = THREADS * VECTORS_UNDER_WAY // max(1, len(SOURCES[op]))
+    resident = device.processors * RESIDENT
+    most = resident
+    if units.passes(case.integer("bytes")) == 1:
+        most = WAVES * resident if op == "read" else vectors
+    else:
+        tile = min(tile, -(-vectors // (4 * resident)) * 4)
+    return min(-(-vectors // tile), most), tile
+
+
+def launches(case: Case, device: Device) -> tuple[Launch, ...]:
+    """One launch: the operation, every pass."""
+    op, (blocks, tile) = case.text("op"), tiling(case, device)
+    arrays = ("a" if op != "read" else "", *SOURCES[op], "s" if op in {"write", "scale", "triad"} else "")
+    sizes = (np.uint64(elements(case) // 2), np.uint32(tile), np.uint32(units.passes(case.integer("bytes"))))
+    sums = ("running", "arrived", "total") if op == "read" else ()
+    args = (*filter(None, arrays), *sizes, *sums)
+    return (Launch(f"stream_{op}", (blocks, 1, 1), (THREADS, 1, 1), args),)
+
+
+def scratch(case: Case, device: Device) -> Mapping[str, ArraySpec]:
+    """The sum so far, and how many blocks have added to it; the last leaves both zero again."""
+    if case.text("op") != "read":
+        return {}
+    return {"running": ArraySpec((1,), "fp64"), "arrived": ArraySpec((1,), "uint32")}
+
+
+def _cuda(once: int) -> CudaKernel:
+    return CudaKernel(
+        source=lambda case, device: Source.of("memory/stream.cu", ONCE=once),
+        launches=launches,
+        scratch=scratch,
+        zeroed=frozenset({"running", "arrived"}),
+    )
+
 
 BENCHMARK = Benchmark(
     name="memory",
@@ -156,8 +224,13 @@ BENCHMARK = Benchmark(
         Implementation("stream", HostKernel("stream:plain"), KERNEL),
         Implementation("stream-nt", HostKernel("stream:non_temporal"), KERNEL, supports=streams),
         Implementation("numpy", HostCall(by_numpy), provider="numpy"),
+        Implementation("wide", _cuda(once=0), frozenset({"cuda"})),
+        Implementation("wide-once", _cuda(once=1), frozenset({"cuda"}), supports=exceeds_l1),
+        Implementation(
+            "memcpy", CudaLibrary("memcpy:within"), frozenset({"cuda"}), provider="driver", supports=one_copy
+        ),
     ),
-    tags=frozenset({"memory", "ceiling"}),
+    tags=frozenset({"memory", "ceiling", "dram"}),
     cache=CacheMode.HOT,
     invalid=invalid,
 )

@@ -1,0 +1,248 @@
+"""How our GEMM kernels are cut and launched: block tiles, stages, the split of k; by architecture, type and shape.
+
+A tile is chosen by arithmetic, not by measurement: the busiest processor should have the least to multiply, and of
+equals the larger tile moves fewer bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from benchsuite import units
+from benchsuite.model import ArraySpec, Case, CudaKernel, Device, Launch, Source
+
+WARP = 32
+TENSOR = {
+    "bf16": "HMMA.16816.F32.BF16",
+    "fp16": "HMMA.16816.F32",
+    "tf32": "HMMA.1688.F32.TF32",
+    "int8": "IMMA.16832.S8.S8",
+    "e4m3": "QMMA.16832.F32.E4M3.E4M3",
+    "e4m3_scaled": "QMMA.SF.16832.F32.E4M3.E4M3.E8",
+    "fp64": "DMMA",
+    "fp32": "FFMA",
+}
+"""The instruction of each element type, as nvdisasm writes it; ``e4m3_scaled``: by block scales, all of them 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A block's share of C, cut into warps' shares; ``depth`` is the bytes of k in one of its ``stages``.
+
+    blocks: how many a processor shall hold at once, which bounds the registers.
+    """
+
+    rows: int
+    columns: int
+    warp_rows: int
+    warp_columns: int
+    depth: int
+    stages: int
+    blocks: int = 1
+
+    @property
+    def threads(self) -> int:
+        """Threads of a block."""
+        return self.rows // self.warp_rows * (self.columns // self.warp_columns) * WARP
+
+    @property
+    def shared(self) -> int:
+        """Bytes of shared memory: the stages of A and B."""
+        return (self.rows + self.columns) * self.depth * self.stages
+
+    def count(self, m: int, n: int) -> int:
+        """Tiles of C."""
+        return -(-m // self.rows) * -(-n // self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A tile, and among how many blocks k is split."""
+
+    tile: Tile
+    splits: int = 1
+
+
+ROOM = 160 * 1024
+"""Bytes of shared memory that a block of sm_80, sm_90 and sm_100 may have; the others may have 99 KiB."""
+TENSOR_AREA, DOUBLE_AREA, SINGLE_AREA = 64, 16, 8
+"""Elements of a tile that a processor of an A100 multiplies by 32 bytes of k in one clock: on tensor cores (one mma of
+16 x 8 every 2 clocks), on those of fp64 (64 multiply-adds of 4 k a clock), in fp32 (64, of 8 k)."""
+CACHE = 32
+"""Bytes a clock that a processor gets from the second-level cache: an A100's 5.4 TB/s by 108 of them at 1.41 GHz."""
+EXPOSED = 1 / 8
+"""Of the shorter of multiplying and reading, the part that is not hidden behind the longer: assumed."""
+SHORTEST = 4
+"""Stages of k that a split has at least: fewer are mostly the filling of the pipeline."""
+MOST_SPLITS = 16
+
+
+def shape(case: Case) -> tuple[int, int, int]:
+    """m, n, k."""
+    return case.integer("m"), case.integer("n"), case.integer("k")
+
+
+def aligned(case: Case) -> bool:
+    """Whether the rows of A and B are multiples of 16 bytes, so that they can be copied in pieces of 16."""
+    _, n, k = shape(case)
+    return k * _element(case) % 16 == 0 and (case.text("layout") == "nt" or n * _element(case) % 16 == 0)
+
+
+def mma_tiles(device: Device) -> tuple[Tile, ...]:
+    """Tiles of ``gemm/mma.cu``, the largest first: two for large matrices, one each for m <= 64 and m <= 16.
+
+    Warps of 64 x 64 (4 mma a ldmatrix). The first fills the registers with eight warps. With 160 KiB a stage is
+    128 bytes of k, 4 mma steps between barriers; with 99 KiB it is 64 bytes.
+    """
+    small = Tile(64, 128, 32, 64, depth=128, stages=3), Tile(16, 128, 16, 32, depth=128, stages=4)
+    if device.shared < ROOM:
+        return Tile(128, 256, 64, 64, 64, 4), Tile(128, 128, 64, 64, 64, 3, blocks=2), *small
+    stages = 3 if device.generation == 80 else 4
+    return Tile(128, 256, 64, 64, 128, stages), Tile(128, 128, 64, 64, 64, 4, blocks=2), *small
+
+
+def mma_cut(case: Case, device: Device) -> Cut:
+    """The tile and split of a case on tensor cores with 8 to 32-bit elements."""
+    large, medium, low, lowest = mma_tiles(device)
+    if not aligned(case):
+        return Cut(medium)  # element by element: nothing to be tuned
+    m = case.integer("m")
+    tiles = (lowest,) if m <= lowest.rows else (low,) if m <= low.rows else (large, medium, low)
+    return choose(tiles, case, device, TENSOR_AREA)
+
+
+def choose(tiles: Sequence[Tile], case: Case, device: Device, area: int, most: int = MOST_SPLITS) -> Cut:
+    """The cut that keeps the busiest processor the fewest clocks; of equals the first, which moves the fewest bytes.
+
+    A tile takes the longer of multiplying (``area`` elements by 32 bytes of k a clock) and of reading its rows and
+    columns, and little more; a split of k adds writing the sums once and reading those of all splits. These are an
+    A100's rates: elsewhere the ratios differ, and with them the choice between tiles that are nearly equal.
+    """
+    m, n, k = shape(case)
+
+    def cuts(tile: Tile) -> list[Cut]:
+        steps = -(-k * _element(case) // tile.depth)
+        shares = {-(-steps // splits) for splits in range(1, min(most, steps // SHORTEST) + 1)} or {steps}
+        return [Cut(tile, -(-steps // share)) for share in sorted(shares, reverse=True)]
+
+    def clocks(cut: Cut) -> float:
+        tile, splits = cut.tile, cut.splits
+        size, edges = tile.rows * tile.columns, tile.rows + tile.columns
+        steps = -(-k * _element(case) // (32 * splits))
+        shorter, longer = sorted((size / area, edges * 32 / CACHE))
+        adding = size * 4 / CACHE * (splits + 1) if splits > 1 else 0.0
+        rounds = -(-tile.count(m, n) * splits // device.processors)
+        return rounds * (steps * (longer + EXPOSED * shorter) + adding)
+
+    return min((cut for tile in tiles for cut in cuts(tile)), key=clocks)
+
+
+def _element(case: Case) -> int:
+    return units.dtype(case.text("dtype")).bytes
+
+
+def _flags(case: Case) -> dict[str, int]:
+    return {"NN": int(case.text("layout") == "nn"), "ALIGNED": int(aligned(case))}
+
+
+def _sizes(case: Case) -> tuple[np.int32, np.int32, np.int32]:
+    m, n, k = shape(case)
+    return np.int32(m), np.int32(n), np.int32(k)
+
+
+# ---------------------------------------------------------------- gemm/mma.cu
+
+
+def mma_source(case: Case, device: Device, scaled: bool = False) -> Source:
+    """``gemm/mma.cu`` for this type, layout and tile."""
+    tile = mma_cut(case, device).tile
+    sizes = {"BM": tile.rows, "BN": tile.columns, "WM": tile.warp_rows, "WN": tile.warp_columns, "BK": tile.depth}
+    flags = {"STAGES": tile.stages, "BLOCKS": tile.blocks, **_flags(case)}
+    return Source.of("gemm/mma.cu", TYPE=case.text("dtype") + "_scaled" * scaled, **sizes, **flags)
+
+
+def mma_launches(case: Case, device: Device) -> tuple[Launch, ...]:
+    """One launch: tiles of C times splits of k."""
+    m, n, _ = shape(case)
+    cut = mma_cut(case, device)
+    grid = (cut.tile.count(m, n), cut.splits, 1)
+    args = ("a", "b", "c", "partial", "tickets", *_sizes(case), np.int32(cut.splits))
+    return (Launch("gemm", grid, (cut.tile.threads, 1, 1), args, cut.tile.shared),)
+
+
+def mma_scratch(case: Case, device: Device) -> Mapping[str, ArraySpec]:
+    """``partial``: every split's sums of 4 bytes, in the order of threads; ``tickets``: splits done, a tile."""
+    m, n, _ = shape(case)
+    cut = mma_cut(case, device)
+    tiles, tile = cut.tile.count(m, n), cut.tile
+    sums = tiles * cut.splits * tile.rows * tile.columns if cut.splits > 1 else 4
+    return {"partial": ArraySpec((sums,), "fp32"), "tickets": ArraySpec((tiles,), "uint32")}
+
+
+# ---------------------------------------------------------------- gemm/fp64.cu, gemm/simt.cu
+
+
+def dmma_cut(case: Case, device: Device) -> Cut:
+    """128 x 128 by eight warps of 64 x 32, whose sums are half of all registers; 64 x 64 for small matrices."""
+    stages = 3 if device.shared < ROOM else 4
+    tiles = Tile(128, 128, 64, 32, 128, stages), Tile(64, 64, 32, 32, 128, stages)
+    return choose(tiles, case, device, DOUBLE_AREA * (2 if device.generation == 90 else 1), most=1)
+
+
+def dmma_source(case: Case, device: Device) -> Source:
+    """``gemm/fp64.cu`` for this layout and tile."""
+    tile = dmma_cut(case, device).tile
+    sizes = {"BM": tile.rows, "BN": tile.columns, "WM": tile.warp_rows, "WN": tile.warp_columns}
+    return Source.of("gemm/fp64.cu", STAGES=tile.stages, **sizes, **_flags(case))
+
+
+def dmma_launches(case: Case, device: Device) -> tuple[Launch, ...]:
+    """One launch: tiles of C."""
+    return _plain(case, dmma_cut(case, device).tile)
+
+
+def simt_cut(case: Case, device: Device) -> Cut:
+    """128 x 256 by eight warps of 32 x 128, 8 x 16 a thread; 64 x 128 by two warps for small matrices."""
+    tiles = Tile(128, 256, 32, 128, 64, 4), Tile(64, 128, 32, 128, 64, 4, blocks=2)
+    return choose(tiles, case, device, SINGLE_AREA, most=1)
+
+
+def simt_source(case: Case, device: Device) -> Source:
+    """``gemm/simt.cu`` for this layout and tile."""
+    tile = simt_cut(case, device).tile
+    warps = {"WARPS_M": tile.rows // tile.warp_rows, "WARPS_N": tile.columns // tile.warp_columns}
+    return Source.of("gemm/simt.cu", STAGES=tile.stages, BLOCKS=tile.blocks, **warps, **_flags(case))
+
+
+def simt_launches(case: Case, device: Device) -> tuple[Launch, ...]:
+    """One launch: tiles of C."""
+    return _plain(case, simt_cut(case, device).tile)
+
+
+def _plain(case: Case, tile: Tile) -> tuple[Launch, ...]:
+    m, n, _ = shape(case)
+    args = ("a", "b", "c", *_sizes(case))
+    return (Launch("gemm", (tile.count(m, n), 1, 1), (tile.threads, 1, 1), args, tile.shared),)
+
+
+def tensor(case: Case) -> str:
+    """The instruction that multiplies."""
+    return TENSOR[case.text("dtype")]
+
+
+TICKETS = frozenset({"tickets"})
+MMA = CudaKernel(mma_source, mma_launches, mma_scratch, TICKETS, tensor=tensor)
+MMA_FP8 = replace(MMA, archs=frozenset({"sm_89", "sm_120a"}))
+MMA_SCALED = replace(
+    MMA,
+    source=partial(mma_source, scaled=True),
+    archs=frozenset({"sm_120a"}),
+    tensor=lambda case: TENSOR["e4m3_scaled"],
+)
+"""e4m3 on GeForce Blackwell, where the block-scaled instruction has twice the rate of the plain one."""
+DMMA = CudaKernel(dmma_source, dmma_launches, tensor=tensor)
+SIMT = CudaKernel(simt_source, simt_launches, tensor=tensor)
