@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
 import signal
 import threading
 from collections.abc import Iterator
@@ -13,10 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
-from benchsuite import __version__, backends, discovery, plan, store
+from benchsuite import __version__, assets, backends, discovery, plan, store, units
 from benchsuite import suite as suites
 from benchsuite.attempt import ProcessRunner
 from benchsuite.backends import host
+from benchsuite.backends.base import Description
 from benchsuite.errors import BenchsuiteError, Exit, UnavailableError
 from benchsuite.execute import Execution, Facts, Place, Watcher
 from benchsuite.launchers.local import LocalLauncher
@@ -25,19 +25,28 @@ from benchsuite.machine import cpu, facts
 from benchsuite.model import Plan, Policy, Score, Status
 from benchsuite.record import SCHEMA
 
+SUITES = {"host": "quick", "cuda": "gpu"}
+"""The suite that is measured when none is named."""
+ONE_PROCESS = "ranks are processes of the host: --backend host measures them"
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the command line asks for. ``seed`` None: a fresh one."""
+    """What the command line asks for.
 
-    suite: str = "quick"
+    suite "": the one made for the backend. backend "auto": the GPU where one can be used, else the processor.
+    device: which GPU, as nvidia-smi counts. seed None: a fresh one.
+    """
+
+    suite: str = ""
     only: tuple[str, ...] = ()
     budget: float | None = None
     runs: int | None = None
     out: Path = Path("runs")
-    backend: str = "host"
+    backend: str = "auto"
     ranks: int | None = None
     seed: int | None = None
+    device: int | None = None
 
     def command(self, seed: int) -> str:
         """The command that repeats this campaign, without anything that names this machine."""
@@ -45,7 +54,8 @@ class Request:
         words += [f"--only {pattern!r}" for pattern in self.only]
         words += [f"--budget {self.budget:g}"] if self.budget is not None else []
         words += [f"--runs {self.runs}"] if self.runs is not None else []
-        words += [f"--backend {self.backend}"] if self.backend != "host" else []
+        words += [f"--backend {self.backend}"]
+        words += [f"--device {self.device}"] if self.device is not None else []
         words += [f"--ranks {self.ranks}"] if self.ranks is not None else []
         return " ".join([*words, f"--seed {seed}"])
 
@@ -56,26 +66,54 @@ class TerminatedError(BenchsuiteError):
     exit_code = Exit.TERMINATED
 
 
-def capacity(backend: str) -> plan.Capacity:
+def settle(request: Request) -> tuple[Request, Description, str]:
+    """The request with its backend and suite decided, what that backend offers, and a line that says what and why.
+
+    Raises ``UnavailableError`` when the GPU was asked for by name and cannot be used.
+    """
+    asked = "cuda" if request.device is not None and request.backend == "auto" else request.backend
+    backend, reason = asked, ""
+    try:
+        found = backends.describe("cuda" if asked == "auto" else asked, request.device)
+        backend = "cuda" if asked == "auto" else asked
+    except UnavailableError as error:
+        if asked != "auto":
+            raise
+        backend, reason = "host", f" {error.message}"
+        found = backends.describe(backend)
+    chosen = replace(request, backend=backend, suite=request.suite or SUITES.get(backend, SUITES["host"]))
+    return chosen, found, f"{_measured(backend, found, request.device or 0)}{reason}"
+
+
+def _measured(backend: str, found: Description, number: int) -> str:
+    """Which device is measured, as a sentence."""
+    if backend == "fake":
+        return "Nothing is measured: the clock is scripted."
+    if found.device is None:
+        return f"Measured is the processor ({cpu.available_cores()} cores)."
+    gpu = found.device
+    of = f", number {number} of {gpu.count}" if gpu.count > 1 else ""
+    return f"Measured is the GPU ({gpu.name}, {gpu.processors} multiprocessors, {units.size(gpu.memory)}{of})."
+
+
+def capacity(backend: str, found: Description) -> plan.Capacity:
     """What planning must know of this machine. Imports no CUDA, no MPI."""
-    opened = backends.open_backend(backend)
-    ranks_missing = MpiLauncher().unavailable()
-    available = opened.capabilities()
     return plan.Capacity(
-        capabilities=available,
+        capabilities=found.capabilities,
         cores=cpu.available_cores(),
-        cache=opened.cache_bytes(),
-        memory=opened.memory_bytes(),
-        ranks_missing=ranks_missing,
+        cache=found.cache,
+        memory=found.memory,
+        ranks_missing=ONE_PROCESS if backend == "cuda" else MpiLauncher().unavailable(),
+        device=found.device,
     )
 
 
-def make_plan(request: Request) -> tuple[store.Campaign, Plan]:
-    """The campaign as it will be recorded, and its plan. Nothing is measured or written yet."""
+def make_plan(request: Request, found: Description) -> tuple[store.Campaign, Plan]:
+    """The campaign of a settled request as it will be recorded, and its plan. Nothing is measured or written yet."""
     benchmarks = discovery.discover()
     suite = suites.load(request.suite, benchmarks)
     seed = request.seed if request.seed is not None else int.from_bytes(os.urandom(4), "big")
-    machine = capacity(request.backend)
+    machine = capacity(request.backend, found)
     options = plan.Options(request.only, request.runs, request.budget, request.ranks, seed)
     made = plan.build(suite, benchmarks, machine, options)
     if not made.tasks:
@@ -90,16 +128,22 @@ def make_plan(request: Request) -> tuple[store.Campaign, Plan]:
         backend=request.backend,
         suite=suite,
         plan=made,
-        facts=facts.collect() if request.backend != "fake" else {"processor": {"model": "scripted clock"}},
-        caches=cpu.cache_sizes(),
+        facts=_facts(request.backend, found),
+        caches={"L2": found.device.l2} if found.device else cpu.cache_sizes(),
         cores=machine.cores,
         cache=machine.cache,
     )
     return campaign, made
 
 
-def run(campaign: store.Campaign, out: Path, watcher: Watcher) -> store.RunDirectory:
-    """Measure the campaign's plan into a new run directory below ``out``.
+def _facts(backend: str, found: Description) -> dict[str, dict[str, str]]:
+    if backend == "fake":
+        return {"processor": {"model": "scripted clock"}}
+    return {**facts.collect(), **({"gpu": dict(found.facts)} if found.facts else {})}
+
+
+def run(campaign: store.Campaign, out: Path, watcher: Watcher, found: Description) -> store.RunDirectory:
+    """Measure the campaign's plan, on the device ``found``, into a new run directory below ``out``.
 
     Ctrl-C and SIGTERM end the attempt in progress and are raised on; every finished task is on disk
     by then, and ``RunDirectory.records`` of the exception's ``directory`` attribute holds it too.
@@ -109,7 +153,7 @@ def run(campaign: store.Campaign, out: Path, watcher: Watcher) -> store.RunDirec
         plan=campaign.plan,
         benchmarks=discovery.discover(),
         directory=directory,
-        places=lambda ranks: place(ranks, campaign),
+        places=lambda ranks: place(ranks, campaign, found),
         backend=campaign.backend,
         watcher=watcher,
         learn=lambda found: _learn(directory, found),
@@ -123,26 +167,25 @@ def run(campaign: store.Campaign, out: Path, watcher: Watcher) -> store.RunDirec
     return directory
 
 
-def place(ranks: int, campaign: store.Campaign) -> Place:
-    """Where tasks with this many ranks run on this host."""
+def place(ranks: int, campaign: store.Campaign, found: Description) -> Place:
+    """Where tasks with this many ranks run on this host. One process drives all GPUs, so theirs is a world of one."""
     threads = max(1, campaign.cores // ranks)
     launcher = LocalLauncher() if ranks == 1 else MpiLauncher()
     crowded = oversubscribed(ranks, campaign.cores)
-    runner = ProcessRunner(launcher, worker_environment(threads))
-    return Place(runner, launcher.world, threads, (crowded,) if crowded else ())
+    runner = ProcessRunner(launcher, {**worker_environment(threads), **found.environment})
+    return Place(runner, launcher.world, threads, (*found.caveats, *([crowded] if crowded else [])))
 
 
 def worker_environment(threads: int) -> dict[str, str]:
-    """Variables every worker gets: its threads, and a cache for compiled kernels."""
+    """Variables every worker gets: its threads, and caches for compiled kernels.
+
+    CUDA loads a kernel when it is first launched (its default): every step runs once before it is timed, and
+    loading all of a vendor's library beforehand would take seconds and memory.
+    """
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-    cache = os.environ.get("NUMBA_CACHE_DIR") or str(cache_folder() / f"numba-{kernels_digest()}")
-    return {**dict.fromkeys(names, str(threads)), "NUMBA_CACHE_DIR": cache}
-
-
-def cache_folder() -> Path:
-    """Where compiled kernels are kept between runs (XDG base directory specification)."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "benchsuite" / f"{__version__}-{platform.python_version()}"
+    cache = os.environ.get("NUMBA_CACHE_DIR") or str(assets.cache_folder() / f"numba-{kernels_digest()}")
+    cupy = os.environ.get("CUPY_CACHE_DIR") or str(assets.cache_folder() / "cupy")
+    return {**dict.fromkeys(names, str(threads)), "NUMBA_CACHE_DIR": cache, "CUPY_CACHE_DIR": cupy}
 
 
 def kernels_digest() -> str:

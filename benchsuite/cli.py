@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from benchsuite import __version__
-from benchsuite.errors import BenchsuiteError, Exit
+from benchsuite.errors import BenchsuiteError, Exit, UsageError
 
 app = typer.Typer(
     name="benchsuite",
@@ -30,7 +30,10 @@ RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or its b
 
 @app.command()
 def run(
-    suite: Annotated[str, typer.Argument(help="A suite's name or a .toml file.")] = "quick",
+    suite: Annotated[
+        str,
+        typer.Argument(help="A suite's name or a .toml file; default gpu on a GPU, else quick.", show_default=False),
+    ] = "",
     only: Annotated[
         list[str] | None, typer.Option(help="Benchmarks or cases by pattern: gemm, 'memory op=triad', tag:attention.")
     ] = None,
@@ -40,8 +43,14 @@ def run(
     runs: Annotated[int | None, typer.Option(help="Fresh processes per case; 3 or more allow comparisons.")] = None,
     out: Out = Path("runs"),
     backend: Annotated[
-        str, typer.Option(help="What executes: host, or fake (scripted time, for trying things out).")
-    ] = "host",
+        str,
+        typer.Option(
+            help="What executes: cuda, host, fake (scripted time, to try things out); auto is a GPU if there is one."
+        ),
+    ] = "auto",
+    device: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Which GPU, as nvidia-smi counts them; default the first.")
+    ] = None,
     ranks: Annotated[
         int | None, typer.Option(help="MPI ranks of collectives; default one per core, at least 2.")
     ] = None,
@@ -54,13 +63,28 @@ def run(
     from benchsuite import commands
     from benchsuite.campaign import Request
 
-    request = Request(suite, tuple(only or ()), budget, runs, out, backend, ranks, seed)
+    request = Request(suite, tuple(only or ()), budget, runs, out, backend, ranks, seed, device)
     raise typer.Exit(commands.run(request, as_json=json, with_report=report, all_implementations=all_implementations))
 
 
 @app.command("list")
-def list_(json: Json = False) -> None:
-    """List benchmarks, suites, implementations and devices."""
+def list_(
+    kernels: Annotated[
+        bool, typer.Option("--kernels", help="Compile the GPU kernels; list registers, shared memory, instructions.")
+    ] = False,
+    arch: Annotated[list[str] | None, typer.Option(help="Of kernels: only this architecture, such as sm_90a.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Of kernels: benchmark, implementation, file or entry by pattern.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List benchmarks, suites, implementations and devices, or the GPU kernels."""
+    if kernels:
+        from benchsuite import kernel_listing
+
+        raise typer.Exit(kernel_listing.listing(arch or (), only or (), as_json=json))
+    if arch or only:
+        raise UsageError("--arch and --only choose among kernels.", "Add --kernels.")
     from benchsuite import commands
 
     commands.listing(as_json=json)

@@ -166,6 +166,11 @@ def _load(name: str, out: Path) -> store.Loaded:
     return store.load(store.find(name, out))
 
 
+def scores_of(loaded: store.Loaded) -> list[Score]:
+    """A loaded run's scores, computed from its records."""
+    return _scores(loaded.campaign, loaded.records)
+
+
 def _scores(made: store.Campaign, records: Sequence[Record]) -> list[Score]:
     return _normalized(made, records)[0]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from dataclasses import dataclass
 
 from benchsuite.backends import open_backend
+from benchsuite.backends.cuda.describe import ask
 from benchsuite.launchers.mpi import MpiLauncher
 from benchsuite.machine import cpu
 from benchsuite.units import size
@@ -25,7 +25,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Every finding, in the order a person would ask."""
-    return [_cores(), _memory(), *_libraries(), _mpi(), _gpu(), _browser()]
+    return [_cores(), _memory(), *_libraries(), _mpi(), *_gpu(), _browser()]
 
 
 def _cores() -> Finding:
@@ -69,12 +69,12 @@ def _mpi() -> Finding:
     return Finding("MPI", not problem, "all-reduce between ranks", problem)
 
 
-def _gpu() -> Finding:
-    driver = shutil.which("nvidia-smi") is not None
-    cupy = importlib.util.find_spec("cupy") is not None
-    remedy = "" if driver and cupy else "" if not driver else "pip install 'benchsuite[cuda13]'"
-    detail = "NVIDIA driver found" if driver else "no NVIDIA driver: the host backend is used"
-    return Finding("GPU", driver, detail, remedy)
+def _gpu() -> list[Finding]:
+    """What the GPU's backend looks at; none of it is needed to measure the processor."""
+    answer = ask()
+    found = [Finding(one.subject, one.present, one.detail, one.remedy) for one in answer.checks]
+    caveats = answer.description.caveats if answer.description else ()
+    return found + [Finding("GPU", True, caveat.text) for caveat in caveats]
 
 
 def _browser() -> Finding:

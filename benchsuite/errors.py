@@ -4,6 +4,7 @@ BenchsuiteError
 ├── UsageError        2    what was asked makes no sense: unknown suite, malformed file, impossible budget
 ├── UnavailableError  4    something needed is not on this machine: MPI, a library, a driver
 ├── MeasureError      4    the measurement could not be made: deadline, crash, disk full
+│   └── DeviceLostError    the GPU cannot be used again before this process ends
 └── DataError         2    a file we were given cannot be read: newer schema, broken record
 
 Each message is a sentence, and ``remedy`` says what to do about it.
@@ -58,3 +59,7 @@ class UnavailableError(BenchsuiteError):
 
 class MeasureError(BenchsuiteError):
     """The measurement could not be made."""
+
+
+class DeviceLostError(MeasureError):
+    """The device reported an error that stays until this process ends: only a fresh process can go on."""

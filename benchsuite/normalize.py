@@ -112,7 +112,7 @@ def attainable(metric: Metric, work: Work, dtype: str, ceilings: Ceilings) -> tu
 def _arithmetic(dtype: str, ceilings: Ceilings) -> str:
     """``"bf16 arithmetic by mma.sync"``: an instruction that cannot reach the chip's peak must not pass for it."""
     probe = ceilings.probes.get(dtype, "")
-    return f"{dtype} arithmetic by {probe}" if probe.startswith("mma") else f"{dtype} arithmetic"
+    return f"{dtype} arithmetic by {probe}" if "mma" in probe else f"{dtype} arithmetic"
 
 
 def _score(records: Sequence[Record]) -> Score:

@@ -12,7 +12,22 @@ import numpy as np
 from benchsuite import suite as suites
 from benchsuite import units
 from benchsuite.errors import UsageError
-from benchsuite.model import Benchmark, Case, Entry, Plan, Policy, Scalar, Skip, Suite, Task
+from benchsuite.model import (
+    DEVICE,
+    Benchmark,
+    CacheMode,
+    Case,
+    CudaKernel,
+    Device,
+    Entry,
+    Implementation,
+    Plan,
+    Policy,
+    Scalar,
+    Skip,
+    Suite,
+    Task,
+)
 
 SETUP_SECONDS = 0.12
 """Inputs, reference and verification of one task, as a plan reckons them."""
@@ -22,6 +37,8 @@ SHORTEST_SECONDS = 0.02
 """Measured time below which no case can take its twenty samples."""
 SMALLEST_DRAM = 128 * units.MIB
 MEMORY_SHARE = 0.4
+KINDS = frozenset({"host", "cuda"})
+"""What an implementation is written for; a campaign measures one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +51,8 @@ class Capacity:
     memory: int
     ranks_missing: str = ""
     """Why more than one rank cannot be started here, or nothing."""
+    device: Device | None = None
+    """The GPU that kernels are planned for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +77,7 @@ def build(suite: Suite, benchmarks: Mapping[str, Benchmark], capacity: Capacity,
     tasks: dict[str, Task] = {}
     skips: dict[str, Skip] = {}
     for entry in suite.entries:
-        for benchmark, case in _cases(entry, benchmarks, capacity, ranks):
+        for benchmark, case in cases(entry, benchmarks, capacity.cache, ranks):
             if not _chosen(case, benchmark, options.only):
                 continue
             for task, reason in _tasks(entry, benchmark, case, capacity):
@@ -105,9 +124,10 @@ def _ranks(suite: Suite, capacity: Capacity, options: Options) -> int:
     return asked or max(2, min(capacity.cores, 8))
 
 
-def _cases(
-    entry: Entry, benchmarks: Mapping[str, Benchmark], capacity: Capacity, ranks: int
+def cases(
+    entry: Entry, benchmarks: Mapping[str, Benchmark], cache: int, ranks: int
 ) -> Iterator[tuple[Benchmark, Case]]:
+    """What a table of a suite asks for: every combination of axes with each point. ``cache``: last level, in bytes."""
     for benchmark in suites.select(entry.select, benchmarks):
         points = [dict(point) for point in entry.points if all(benchmark.axis(name) for name, _ in point)] or [{}]
         for point in points:
@@ -115,7 +135,7 @@ def _cases(
             values = [entry.axes.get(axis.name, axis.values) for axis in free]
             for combination in itertools.product(*values):
                 chosen = {**point, **dict(zip((axis.name for axis in free), combination, strict=True))}
-                params = {name: _resolved(value, capacity.cache) for name, value in chosen.items()}
+                params = {name: _resolved(value, cache) for name, value in chosen.items()}
                 yield benchmark, Case.of(benchmark.name, ranks if benchmark.collective else 1, **params)
 
 
@@ -148,18 +168,47 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
 def _tasks(entry: Entry, benchmark: Benchmark, case: Case, capacity: Capacity) -> Iterator[tuple[Task, str]]:
     """The case with each implementation wanted, and why it cannot run here, or nothing.
 
-    An implementation that does not offer the case at all is left out, unless none offers it.
+    An implementation that does not offer the case at all is left out, unless none offers it; so is one for
+    another kind of backend (a GPU's, when the processor is measured), unless there is none of this kind.
     """
     wanted = [item for item in benchmark.implementations if _matches(item.name, entry.implementations)]
     offered = [item for item in wanted if item.supports(case)]
+    fitting = [item for item in offered if not (item.requires & KINDS) - capacity.capabilities]
     reason = _unfit(benchmark, case, capacity)
-    for item in offered:
+    for item in fitting or offered:
         missing = ", ".join(sorted(item.requires - capacity.capabilities))
         lacks = f"needs {missing}, which this machine does not offer" if missing else ""
-        yield Task(case, item.name, entry.share), reason or lacks
+        yield Task(case, item.name, entry.share), reason or lacks or _lacks(item, benchmark, case, capacity)
     if not offered:
         names = ", ".join(item.name for item in wanted) or "no implementation asked for"
         yield Task(case, names, entry.share), reason or "none of these offers this case"
+
+
+def _lacks(item: Implementation, benchmark: Benchmark, case: Case, capacity: Capacity) -> str:
+    """Why this GPU cannot run the case with this kernel, as a phrase, or nothing."""
+    if capacity.device is None or not isinstance(item.op, CudaKernel):
+        return ""
+    if reason := item.op.lacks(case, capacity.device):
+        return reason
+    needed = _least_memory(item.op, benchmark, case, capacity.device)
+    if needed > MEMORY_SHARE * capacity.memory:
+        return f"needs {units.size(needed)} at least of {units.size(capacity.memory)} free memory"
+    return ""
+
+
+def _least_memory(kernel: CudaKernel, benchmark: Benchmark, case: Case, device: Device) -> int:
+    """Bytes of device memory that the buffers take at least: what must be read, the results and the scratch.
+
+    Inputs are not made to be counted, but each byte that must come from memory lies somewhere; a benchmark
+    of a cache reads the same bytes over and over. Where buffers rotate, three caches lie between two
+    uses of one (``measure.buffers``), scratch included.
+    """
+    places = benchmark.places(case)
+    specs = {**benchmark.outputs(case), **kernel.scratch(case, device)}
+    size = sum(spec.nbytes for name, spec in specs.items() if places.get(name, DEVICE) == DEVICE)
+    cold = benchmark.cache is CacheMode.COLD
+    size += int(benchmark.work(case).read) if cold or "dram" in benchmark.tags else 0
+    return size + (3 * device.l2 if cold else 0)
 
 
 def _unfit(benchmark: Benchmark, case: Case, capacity: Capacity) -> str:

@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from benchsuite.errors import DataError
-from benchsuite.model import Failed, Outcome, Policy, Rejected, Samples, Task
+from benchsuite.model import Failed, Outcome, Policy, Rejected, Samples, Skipped, Task
 
 T = TypeVar("T")
 
@@ -67,13 +67,15 @@ class Message:
     samples: Samples | None = None
     rejected: Rejected | None = None
     failed: Failed | None = None
+    skipped: Skipped | None = None
     pids: tuple[int, ...] = ()
     facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def outcome(self) -> Outcome:
         """The result this message carries; a message that carries none is a failure."""
-        return self.samples or self.rejected or self.failed or Failed("the worker sent a result without content")
+        carried = self.samples or self.rejected or self.failed or self.skipped
+        return carried or Failed("the worker sent a result without content")
 
 
 def result(nonce: str, index: int, outcome: Outcome, started: str, provider: str) -> Message:
@@ -87,6 +89,7 @@ def result(nonce: str, index: int, outcome: Outcome, started: str, provider: str
         samples=outcome if isinstance(outcome, Samples) else None,
         rejected=outcome if isinstance(outcome, Rejected) else None,
         failed=outcome if isinstance(outcome, Failed) else None,
+        skipped=outcome if isinstance(outcome, Skipped) else None,
     )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchsuite import backends, discovery
 from benchsuite.backends.base import Backend
-from benchsuite.errors import BenchsuiteError
+from benchsuite.errors import BenchsuiteError, DeviceLostError
 from benchsuite.measure import clock
 from benchsuite.measure.task import Bench, Measurement, Prepared, prepare
 from benchsuite.model import Benchmark, Case, Failed, Outcome, World
@@ -74,6 +74,8 @@ class _Prepared:
 def _outcome(measurement: Measurement) -> Outcome:
     try:
         return measurement.outcome()
+    except DeviceLostError:
+        raise  # the tasks after this one go on in a fresh process
     except BenchsuiteError as error:
         return Failed(str(error))
     except Exception as error:  # whatever a kernel raises costs its own task, never the attempt
@@ -107,10 +109,14 @@ def main(path: str) -> int:
     except BenchsuiteError as error:
         print(error, file=sys.stderr)
         return int(error.exit_code)
-    backend = backends.open_backend(job.backend, job.threads)
     with open(job.results, "ab", buffering=0) as stream:
         try:
+            backend = backends.open_backend(job.backend, job.threads)
             serve(job, backend, world, discovery.discover(), lambda message: _write(stream.write, message))
+        except BenchsuiteError as error:
+            print(error, file=sys.stderr)
+            world.abort(int(error.exit_code))
+            return int(error.exit_code)
         except BaseException:
             sys.excepthook(*sys.exc_info())
             world.abort(1)

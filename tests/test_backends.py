@@ -5,15 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchsuite.backends import NAMES, open_backend
+from benchsuite.backends import NAMES, describe, open_backend
 from benchsuite.backends.fake import FakeBackend, Script
-from benchsuite.errors import UsageError
-from benchsuite.model import ArraySpec, Case
+from benchsuite.errors import UnavailableError, UsageError
+from benchsuite.model import ArraySpec, Case, CudaKernel, Implementation, Source
 from benchsuite.world.solo import SoloWorld
 from tests.conftest import toy
 
+HERE = [name for name in NAMES if name != "cuda"]
+"""Those that run on any machine; the CUDA backend has a file of its own."""
 
-@pytest.mark.parametrize("name", NAMES)
+
+@pytest.mark.parametrize("name", HERE)
 def test_every_backend_obeys_the_contract(name: str) -> None:
     backend = open_backend(name, 2)
     assert backend.name == name
@@ -23,9 +26,12 @@ def test_every_backend_obeys_the_contract(name: str) -> None:
     assert all(isinstance(version, str) and version for version in backend.providers().values())
     timer = backend.timer()
     assert timer() <= timer()
+    calls: list[int] = []
+    assert backend.elapsed([lambda: calls.append(1), lambda: calls.append(2)]) >= 0.0
+    assert calls == [1, 2]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", HERE)
 def test_uploads_are_copies_on_a_cache_line(name: str) -> None:
     array = np.arange(7.0)
     made = open_backend(name).upload({"x": array})["x"]
@@ -43,7 +49,7 @@ def test_fresh_outputs_are_poisoned(dtype: str) -> None:
 
 
 def test_an_unknown_backend_is_a_sentence() -> None:
-    with pytest.raises(UsageError, match="Choose one of host, fake"):
+    with pytest.raises(UsageError, match="Choose one of host, cuda, fake"):
         open_backend("tpu")
 
 
@@ -58,4 +64,21 @@ def test_the_script_is_found_by_part_of_the_key_and_cycles() -> None:
         step()
         moments.append(timer())
     assert moments == [1.0, 3.0, 4.0]
+    assert backend.elapsed([step, step]) == 3.0
     assert np.array_equal(buffers["y"], np.full(8, 2.0))
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_a_description_tells_what_the_backend_would(name: str) -> None:
+    backend, told = open_backend(name), describe(name)
+    assert (told.capabilities, told.cache) == (backend.capabilities(), backend.cache_bytes())
+    assert told.memory == pytest.approx(backend.memory_bytes(), rel=0.2)
+    assert told.device is None
+    with pytest.raises(UsageError, match="--backend cuda"):
+        describe(name, device=1)
+
+
+def test_a_gpu_s_implementation_is_unavailable_on_a_processor() -> None:
+    kernel = CudaKernel(lambda case, device: Source.of("x.cu"), lambda case, device: ())
+    with pytest.raises(UnavailableError, match="--backend cuda"):
+        open_backend("host").bind(Implementation("raw", kernel), {}, Case.of("toy"), SoloWorld())

@@ -46,13 +46,13 @@ def test_non_temporal_stores_only_where_they_can_pay() -> None:
 def test_refused_cases_say_why() -> None:
     assert "64-byte line" in memory.invalid(Case.of("memory", op="triad", bytes=128))
     assert "two" in latency.invalid(Case.of("latency", bytes=64))
-    assert "int32" in gemm.invalid(Case.of("gemm", m=8, n=8, k=2**18, dtype="int8"))
-    assert gemm.invalid(Case.of("gemm", m=0, n=8, k=8, dtype="fp32"))
-    assert gemm.invalid(Case.of("gemm", m=8, n=8, k=2**18, dtype="fp32")) == ""
+    assert "int32" in gemm.invalid(Case.of("gemm", m=8, n=8, k=2**18, dtype="int8", layout="nn", data="normal"))
+    assert gemm.invalid(Case.of("gemm", m=0, n=8, k=8, dtype="fp32", layout="nn", data="normal"))
+    assert gemm.invalid(Case.of("gemm", m=8, n=8, k=2**18, dtype="fp32", layout="nn", data="normal")) == ""
 
 
 def test_gemm_and_fma_work() -> None:
-    work = gemm.work(Case.of("gemm", m=2, n=3, k=5, dtype="int8"))
+    work = gemm.work(Case.of("gemm", m=2, n=3, k=5, dtype="int8", layout="nn", data="normal"))
     assert (work.flops, work.read, work.written) == (60, 10 + 15, 24)
     assert fma.work(Case.of("fma", dtype="fp32")).flops == 2 * fma.ELEMENTS * 2 * fma.PAIRS
     assert fma.ELEMENTS % 960 == 0

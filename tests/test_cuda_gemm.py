@@ -86,26 +86,29 @@ def test_k_split_among_blocks(dtype: str, layout: str, shape: tuple[int, int, in
 
 
 PLAIN = [
-    ("sm_80", "fp64", "nn", (64, 64, 64)),
-    ("sm_80", "fp64", "nt", (130, 258, 82)),
-    ("sm_90a", "fp64", "nn", (129, 386, 14)),
-    ("sm_90a", "fp64", "nt", (1, 66, 130)),
-    ("sm_80", "fp64", "nn", (65, 71, 83)),
-    ("sm_80", "fp32", "nn", (64, 64, 64)),
-    ("sm_80", "fp32", "nn", (129, 516, 100)),
-    ("sm_100a", "fp32", "nn", (1, 260, 12)),
-    ("sm_86", "fp32", "nt", (130, 513, 68)),
-    ("sm_86", "fp32", "nt", (65, 130, 140)),
-    ("sm_80", "fp32", "nn", (33, 131, 45)),
+    ("sm_80", 64, "fp64", "nn", (64, 64, 64)),
+    ("sm_80", 128, "fp64", "nt", (127, 510, 82)),
+    ("sm_90a", 128, "fp64", "nn", (127, 512, 14)),
+    ("sm_90a", 64, "fp64", "nt", (1, 66, 130)),
+    ("sm_80", 64, "fp64", "nn", (65, 71, 83)),
+    ("sm_80", 128, "fp32", "nn", (64, 64, 64)),
+    ("sm_80", 256, "fp32", "nn", (129, 512, 100)),
+    ("sm_100a", 128, "fp32", "nn", (1, 260, 12)),
+    ("sm_86", 256, "fp32", "nt", (130, 511, 68)),
+    ("sm_86", 128, "fp32", "nt", (65, 130, 140)),
+    ("sm_80", 128, "fp32", "nn", (33, 131, 45)),
 ]
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize(("arch", "dtype", "layout", "shape"), PLAIN)
+@pytest.mark.parametrize(("arch", "columns", "dtype", "layout", "shape"), PLAIN)
 def test_double_and_single_precision(
-    arch: str, dtype: str, layout: str, shape: tuple[int, int, int], seed: int
+    arch: str, columns: int, dtype: str, layout: str, shape: tuple[int, int, int], seed: int
 ) -> None:
-    assert isinstance(found := error(case(*shape, dtype, layout), arch, seed), float), found
+    this = case(*shape, dtype, layout)
+    cut = cuda.dmma_cut if dtype == "fp64" else cuda.simt_cut
+    assert cut(this, simulate.device(arch)).tile.columns == columns
+    assert isinstance(found := error(this, arch, seed), float), found
 
 
 @pytest.mark.parametrize("dtype", ["tf32", "fp64", "fp32"])

@@ -13,20 +13,22 @@ from hypothesis import strategies as st
 from benchsuite import units
 from benchsuite.backends.host import providers
 from benchsuite.benchmarks import gemm
-from benchsuite.model import Case, Rejected
+from benchsuite.model import Case, HostKernel, Rejected
 
 HERE = providers.capabilities()
+
+
+def case(m: int, n: int, k: int, dtype: str, layout: str = "nn", data: str = "normal") -> Case:
+    return Case.of("gemm", m=m, n=n, k=k, dtype=dtype, layout=layout, data=data)
+
+
 PEERS = [item for item in gemm.BENCHMARK.implementations if item.requires <= HERE]
 PAIRS = [
     (item.name, dtype)
     for item in PEERS
     for dtype in gemm.RESULT
-    if item.supports(Case.of("gemm", m=1, n=1, k=1, dtype=dtype))
+    if isinstance(item.op, HostKernel) and item.supports(case(1, 1, 1, dtype))
 ]
-
-
-def case(m: int, n: int, k: int, dtype: str) -> Case:
-    return Case.of("gemm", m=m, n=n, k=k, dtype=dtype)
 
 
 @pytest.mark.parametrize(("name", "dtype"), PAIRS)
@@ -37,6 +39,14 @@ def test_product(name: str, dtype: str, shape: tuple[int, int, int], threads: in
         shape = (64, 64, 64) if shape[0] == 64 else (48, 128, 256)  # torch._int_mm wants multiples of 8
     error = run(gemm.BENCHMARK, name, case(*shape, dtype), threads)
     assert isinstance(error, float), error
+
+
+@pytest.mark.parametrize(("name", "dtype"), [pair for pair in PAIRS if pair[1] in {"fp32", "fp64", "bf16"}])
+@pytest.mark.parametrize("data", ["normal", "zeros", "integers"])
+def test_product_with_a_transposed_matrix(name: str, dtype: str, data: str) -> None:
+    error = run(gemm.BENCHMARK, name, case(37, 129, 255, dtype, "nt", data))
+    assert isinstance(error, float), error
+    assert error == 0.0 or data == "normal" or dtype == "bf16"
 
 
 def test_numpy_is_always_there() -> None:

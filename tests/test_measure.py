@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -29,6 +29,7 @@ from benchsuite.model import (
     Policy,
     Rejected,
     Samples,
+    Step,
     Tolerance,
 )
 from benchsuite.world.solo import SoloWorld
@@ -47,13 +48,16 @@ class Scripted:
         self.calls += 1
         self.now += next(self._durations)
 
-    def __call__(self) -> float:
-        return self.now
+    def elapsed(self, steps: Sequence[Step]) -> float:
+        start = self.now
+        for step in steps:
+            step()
+        return self.now - start
 
 
 def sampler(*durations: float, sets: int = 1) -> tuple[Sampler, Scripted]:
     scripted = Scripted(itertools.cycle(durations))
-    return Sampler([scripted.step] * sets, scripted, SoloWorld()), scripted
+    return Sampler([scripted.step] * sets, scripted.elapsed, SoloWorld()), scripted
 
 
 # -- clock ------------------------------------------------------------------------------------
@@ -185,7 +189,9 @@ def test_precise_samples_stop_early_and_carry_no_caveat() -> None:
 
 def test_a_ramp_is_called_not_steady() -> None:
     scripted = Scripted(itertools.chain(np.linspace(1e-3, 2e-3, 5000), itertools.repeat(2e-3)))
-    found = collect(Sampler([scripted.step], scripted, SoloWorld()), Clock(0.0, 0.0), replace(POLICY, seconds=0.1), 0.1)
+    found = collect(
+        Sampler([scripted.step], scripted.elapsed, SoloWorld()), Clock(0.0, 0.0), replace(POLICY, seconds=0.1), 0.1
+    )
     assert "NOT_STEADY" in [caveat.code for caveat in found.caveats]
 
 
@@ -193,7 +199,7 @@ def test_warm_up_waits_until_blocks_agree_and_is_kept_apart() -> None:
     slow_start = itertools.chain([5e-3] * 12, itertools.repeat(1e-3))
     scripted = Scripted(slow_start)
     found = collect(
-        Sampler([scripted.step], scripted, SoloWorld()), Clock(0.0, 0.0), replace(POLICY, warmup=0.03), 0.05
+        Sampler([scripted.step], scripted.elapsed, SoloWorld()), Clock(0.0, 0.0), replace(POLICY, warmup=0.03), 0.05
     )
     assert max(found.warmup) == pytest.approx(5e-3)
     assert max(found.seconds) == pytest.approx(1e-3)
@@ -207,7 +213,7 @@ def test_every_buffer_set_takes_its_turn() -> None:
         calls[which] += 1
         scripted.step()
 
-    collect(Sampler([partial(step, i) for i in range(3)], scripted, SoloWorld()), Clock(0.0, 0.0), POLICY, 0.05)
+    collect(Sampler([partial(step, i) for i in range(3)], scripted.elapsed, SoloWorld()), Clock(0.0, 0.0), POLICY, 0.05)
     assert max(calls) - min(calls) <= 1
     assert min(calls) > 10
 

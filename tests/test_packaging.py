@@ -57,10 +57,10 @@ def test_the_wheel_holds_every_module_and_asset(unpacked: Path) -> None:
     packed = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()}
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "benchsuite").rglob("*.py")}
     assert modules <= packed
-    assert "benchsuite/py.typed" in packed
+    assert {"benchsuite/py.typed", "benchsuite/catalog/gpus.toml"} <= packed
     for name in ("suites", "reports", "kernels"):
-        for path in (ROOT / name).iterdir():
-            assert f"benchsuite/_data/{name}/{path.name}" in packed
+        for path in (each for each in (ROOT / name).rglob("*") if each.is_file()):
+            assert f"benchsuite/_data/{path.relative_to(ROOT).as_posix()}" in packed
     assert not any("test" in Path(name).parts[0] for name in packed)
 
 

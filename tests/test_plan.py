@@ -9,9 +9,22 @@ import pytest
 
 from benchsuite import discovery
 from benchsuite.errors import UsageError
-from benchsuite.model import Benchmark, Plan
+from benchsuite.model import (
+    TYPICAL,
+    ArraySpec,
+    Benchmark,
+    CacheMode,
+    Case,
+    CudaKernel,
+    Device,
+    Implementation,
+    Launch,
+    Plan,
+    Source,
+)
 from benchsuite.plan import Capacity, Options, build, estimate
 from benchsuite.suite import load, parse
+from tests.conftest import toy
 
 HOST = Capacity(frozenset({"host", "numba", "scipy", "ranks"}), cores=2, cache=32 << 20, memory=8 << 30)
 TOYS = '[policy]\nruns = 3\n[[bench]]\nselect = ["toy"]\nimplementations = ["good", "wrong"]\n'
@@ -116,3 +129,62 @@ def test_a_multiple_of_the_cache_is_a_power_of_two_of_at_least_128_mib() -> None
 
     assert size(1 << 20) == 128 << 20
     assert size(33 << 20) == 512 << 20
+
+
+# -- a GPU ------------------------------------------------------------------------------------
+
+GPU = Capacity(frozenset({"cuda", "sm_90a"}), cores=2, cache=50 << 20, memory=80 << 30, device=TYPICAL["sm_90a"])
+
+
+def with_gpu(**changes: object) -> dict[str, Benchmark]:
+    """The toy with a kernel of a GPU beside its host implementations."""
+    kernel = replace(
+        CudaKernel(
+            lambda case, device: Source.of("toy.cu"), lambda case, device: (Launch("t", (1,) * 3, (1,) * 3, ()),)
+        ),
+        **changes,  # type: ignore[arg-type]
+    )
+    made = Implementation("raw", kernel, frozenset({"cuda"}))
+    return {"toy": replace(toy(), implementations=(*toy().implementations, made))}
+
+
+def reasons(toys: dict[str, Benchmark], capacity: Capacity = GPU) -> set[str]:
+    made = plan(toys, '[[bench]]\nselect = ["toy"]\nimplementations = ["raw"]\n', capacity)
+    return {skip.reason for skip in made.skips}
+
+
+def test_implementations_of_another_kind_are_left_out_where_this_kind_has_one() -> None:
+    text = '[[bench]]\nselect = ["toy"]\nimplementations = ["good", "raw"]\n'
+    on_gpu, on_host = plan(with_gpu(), text, GPU), plan(with_gpu(), text, HOST)
+    assert {task.implementation for task in on_gpu.tasks} == {"raw"}
+    assert {task.implementation for task in on_host.tasks} == {"good"}
+    assert on_gpu.skips == on_host.skips == ()
+
+
+def test_where_this_kind_has_none_the_skip_says_what_is_missing(toys: dict[str, Benchmark]) -> None:
+    made = plan(toys, capacity=GPU)
+    assert made.tasks == ()
+    assert {skip.reason for skip in made.skips} == {"needs host, which this machine does not offer"}
+    assert reasons(with_gpu(), HOST) == {"needs cuda, which this machine does not offer"}
+
+
+def test_what_the_gpu_lacks_is_a_skip_before_anything_starts() -> None:
+    assert reasons(with_gpu()) == set()
+    assert "sm_80" in reasons(with_gpu(archs=frozenset({"sm_80"}))).pop()
+    assert "needs 2 GPUs, and 1 can be seen" in reasons(with_gpu(devices=lambda case: 2)).pop()
+
+
+def test_too_little_device_memory_is_a_skip_with_both_numbers() -> None:
+    def scratch(case: Case, device: Device) -> dict[str, ArraySpec]:
+        return {"partial": ArraySpec((1 << 20,), "fp32")}
+
+    toys = with_gpu(scratch=scratch)
+    hot = {"toy": replace(toys["toy"], cache=CacheMode.HOT)}
+    tight = replace(GPU, memory=10 << 20)
+    assert reasons(hot, replace(GPU, memory=11 << 20)) == set()  # 4 MiB of 40 % of 11 MiB
+    told = reasons(hot, tight).pop().replace("\u00a0", " ")
+    assert "10 MiB free memory" in told
+    assert "4 MiB" in told or "4.0" in told
+    assert reasons(toys, replace(GPU, memory=300 << 20))  # cold: three caches of 50 MiB lie between
+    elsewhere = {"toy": replace(hot["toy"], places=lambda case: {"partial": "pinned", "y": "pinned", "x": "pinned"})}
+    assert reasons(elsewhere, tight) == set()

@@ -27,6 +27,8 @@ def scripted(**sensors: Callable[[], Any]) -> Any:
         "nvmlDeviceGetEnforcedPowerLimit": lambda gpu: sensors["limit"]() if "limit" in sensors else missing(),
         "nvmlDeviceGetTemperature": lambda gpu, kind: sensors["heat"]() if "heat" in sensors else missing(),
         "nvmlDeviceGetCurrentClocksThrottleReasons": lambda gpu: sensors["why"]() if "why" in sensors else missing(),
+        "nvmlDeviceGetCurrPcieLinkGeneration": lambda gpu: sensors["link"]() if "link" in sensors else missing(),
+        "nvmlDeviceGetCurrPcieLinkWidth": missing,
         "nvmlDeviceGetHandleByPciBusId": missing,
         "nvmlDeviceGetComputeRunningProcesses": lambda gpu: (
             sensors["processes"]() if "processes" in sensors else missing()

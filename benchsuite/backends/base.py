@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Protocol
 
-from benchsuite.model import Array, Arrays, ArraySpec, Buffers, Case, Implementation, Step, World
+from benchsuite.model import Array, Arrays, ArraySpec, Buffers, Case, Caveat, Device, Implementation, Step, World
+
+HOME: Mapping[str, str] = MappingProxyType({})
+"""Every buffer lies where the backend computes: no places are asked for (``Benchmark.places``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a backend offers here, as planning must know it before any worker is started.
+
+    cache, memory: as ``Backend.cache_bytes`` and ``memory_bytes``. device: the GPU that is measured,
+    ``None`` without one. facts: for the record, name and short text. caveats: what every result
+    measured here must carry. environment: variables that let a worker see the same device.
+    """
+
+    capabilities: frozenset[str]
+    cache: int
+    memory: int
+    device: Device | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+    caveats: tuple[Caveat, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Backend(Protocol):
@@ -25,10 +48,10 @@ class Backend(Protocol):
     def memory_bytes(self) -> int:
         """Memory that buffers may take in all."""
 
-    def upload(self, arrays: Arrays) -> Buffers:
-        """Copies of ``arrays`` where this backend computes, aligned for it."""
+    def upload(self, arrays: Arrays, places: Mapping[str, str] = HOME) -> Buffers:
+        """Copies of ``arrays`` where this backend computes, aligned for it; ``places`` names exceptions."""
 
-    def allocate(self, specs: Mapping[str, ArraySpec]) -> Buffers:
+    def allocate(self, specs: Mapping[str, ArraySpec], places: Mapping[str, str] = HOME) -> Buffers:
         """Fresh output buffers, poisoned so that a result never written is not mistaken for one."""
 
     def poison(self, buffers: Buffers) -> None:
@@ -37,8 +60,27 @@ class Backend(Protocol):
     def download(self, buffers: Buffers) -> Mapping[str, Array]:
         """The buffers' contents as NumPy arrays on the host."""
 
-    def bind(self, implementation: Implementation, buffers: Buffers, case: Case, world: World) -> Step:
-        """A step that runs one iteration over these buffers; compiles and tunes here, untimed."""
+    def bind(
+        self,
+        implementation: Implementation,
+        buffers: Buffers,
+        case: Case,
+        world: World,
+        places: Mapping[str, str] = HOME,
+    ) -> Step:
+        """A step that runs one iteration over these buffers; compiles and tunes here, untimed.
+
+        ``places`` also says where scratch lies. ``UnavailableError`` when it cannot run here at all.
+        """
 
     def timer(self) -> Callable[[], float]:
         """A monotonic clock in seconds; the backend's work is complete when it is read."""
+
+    def elapsed(self, steps: Sequence[Step]) -> float:
+        """Seconds that the steps take, back to back, by the clock nearest to the work."""
+
+    def watch(self) -> Callable[[], tuple[Mapping[str, float], tuple[Caveat, ...]]]:
+        """Begin to read the device's sensors; the returned function ends it.
+
+        It gives the conditions (``Samples.conditions``) and what a reader must know of them.
+        """

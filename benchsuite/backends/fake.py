@@ -7,9 +7,10 @@ byte without timing anything. A record made with it says ``backend: fake`` and a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from benchsuite.backends.base import HOME
 from benchsuite.backends.host.backend import HostBackend
 from benchsuite.model import Buffers, Case, Implementation, Step, World
 
@@ -55,7 +56,14 @@ class FakeBackend(HostBackend):
         """As much as a small machine has."""
         return 1 << 32
 
-    def bind(self, implementation: Implementation, buffers: Buffers, case: Case, world: World) -> Step:
+    def bind(
+        self,
+        implementation: Implementation,
+        buffers: Buffers,
+        case: Case,
+        world: World,
+        places: Mapping[str, str] = HOME,
+    ) -> Step:
         """A step that computes for real and advances the clock by the script."""
         compute = super().bind(implementation, buffers, case, world)
         cycle = self._script.of(f"{case.key} [{implementation.name}]")
@@ -72,3 +80,10 @@ class FakeBackend(HostBackend):
     def timer(self) -> Callable[[], float]:
         """The scripted clock."""
         return lambda: self._now
+
+    def elapsed(self, steps: Sequence[Step]) -> float:
+        """What the script says the steps took."""
+        start = self._now
+        for step in steps:
+            step()
+        return self._now - start

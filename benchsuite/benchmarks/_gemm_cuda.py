@@ -206,8 +206,11 @@ def dmma_launches(case: Case, device: Device) -> tuple[Launch, ...]:
 
 
 def simt_cut(case: Case, device: Device) -> Cut:
-    """128 x 256 by eight warps of 32 x 128, 8 x 16 a thread; 64 x 128 by two warps for small matrices."""
-    tiles = Tile(128, 256, 32, 128, 64, 4), Tile(64, 128, 32, 128, 64, 4, blocks=2)
+    """128 x 256 by eight warps of 32 x 128, 8 x 16 a thread; 128 x 128 by four for small matrices.
+
+    Not less: four warps keep the four schedulers busy, and fewer would not end sooner.
+    """
+    tiles = Tile(128, 256, 32, 128, 64, 4), Tile(128, 128, 32, 128, 64, 3, blocks=2)
     return choose(tiles, case, device, SINGLE_AREA, most=1)
 
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from benchsuite.backends.base import Backend
+from benchsuite.backends.base import HOME, Backend
 from benchsuite.errors import MeasureError
-from benchsuite.model import Arrays, ArraySpec, Buffers, CacheMode
+from benchsuite.model import DEVICE, Arrays, ArraySpec, Buffers, CacheMode
 
 MEMORY_SHARE = 0.4
 
@@ -33,17 +33,25 @@ def rotation(working_set: int, cache: int, mode: CacheMode) -> int:
     return math.ceil(3 * cache / working_set) + 1
 
 
-def allocate(backend: Backend, inputs: Arrays, specs: Mapping[str, ArraySpec], mode: CacheMode) -> list[BufferSet]:
-    """The buffer sets of one case.
+def allocate(
+    backend: Backend,
+    inputs: Arrays,
+    specs: Mapping[str, ArraySpec],
+    mode: CacheMode,
+    places: Mapping[str, str] = HOME,
+) -> list[BufferSet]:
+    """The buffer sets of one case, where ``places`` says.
 
     Raises ``MeasureError`` when not even one set fits the memory. When the full rotation does not
     fit, it is refused too: a case that says cold is never measured warm.
     """
-    size = sum(array.nbytes for array in inputs.values()) + sum(spec.nbytes for spec in specs.values())
-    sets = rotation(size, backend.cache_bytes(), mode)
+    sizes = {name: int(array.nbytes) for name, array in inputs.items()}
+    sizes |= {name: spec.nbytes for name, spec in specs.items()}
+    sets = rotation(sum(sizes.values()), backend.cache_bytes(), mode)
+    size = sum(nbytes for name, nbytes in sizes.items() if places.get(name, DEVICE) == DEVICE)
     if sets * size > MEMORY_SHARE * backend.memory_bytes():
         raise MeasureError(
             f"{sets} buffer sets of {size / 2**20:.0f} MiB do not fit in {MEMORY_SHARE:.0%} of the free memory.",
             "Choose a smaller case or a machine with more memory.",
         )
-    return [BufferSet(backend.upload(inputs), backend.allocate(specs)) for _ in range(sets)]
+    return [BufferSet(backend.upload(inputs, places), backend.allocate(specs, places)) for _ in range(sets)]

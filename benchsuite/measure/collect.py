@@ -7,12 +7,12 @@ each sample, so the ranks never disagree about going on.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
 from benchsuite.errors import MeasureError
-from benchsuite.measure.clock import Clock, Timer
+from benchsuite.measure.clock import Clock
 from benchsuite.model import Caveat, Policy, Samples, Step, World
 from benchsuite.statistics.interval import precise
 from benchsuite.statistics.steady import drifted
@@ -28,10 +28,13 @@ LARGEST_STANDING_BATCH = 1 << 17
 
 @dataclass
 class Sampler:
-    """Times batches of steps, rotating through the buffer sets; knows which set ran last."""
+    """Times batches of steps, rotating through the buffer sets; knows which set ran last.
+
+    ``elapsed``: seconds of a sequence of steps, back to back (``Backend.elapsed``).
+    """
 
     steps: Sequence[Step]
-    timer: Timer
+    elapsed: Callable[[Sequence[Step]], float]
     world: World
     cursor: int = 0
     by_rank: list[tuple[float, ...]] = field(default_factory=list)
@@ -41,16 +44,13 @@ class Sampler:
         count = len(self.steps)
         steps = [self.steps[(self.cursor + i) % count] for i in range(iterations)]
         self.cursor += iterations
-        timer, alone = self.timer, self.world.size == 1
+        alone = self.world.size == 1
         if not alone:
             self.world.barrier()
-        start = timer()
-        for step in steps:
-            step()
-        elapsed = (timer() - start) / iterations
+        seconds = self.elapsed(steps) / iterations
         if alone:
-            return elapsed
-        ranks = tuple(float(each) for each in self.world.allgather(elapsed))
+            return seconds
+        ranks = tuple(float(each) for each in self.world.allgather(seconds))
         self.by_rank.append(ranks)
         return max(ranks)
 

@@ -11,7 +11,7 @@ from typing import overload
 import numpy as np
 
 from benchsuite.backends.base import Backend
-from benchsuite.errors import BenchsuiteError
+from benchsuite.errors import BenchsuiteError, DeviceLostError, UnavailableError
 from benchsuite.measure import buffers
 from benchsuite.measure.clock import Clock
 from benchsuite.measure.collect import Sampler, collect
@@ -28,6 +28,7 @@ from benchsuite.model import (
     Policy,
     Rejected,
     Samples,
+    Skipped,
     Step,
     World,
 )
@@ -108,11 +109,17 @@ class Measurement:
         self.phase("setup")
         try:
             sets, steps = self._ready()
-            problem = None
+            problem = missing = None
+        except DeviceLostError:
+            raise  # nothing more can be measured in this process
+        except UnavailableError as error:
+            problem, missing = None, str(error)
         except (BenchsuiteError, MemoryError, ImportError) as error:
-            problem = str(error) or "there was not enough memory"
+            problem, missing = str(error) or "there was not enough memory", None
         if failed := _first(self.bench.world, problem):
             return Failed(failed, phase="setup")
+        if skipped := _first(self.bench.world, missing):
+            return Skipped(skipped)
         self.phase("verify")
         for step in steps:
             step()
@@ -131,9 +138,10 @@ class Measurement:
         return replace(samples, setup_seconds=setup, max_error=max(before, after))
 
     def _ready(self) -> tuple[list[buffers.BufferSet], list[Step]]:
-        backend = self.bench.backend
-        sets = buffers.allocate(backend, self.prepared.inputs, self.benchmark.outputs(self.case), self.benchmark.cache)
-        return sets, [backend.bind(self.implementation, one.all, self.case, self.bench.world) for one in sets]
+        backend, benchmark, case = self.bench.backend, self.benchmark, self.case
+        places = benchmark.places(case)
+        sets = buffers.allocate(backend, self.prepared.inputs, benchmark.outputs(case), benchmark.cache, places)
+        return sets, [backend.bind(self.implementation, one.all, case, self.bench.world, places) for one in sets]
 
     def _verified(self, sets: Sequence[buffers.BufferSet], numbers: Iterable[int]) -> float | Rejected:
         """The worst error of these sets over all ranks, or the first rejection."""
@@ -150,13 +158,16 @@ class Measurement:
     def _timed(self, steps: Sequence[Step]) -> tuple[Sampler, Samples]:
         """The samples, with what else happened on the host meanwhile."""
         bench = self.bench
-        sampler = Sampler(steps, bench.backend.timer(), bench.world)
-        first = host.read()
-        samples = collect(sampler, bench.clock, bench.policy, self.seconds)
+        sampler = Sampler(steps, bench.backend.elapsed, bench.world)
+        first, sensors = host.read(), bench.backend.watch()
+        try:
+            samples = collect(sampler, bench.clock, bench.policy, self.seconds)
+        finally:
+            conditions, told = sensors()
         last = host.read()
         own = sum(bench.world.allgather(last.own - first.own))
-        caveats = (*samples.caveats, *bench.neighbours(first, last, own))
-        return sampler, replace(samples, caveats=caveats)
+        caveats = (*samples.caveats, *told, *bench.neighbours(first, last, own))
+        return sampler, replace(samples, caveats=caveats, conditions=conditions)
 
 
 def _some(executed: int, count: int) -> list[int]:

@@ -61,6 +61,8 @@ from benchsuite.model.cuda import (
     Launch,
     Source,
     TensorMap,
+    family,
+    generation,
 )
 
 __all__ = [
@@ -113,4 +115,6 @@ __all__ = [
     "Tolerance",
     "Work",
     "World",
+    "family",
+    "generation",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,24 @@ if TYPE_CHECKING:
 ARCHITECTURES = ("sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_120a")
 """What every kernel is compiled for; ``a`` opens the instructions of exactly that chip."""
 
+
+def generation(arch: str) -> int:
+    """An architecture's number: 80 for ``sm_80``, 120 for ``sm_120a`` and ``compute_120``."""
+    return int(arch.rpartition("_")[2].rstrip("af"))
+
+
+def family(target: str) -> str:
+    """The one of ``ARCHITECTURES`` whose choices (tiles, stages, instructions) fit what is compiled for ``target``.
+
+    A chip's own cubin takes the nearest older one of its major number: ``sm_87`` computes as ``sm_86``,
+    ``sm_103a`` as ``sm_100a``. PTX for a chip that came later, and a major number not listed here, take the
+    oldest: what Ampere has, every later chip has.
+    """
+    wanted = generation(target)
+    alike = [arch for arch in ARCHITECTURES if generation(arch) // 10 == wanted // 10 and generation(arch) <= wanted]
+    return alike[-1] if alike and target.startswith("sm_") else ARCHITECTURES[0]
+
+
 DEVICE, PINNED, PAGEABLE = "device", "pinned", "pageable"
 """Where a buffer lies: this device's memory, page-locked or ordinary host memory; ``"device:1"`` is a peer's."""
 
@@ -26,6 +45,8 @@ DEVICE, PINNED, PAGEABLE = "device", "pinned", "pageable"
 class Device:
     """What a launch is sized by. Memory sizes in bytes.
 
+    arch: whose choices fit it, one of ``ARCHITECTURES`` (see ``family``); what is compiled follows from
+    ``capability``, which is exact.
     processors: streaming multiprocessors. shared: shared memory that one block may opt in to.
     l2: second-level cache. index: its place among the visible devices; count: how many there are.
     """
@@ -43,7 +64,7 @@ class Device:
     @property
     def generation(self) -> int:
         """The architecture's number: 80 for ``sm_80``, 120 for ``sm_120a``."""
-        return int(self.arch.removeprefix("sm_").rstrip("af"))
+        return generation(self.arch)
 
 
 _KIB, _MIB, _GIB = 1024, 1024**2, 1024**3
@@ -63,7 +84,7 @@ TYPICAL: Mapping[str, Device] = {
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One compilation: a file below ``kernels/`` and the macros that make it this variant."""
+    """One compilation: a file below ``kernels/`` (or an absolute path) and the macros that make it this variant."""
 
     path: str
     defines: tuple[tuple[str, int | str], ...] = ()
@@ -75,8 +96,10 @@ class Source:
 
     @property
     def label(self) -> str:
-        """``"gemm/mma.cu BM=128 DTYPE=bf16"``."""
-        return " ".join([self.path, *(f"{name}={value}" for name, value in self.defines)])
+        """``"gemm/mma.cu BM=128 DTYPE=bf16"``; of an absolute path only the name, so that it may be published."""
+        path = PurePath(self.path)
+        shown = path.name if path.is_absolute() else self.path
+        return " ".join([shown, *(f"{name}={value}" for name, value in self.defines)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +165,8 @@ class CudaKernel:
 
     def lacks(self, case: Case, device: Device) -> str:
         """Why this kernel cannot run the case on this device, as a phrase, or nothing."""
-        if device.arch in ARCHITECTURES and device.arch not in self.archs:
-            return f"needs {' or '.join(sorted(self.archs))}, and this is {device.arch}"
+        if device.arch not in self.archs:
+            return f"is written for {' or '.join(sorted(self.archs))}, and {device.name} computes as {device.arch}"
         if device.count < self.devices(case):
             return f"needs {self.devices(case)} GPUs, and {device.count} can be seen"
         wanted = max((launch.shared for launch in self.launches(case, device)), default=0)

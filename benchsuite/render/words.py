@@ -29,8 +29,11 @@ STATUSES = {
 
 CAVEATS = {
     "CONTENDED": ("c", "other processes used more than 0.12 cores meanwhile"),
+    "GPU_SHARED": ("g", "another process used this GPU when the run began"),
     "HOST_STEAL": ("s", "the hypervisor took more than 1 % of a core away"),
     "IMPRECISE": ("i", "a run's interval of the median stayed wider than the suite asks for"),
+    "MIG_SLICE": ("m", "a slice of a GPU (MIG): its neighbours share memory and power"),
+    "MIXED_GPUS": ("d", "the GPUs of this machine differ"),
     "NOT_STEADY": ("u", "the first and the last third of a run's samples differ: unsteady"),
     "OVERSUBSCRIBED": ("o", "more ranks than cores"),
     "TELEMETRY_MISSING": ("t", "this system does not tell how busy others were"),

@@ -25,8 +25,8 @@ THROTTLES = {
 POWER_CAP = 0x0004
 
 Conditions = Mapping[str, float]
-"""Medians: ``sm_clock`` and ``memory_clock`` in Hz, ``power`` and ``power_limit`` in W, ``temperature`` in °C; and the
-``throttle`` bits that were ever set."""
+"""Medians: ``sm_clock`` and ``memory_clock`` in Hz, ``power`` and ``power_limit`` in W, ``temperature`` in °C,
+``pcie_generation`` and ``pcie_width`` of the link as it is now; and the ``throttle`` bits that were ever set."""
 
 
 def library() -> Any | None:
@@ -58,6 +58,8 @@ def read(nvml: Any, gpu: Any) -> dict[str, float]:
         "power": lambda: 1e-3 * nvml.nvmlDeviceGetPowerUsage(gpu),
         "power_limit": lambda: 1e-3 * nvml.nvmlDeviceGetEnforcedPowerLimit(gpu),
         "temperature": lambda: float(nvml.nvmlDeviceGetTemperature(gpu, nvml.NVML_TEMPERATURE_GPU)),
+        "pcie_generation": lambda: float(nvml.nvmlDeviceGetCurrPcieLinkGeneration(gpu)),
+        "pcie_width": lambda: float(nvml.nvmlDeviceGetCurrPcieLinkWidth(gpu)),
         "throttle": lambda: float(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(gpu)),
     }
     found = {}

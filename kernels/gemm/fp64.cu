@@ -1,11 +1,11 @@
 // C (m, n) = A (m, k) B in fp64 on tensor cores (DMMA). A is row-major (m, k); B is (n, k), or with NN (k, n).
 //
 // What bounds it: the tensor cores, alone. An A100 multiplies 8 x 8 x 4 in 4 clocks of a processor, an H100 in 2;
-// for warps of 64 x 32 that takes (8 + 4) x 256 / 32 = 96 bytes of shared memory a multiply, 24 or 48 of the
-// 128 B a clock. A block tile of 128 x 128 reads (1/128 + 1/128) x 8 B a multiply-add from the second-level cache: 1.2 TB/s at
-// the A100's 19.5 TFLOP/s, 4.2 TB/s at the H100's 67. So what must be kept away is waiting: a stage is 16 k, STAGES of them are
-// under way, the next 16 rows of A and the next stage's B are loaded while 16 rows multiply, and the barrier comes
-// before the last 16 rows of a stage, whose operands lie in registers.
+// for warps of 64 x 32 that takes (8 + 4) x 256 / 32 = 96 bytes of shared memory a multiply, 24 or 48 of the 128 B a
+// clock. A block tile of 128 x 128 reads (1/128 + 1/128) x 8 B a multiply-add from the second-level cache: 1.2 TB/s
+// at the A100's 19.5 TFLOP/s, 4.2 TB/s at the H100's 67. So what must be kept away is waiting: a stage is 16 k, STAGES
+// of them are under way, the next 16 rows of A and the next stage's B are loaded while 16 rows multiply, and the
+// barrier comes before the last 16 rows of a stage, whose operands lie in registers.
 //
 // The order of k within a stage is free as long as A and B agree: lane t takes k 4t .. 4t + 3 in place of
 // t, t + 4, t + 8, t + 12, which lie together, in two 16-byte loads.
@@ -158,8 +158,8 @@ DEVICE void main_loop(double (&sum)[ROWS][COLUMNS][4], u32 shared, View a, View 
   }
 }
 
-// Grid: tiles of C, in groups of GROUP tile rows: about the square root of the blocks at work, so that together they need the
-// fewest rows and columns.
+// Grid: tiles of C, in groups of GROUP tile rows: about the square root of the blocks at work, so that together they
+// need the fewest rows and columns.
 KERNEL void __launch_bounds__(THREADS, 1) gemm(const u8* a, const u8* b, double* c, int m, int n, int k) {
   DYNAMIC_SHARED(memory);
   int down = (m + BM - 1) / BM, wide = (n + BN - 1) / BN, index = blockIdx.x;
@@ -167,7 +167,8 @@ KERNEL void __launch_bounds__(THREADS, 1) gemm(const u8* a, const u8* b, double*
   int row = (first + within % height) * BM, column = within / height * BN;
   int warp = threadIdx.x / WARP, warp_row = warp / (BN / WN) * WM, warp_column = warp % (BN / WN) * WN;
 
-  int a_stride = k * ELEMENT, b_stride = (NN ? n : k) * ELEMENT, b_row = NN ? 0 : column, b_byte = NN ? column * ELEMENT : 0;
+  int a_stride = k * ELEMENT, b_stride = (NN ? n : k) * ELEMENT;
+  int b_row = NN ? 0 : column, b_byte = NN ? column * ELEMENT : 0;
   View left = view<PITCH>(a + static_cast<i64>(row) * a_stride, a_stride, m - row, a_stride);
   const u8* corner = b + static_cast<i64>(b_row) * b_stride + b_byte;
   View right = view<B_PITCH>(corner, b_stride, (NN ? k : n) - b_row, b_stride - b_byte);

@@ -15,7 +15,7 @@
 #include "ptx.cuh"
 
 #if !defined(TYPE) || !defined(BM) || !defined(BN) || !defined(WM) || !defined(WN) || !defined(BK) || !defined(STAGES)
-#error "give TYPE (bf16 fp16 tf32 int8 e4m3 e4m3_scaled), BM BN (block tile), WM WN (warp tile), BK (bytes), STAGES, BLOCKS, NN, ALIGNED"
+#error "give TYPE (bf16 fp16 tf32 int8 e4m3 e4m3_scaled), BM BN (block), WM WN (warp), BK (bytes), STAGES, BLOCKS, NN, ALIGNED"
 #endif
 
 // ---------------------------------------------------------------- element types

@@ -107,8 +107,8 @@ DEVICE void multiply_four(float (&sum)[ROWS][COLUMNS], u32 a, u32 b, int four) {
   }
 }
 
-// Grid: tiles of C, in groups of GROUP tile rows: about the square root of the blocks at work, so that together they need the
-// fewest rows and columns.
+// Grid: tiles of C, in groups of GROUP tile rows: about the square root of the blocks at work, so that together they
+// need the fewest rows and columns.
 KERNEL void __launch_bounds__(THREADS, BLOCKS) gemm(const u8* a, const u8* b, float* c, int m, int n, int k) {
   DYNAMIC_SHARED(memory);
   u32 shared = shared_address(memory);
@@ -147,7 +147,8 @@ KERNEL void __launch_bounds__(THREADS, BLOCKS) gemm(const u8* a, const u8* b, fl
     for (int s = 0; s < COLUMNS; s += 4) {
       int from = column + warp_column + column_of(thread_column(), s);
       if (NN && n % 4 == 0) {
-        if (from < n) *reinterpret_cast<float4*>(to + from) = make_float4(sum[r][s], sum[r][s + 1], sum[r][s + 2], sum[r][s + 3]);
+        float4 four = make_float4(sum[r][s], sum[r][s + 1], sum[r][s + 2], sum[r][s + 3]);
+        if (from < n) *reinterpret_cast<float4*>(to + from) = four;
         continue;
       }
 #pragma unroll

@@ -261,6 +261,7 @@ DEVICE u32 fma_fp16x2(u32 a, u32 b, u32 c) {  // exact in double, rounded once
   };
   return static_cast<u32>(one(a >> 16, b >> 16, c >> 16)) << 16 | one(a & 0xffff, b & 0xffff, c & 0xffff);
 }
+DEVICE void fma_pair(float& x, float& y, float a, float b, float c) { x = fmaf(a, b, x), y = fmaf(a, c, y); }
 DEVICE float exp2_fast(float x) { return exp2f(x); }
 DEVICE float log2_fast(float x) { return log2f(x); }
 template <u32 table> DEVICE u32 logic3(u32 a, u32 b, u32 c) {
@@ -325,6 +326,7 @@ DEVICE void mma_int8(i32 (&d)[4], const u32 (&a)[4], const u32 (&b)[2]) {
 DEVICE void mma_e4m3(float (&d)[4], const u32 (&a)[4], const u32 (&b)[2]) {
   multiply_packed<1>("mma.e4m3", d, a, b, [](u32 v) { return static_cast<double>(from_e4m3(static_cast<u8>(v))); });
 }
+DEVICE void mma_e4m3_scaled(float (&d)[4], const u32 (&a)[4], const u32 (&b)[2]) { mma_e4m3(d, a, b); }  // scales of 1
 #endif
 DEVICE void mma_fp16_sum16(u32 (&d)[2], const u32 (&a)[4], const u32 (&b)[2]) {
   float wide[4] = {from_fp16(d[0] & 0xffff), from_fp16(d[0] >> 16), from_fp16(d[1] & 0xffff), from_fp16(d[1] >> 16)};

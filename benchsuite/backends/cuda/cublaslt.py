@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchsuite.backends.cuda.runtime import Runtime
-from benchsuite.errors import MeasureError
+from benchsuite.errors import MeasureError, UnavailableError
 from benchsuite.model import Buffers, Case, Step
 
 CANDIDATES = 8
@@ -47,7 +47,7 @@ TYPES = {
 
 
 def gemm(buffers: Buffers, case: Case, runtime: Runtime) -> Step:
-    """C (m, n) = A (m, k) B; B is (k, n), or (n, k) where ``layout`` is ``nt``. Raises ``MeasureError`` if refused."""
+    """C (m, n) = A (m, k) B; B is (k, n), or (n, k) where ``layout`` is ``nt``. ``UnavailableError`` if it cannot."""
     product = _Product(case)
     workspace = runtime.empty((WORKSPACE,), "uint8", "device")
     b, a, c = (runtime.address(buffers[name]) for name in ("b", "a", "c"))
@@ -105,7 +105,7 @@ class _Product:
         self._lt.matmul_desc_set_attribute(self._operation, attribute, held.ctypes.data, held.nbytes)
 
     def algorithms(self) -> list[int]:
-        """Addresses of the algorithms proposed, best guess first; ``MeasureError`` where there is none."""
+        """Addresses of the algorithms proposed, best guess first; ``UnavailableError`` where there is none."""
         lt = self._lt
         preference = lt.matmul_preference_create()
         attribute = lt.MatmulPreferenceAttribute.MAX_WORKSPACE_BYTES
@@ -121,7 +121,7 @@ class _Product:
         size = lt.matmul_heuristic_result_dtype.itemsize
         good = [i for i in range(int(count[0])) if int(np.atleast_1d(self._found.state)[i]) == 0]
         if not good:
-            raise MeasureError("cuBLASLt has no algorithm for this case.", "Leave it to the other implementations.")
+            raise UnavailableError("cuBLASLt has no algorithm for this case.")
         return [self._found.ptr + i * size for i in good]  # each result begins with its algorithm
 
     def enqueue(self, b: int, a: int, c: int, workspace: int, stream: Callable[[], int], algorithm: int) -> None:

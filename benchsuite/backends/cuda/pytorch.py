@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchsuite.backends.cuda.runtime import Runtime
-from benchsuite.errors import MeasureError
+from benchsuite.errors import UnavailableError
 from benchsuite.model import Buffers, Case, Step
 
 VIEWS = {"bf16": ("int16", "bfloat16"), "e4m3": ("uint8", "float8_e4m3fn")}
@@ -71,7 +71,7 @@ def _attention(buffers: Buffers, case: Case, runtime: Runtime, backend: str) -> 
     try:
         step()
     except RuntimeError as error:  # this shape is not one that the backend serves
-        raise MeasureError(f"PyTorch's {backend or 'attention'} refuses this case: {error}.") from error
+        raise UnavailableError(f"PyTorch's {backend or 'attention'} does not serve this case: {error}.") from error
     return step
 
 

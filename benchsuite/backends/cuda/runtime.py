@@ -24,6 +24,9 @@ class Runtime(Protocol):
     def providers(self) -> dict[str, str]:
         """Versions of driver, compiler, CuPy and the vendor libraries."""
 
+    def bus(self) -> str:
+        """The PCI bus id of the GPU, by which its sensors are found; empty where it has none."""
+
     def free_memory(self) -> int:
         """Bytes of device memory that may be allocated."""
 
@@ -39,10 +42,31 @@ class Runtime(Protocol):
     def fill(self, array: Array, byte: int) -> None:
         """Set every byte."""
 
+    def address(self, array: Array) -> int:
+        """Where the array begins, as a kernel or a vendor's library takes it."""
+
+    def stream(self) -> int:
+        """The current stream (cudaStream_t), on which a vendor's library is to enqueue."""
+
     def prepare(self, source: Source, launch: Launch, buffers: Buffers) -> Step:
         """Compile and load ``source`` (once) and return a step that enqueues ``launch`` on the current stream.
 
         Raises ``MeasureError`` with source, line and log when it does not compile or cannot be launched.
+        """
+
+    def copy(self, destination: Array, source: Array) -> Step:
+        """A step that enqueues ``cudaMemcpyAsync(destination, source)`` on the current stream, direction by address.
+
+        Equal sizes in bytes. Either may lie on this device, on a peer's, in pinned or in pageable
+        memory; of pageable memory the call itself may wait for the device, so it must not be gated.
+        """
+
+    def together(self, steps: Sequence[Step]) -> Step:
+        """The steps at the same time, as one step: each on a stream of its own.
+
+        Those streams (made once, here) begin after what the current stream holds, and the current
+        stream goes on after them: an event recorded before and waited for by each, one
+        recorded on each and waited for by the current one. So the current stream's events time them all.
         """
 
     def graph(self, steps: Sequence[Step]) -> Step:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
 from benchsuite import units
+from benchsuite.backends.base import HOME
 from benchsuite.backends.host import providers
-from benchsuite.errors import MeasureError
+from benchsuite.errors import UnavailableError
 from benchsuite.machine import cpu
 from benchsuite.model import (
     Array,
@@ -19,6 +20,7 @@ from benchsuite.model import (
     ArraySpec,
     Buffers,
     Case,
+    Caveat,
     CollectiveCall,
     HostCall,
     HostKernel,
@@ -63,15 +65,15 @@ class HostBackend:
         """Free memory, within the container's limit."""
         return cpu.memory_limit()
 
-    def upload(self, arrays: Arrays) -> Buffers:
-        """Copies, aligned to a cache line."""
+    def upload(self, arrays: Arrays, places: Mapping[str, str] = HOME) -> Buffers:
+        """Copies, aligned to a cache line; a host has one place only."""
         copies = {}
         for name, array in arrays.items():
             copies[name] = aligned(array.shape, array.dtype)
             copies[name][...] = array
         return copies
 
-    def allocate(self, specs: Mapping[str, ArraySpec]) -> Buffers:
+    def allocate(self, specs: Mapping[str, ArraySpec], places: Mapping[str, str] = HOME) -> Buffers:
         """Poisoned buffers, aligned to a cache line."""
         made = {name: aligned(spec.shape, np.dtype(units.dtype(spec.dtype).storage)) for name, spec in specs.items()}
         self.poison(made)
@@ -89,7 +91,14 @@ class HostBackend:
         """The buffers themselves: they are host memory already."""
         return buffers
 
-    def bind(self, implementation: Implementation, buffers: Buffers, case: Case, world: World) -> Step:
+    def bind(
+        self,
+        implementation: Implementation,
+        buffers: Buffers,
+        case: Case,
+        world: World,
+        places: Mapping[str, str] = HOME,
+    ) -> Step:
         """The step of one iteration; kernels compile here."""
         match implementation.op:
             case HostCall(function):
@@ -102,11 +111,22 @@ class HostBackend:
                 step: Step = kernel(buffers, case, self.threads)
                 return step
             case _:
-                raise MeasureError(f"{implementation.name} does not run on a processor.", "Choose --backend cuda.")
+                raise UnavailableError(f"{implementation.name} does not run on a processor.", "Choose --backend cuda.")
 
     def timer(self) -> Callable[[], float]:
         """``perf_counter``: host work is complete when its call returns."""
         return time.perf_counter
+
+    def elapsed(self, steps: Sequence[Step]) -> float:
+        """Seconds of the calls, by ``perf_counter``."""
+        start = time.perf_counter()
+        for step in steps:
+            step()
+        return time.perf_counter() - start
+
+    def watch(self) -> Callable[[], tuple[Mapping[str, float], tuple[Caveat, ...]]]:
+        """A processor's sensors are not read here; ``telemetry.host`` tells of its neighbours."""
+        return lambda: ({}, ())
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Array:

@@ -1,7 +1,7 @@
 """Matrix multiplication by the libraries: NumPy's and SciPy's BLAS, MKL, torch (oneDNN).
 
-Buffers: ``a`` (m, k) and ``b`` (k, n) in the case's ``dtype``, output ``c`` (m, n), all C-contiguous;
-bf16 as uint16 bits, int8 accumulated into int32. Binding sets the library's thread count, which is
+Buffers: ``a`` (m, k) and ``b`` (k, n), or (n, k) with layout ``nt``, in the case's ``dtype``, output ``c`` (m, n), all
+C-contiguous; bf16 as uint16 bits, int8 accumulated into int32. Binding sets the library's thread count, which is
 the process's own afterwards.
 """
 
@@ -21,7 +21,8 @@ from benchsuite.model import Array, Buffers, Case, Step
 def numpy(buffers: Buffers, case: Case, threads: int) -> Step:
     """``np.matmul(a, b, out=c)``: float32 and float64."""
     _limit("numpy", threads)
-    return partial(np.matmul, buffers["a"], buffers["b"], out=buffers["c"])
+    right = buffers["b"].T if _transposed(case) else buffers["b"]
+    return partial(np.matmul, buffers["a"], right, out=buffers["c"])
 
 
 def scipy(buffers: Buffers, case: Case, threads: int) -> Step:
@@ -31,7 +32,7 @@ def scipy(buffers: Buffers, case: Case, threads: int) -> Step:
     a, b, c = (buffers[name] for name in "abc")
     _limit("scipy", threads)
     gemm: Any = {"fp32": blas.sgemm, "fp64": blas.dgemm}[case.text("dtype")]
-    step = partial(gemm, 1.0, b.T, a.T, c=c.T, overwrite_c=1)
+    step = partial(gemm, 1.0, b.T, a.T, c=c.T, overwrite_c=1, trans_a=_transposed(case))
     if step().ctypes.data != c.ctypes.data:
         raise UnavailableError("SciPy's gemm copied its output: it would be timed with the copy.")
     return cast(Step, step)  # its result is c itself
@@ -48,9 +49,9 @@ def mkl(buffers: Buffers, case: Case, threads: int) -> Step:
         case.text("dtype")
     ]
     a, b, c = (buffers[name] for name in "abc")
-    (m, k), n = a.shape, b.shape[1]
-    row_major, plain = 101, 111
-    words = [row_major, plain, plain, m, n, k, real(1.0), _address(a), k, _address(b), n, real(0.0), _address(c), n]
+    (m, k), n = a.shape, c.shape[1]
+    row_major, plain, right, pitch = 101, 111, *((112, k) if _transposed(case) else (111, n))
+    words = [row_major, plain, right, m, n, k, real(1.0), _address(a), k, _address(b), pitch, real(0.0), _address(c), n]
     return partial(getattr(library, symbol), *words)
 
 
@@ -60,8 +61,13 @@ def torch(buffers: Buffers, case: Case, threads: int) -> Step:
 
     torch.set_num_threads(threads)
     a, b, c = (_tensor(torch, buffers[name]) for name in "abc")
+    b = b.t() if _transposed(case) else b
     product = torch._int_mm if case.text("dtype") == "int8" else torch.mm
     return partial(product, a, b, out=c)
+
+
+def _transposed(case: Case) -> bool:
+    return case.text("layout") == "nt"
 
 
 @cache
