@@ -15,6 +15,7 @@ import numpy as np
 
 from benchsuite import plan
 from benchsuite import suite as suites
+from benchsuite.errors import UsageError
 from benchsuite.model import (
     TYPICAL,
     Arg,
@@ -93,18 +94,19 @@ def variants(
     """Every source and architecture once, in the order of benchmarks and architectures.
 
     ``entries``: what must be compiled beside the first values and choices of every axis, as ``asked`` tells.
+    Raises ``UsageError`` where a benchmark's own function fails.
     """
     found: dict[tuple[Source, str], _Collected] = {}
     for benchmark in benchmarks.values():
-        kernels = [(item, item.op) for item in benchmark.implementations if isinstance(item.op, CudaKernel)]
+        kernels = [item for item in benchmark.implementations if isinstance(item.op, CudaKernel)]
         for arch in archs if kernels else ():
             for case in _cases(benchmark, TYPICAL[arch], entries):
-                for item, op in kernels:
-                    device = replace(TYPICAL[arch], count=max(1, op.devices(case)))
-                    if _runs(item, op, case, device):
-                        source = op.source(case, device)
-                        known = found.setdefault((source, arch), _Collected(source, arch))
-                        known.add(benchmark.name, item.name, op, case, op.launches(case, device))
+                for item in kernels:
+                    try:
+                        _collect(found, item, case, TYPICAL[arch])
+                    except Exception as error:
+                        what = f"{case.key} [{item.name}] cannot say how it runs on {arch}"
+                        raise UsageError(f"{what}: {type(error).__name__}: {error}.", "Mend its functions.") from error
     return [collected.variant() for collected in found.values()]
 
 
@@ -127,8 +129,8 @@ class _Collected:
     spills: int = 0
     launches: dict[str, list[Launch]] = field(default_factory=dict)
 
-    def add(self, benchmark: str, implementation: str, op: CudaKernel, case: Case, launches: Sequence[Launch]) -> None:
-        self.benchmarks[benchmark] = self.implementations[implementation] = None
+    def add(self, implementation: str, op: CudaKernel, case: Case, launches: Sequence[Launch]) -> None:
+        self.benchmarks[case.benchmark] = self.implementations[implementation] = None
         self.tensor |= dict.fromkeys(op.tensor(case).split())
         self.spills = max(self.spills, op.spills)
         for launch in launches:
@@ -153,9 +155,18 @@ def _use(entry: str, launches: Sequence[Launch]) -> Use:
     )
 
 
-def _runs(item: Implementation, op: CudaKernel, case: Case, device: Device) -> bool:
-    elsewhere = any(name.startswith("sm_") and name != device.arch for name in item.requires)
-    return not elsewhere and item.supports(case) and not op.lacks(case, device)
+def _collect(found: dict[tuple[Source, str], _Collected], item: Implementation, case: Case, typical: Device) -> None:
+    """Add what the implementation launches for the case, unless it does not run there."""
+    op = item.op
+    elsewhere = any(name.startswith("sm_") and name != typical.arch for name in item.requires)
+    if elsewhere or not isinstance(op, CudaKernel) or not item.supports(case):
+        return
+    device = replace(typical, count=max(1, op.devices(case)))
+    if op.lacks(case, device):
+        return
+    source = op.source(case, device)
+    known = found.setdefault((source, device.arch), _Collected(source, device.arch))
+    known.add(item.name, op, case, op.launches(case, device))
 
 
 def _cases(benchmark: Benchmark, device: Device, entries: Sequence[Entry]) -> Iterator[Case]:

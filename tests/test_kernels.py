@@ -16,6 +16,7 @@ import pytest
 
 from benchsuite import discovery, inspection, kernels
 from benchsuite import suite as suites
+from benchsuite.errors import UsageError
 from benchsuite.kernels import Variant
 from benchsuite.model import ARCHITECTURES, Axis, Benchmark, CudaKernel, Implementation, Launch, Source, TensorMap
 from tests import planted_kernels
@@ -344,6 +345,12 @@ def test_what_several_cases_and_implementations_share_is_compiled_once() -> None
     assert one.implementations == ("ours", "again")
     (use,) = one.uses
     assert use == kernels.Use("scale", 256, (4, 1, 1), 1024, ((8, 8, 4, 4),))
+
+
+def test_a_benchmark_whose_function_fails_is_a_sentence() -> None:
+    benchmark = planted_kernels.benchmark(labelled("speed"))
+    with pytest.raises(UsageError, match=r"scale mode=near n=1000 \[ours\] cannot say how it runs on sm_80: KeyError"):
+        variants(benchmark)
 
 
 def test_the_gpu_suites_add_their_cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

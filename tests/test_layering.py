@@ -36,7 +36,7 @@ ABOVE = {
     "suite": {"model", "units", "errors", "assets"},
     "plan": {"model", "units", "errors", "suite"},
     "catalog": set(),
-    "kernels": {"model", "plan", "suite"},
+    "kernels": {"errors", "model", "plan", "suite"},
     "inspection": {"backends", "errors", "kernels", "machine", "model", "units"},
     "normalize": {"catalog", "model", "units", "errors", "statistics"},
     "gate": {"model", "units"},

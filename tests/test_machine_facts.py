@@ -44,7 +44,7 @@ def test_a_machine_that_tells_nothing_still_has_facts(tmp_path: Path) -> None:
 
 def test_whatever_is_missing_has_a_remedy_or_an_explanation() -> None:
     findings = doctor.examine()
-    assert {"numba", "MPI", "GPU", "torch", "mkl", "memory"} <= {one.subject for one in findings}
+    assert {"numba", "MPI", "NVIDIA driver", "torch", "mkl", "memory"} <= {one.subject for one in findings}
     for one in findings:
         assert one.detail
         assert one.present or one.remedy or one.subject in {"GPU", "browser"}

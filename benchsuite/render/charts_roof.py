@@ -14,7 +14,18 @@ from benchsuite.render.looks import MUTED, NARROW, SIZE, TEXT, Plot, Row, Series
 from benchsuite.render.words import family
 
 HEIGHT = 340
-NOT_COMPUTE = {"fma", "memory", "latency", "allreduce"}
+NOT_COMPUTE = {
+    "fma",
+    "peak",
+    "memory",
+    "cache",
+    "fill",
+    "latency",
+    "atomics",
+    "allreduce",
+    "peer-allreduce",
+    "reduce-step",
+}
 """Probes of one ceiling each, which lie on the roof or have no place under it."""
 
 

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from benchsuite import units
-from benchsuite.model import Case, Caveat, Scalar, Score, Status
-
-Params = dict[str, Scalar]
-
-FAMILIES = {
-    "gemm": "Matrix multiplication",
-    "attention": "Attention, prefill",
-    "decode": "Attention, decode",
-    "memory": "Memory bandwidth",
-    "latency": "Memory latency",
-    "allreduce": "All-reduce",
-    "fma": "Peak arithmetic",
-}
+from benchsuite.model import Case, Caveat, Score, Status
+from benchsuite.render.phrases import FAMILIES, PHRASES, plain
 
 STATUSES = {
     Status.OK: ("✓", "verified", "good"),
@@ -30,13 +19,16 @@ STATUSES = {
 CAVEATS = {
     "CONTENDED": ("c", "other processes used more than 0.12 cores meanwhile"),
     "GPU_SHARED": ("g", "another process used this GPU when the run began"),
+    "GPU_TELEMETRY_MISSING": ("n", "the GPU's sensors could not be read meanwhile"),
     "HOST_STEAL": ("s", "the hypervisor took more than 1 % of a core away"),
     "IMPRECISE": ("i", "a run's interval of the median stayed wider than the suite asks for"),
     "MIG_SLICE": ("m", "a slice of a GPU (MIG): its neighbours share memory and power"),
     "MIXED_GPUS": ("d", "the GPUs of this machine differ"),
     "NOT_STEADY": ("u", "the first and the last third of a run's samples differ: unsteady"),
     "OVERSUBSCRIBED": ("o", "more ranks than cores"),
+    "POWER_CAPPED": ("p", "the power limit held the GPU's clock down"),
     "TELEMETRY_MISSING": ("t", "this system does not tell how busy others were"),
+    "THROTTLED": ("h", "the GPU lowered its clock: heat, or trouble with its power"),
 }
 """Letter and meaning of each note that may stand beside a number."""
 
@@ -58,11 +50,11 @@ def family(benchmark: str) -> str:
 def parameters(case: Case) -> str:
     """A case's parameters as a person would say them: ``fp32 1024³``, ``triad 256 MiB``."""
     params = dict(case.params)
-    phrase = _PHRASES.get(case.benchmark)
+    phrase = PHRASES.get(case.benchmark)
     try:
-        words = phrase(params) if phrase else _plain(params)
+        words = phrase(params) if phrase else plain(params)
     except (KeyError, TypeError, ValueError):  # a record of another version may name its parameters otherwise
-        words = _plain(params)
+        words = plain(params)
     return clean(words if case.ranks == 1 else f"{words}, {case.ranks} ranks")
 
 
@@ -108,64 +100,3 @@ def tally(items: Iterable[str]) -> dict[str, int]:
 def sentence(text: str) -> str:
     """``text`` ending in a full stop."""
     return text if text.endswith((".", "!", "?")) else f"{text}."
-
-
-def _plain(params: Params) -> str:
-    return ", ".join(f"{name} {_word(name, item)}" for name, item in params.items())
-
-
-def _word(name: str, item: Scalar) -> str:
-    if isinstance(item, bool):
-        return "yes" if item else "no"
-    return units.size(item) if name == "bytes" and isinstance(item, int) else str(item)
-
-
-def _gemm(params: Params) -> str:
-    m, n, k = (params[name] for name in ("m", "n", "k"))
-    shape = f"{m}³" if m == n == k else f"{m} × {n} × {k}"
-    return f"{params['dtype']} {shape}"
-
-
-def _heads(params: Params) -> str:
-    heads, kv = params["heads"], params["kv_heads"]
-    return f"{heads} heads × {params['head_dim']}" + (f", {kv} KV" if kv != heads else "")
-
-
-def _batch(params: Params) -> str:
-    return f", batch {params['batch']}" if params["batch"] != 1 else ""
-
-
-def _attention(params: Params) -> str:
-    kind = "causal" if params["causal"] else "full"
-    return f"{params['dtype']} {kind}, {params['seq']} tokens, {_heads(params)}{_batch(params)}"
-
-
-def _decode(params: Params) -> str:
-    return f"{params['dtype']}, context {params['context']}, {_heads(params)}{_batch(params)}"
-
-
-def _memory(params: Params) -> str:
-    return f"{params['op']} {units.size(float(params['bytes']))}"
-
-
-def _latency(params: Params) -> str:
-    return units.size(float(params["bytes"]))
-
-
-def _allreduce(params: Params) -> str:
-    return f"{params['dtype']} {units.size(float(params['bytes']))}"
-
-
-def _dtype(params: Params) -> str:
-    return str(params["dtype"])
-
-
-_PHRASES: dict[str, Callable[[Params], str]] = {
-    "gemm": _gemm,
-    "attention": _attention,
-    "decode": _decode,
-    "memory": _memory,
-    "latency": _latency,
-    "allreduce": _allreduce,
-    "fma": _dtype,
-}

@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchsuite import assets, units
+from benchsuite import assets
+from benchsuite.backends.cuda.backend import CudaBackend
 from benchsuite.errors import MeasureError
 from benchsuite.measure.verify import check
 from benchsuite.model import (
@@ -39,6 +40,7 @@ from benchsuite.model import (
     Step,
     Tolerance,
 )
+from benchsuite.world.solo import SoloWorld
 
 HERE = Path(__file__).parent
 KERNELS = assets.folder("kernels")
@@ -235,18 +237,18 @@ def bound(
     benchmark: Benchmark, implementation: str, case: Case, runtime: SimulatedRuntime, seed: int = 0
 ) -> tuple[Step, dict[str, Array], dict[str, Array]]:
     """A step, the case's inputs, and the buffers it works on (inputs, poisoned outputs, scratch)."""
-    op = next(item.op for item in benchmark.implementations if item.name == implementation)
-    assert isinstance(op, CudaKernel), f"{implementation} is no CUDA kernel"
-    assert not (lack := op.lacks(case, runtime.device())), lack
-    inputs = dict(benchmark.inputs(case, np.random.default_rng(seed)))
-    buffers = {name: runtime.upload(array) for name, array in inputs.items()}
-    for name, spec in {**benchmark.outputs(case), **op.scratch(case, runtime.device())}.items():
-        kind = units.dtype(spec.dtype)
-        buffers[name] = runtime.empty(spec.shape, kind.storage)
-        runtime.fill(buffers[name], 0 if name in op.zeroed else 0xFF if kind.floating else 0xA5)
-    source = op.source(case, runtime.device())
-    steps = [runtime.prepare(source, launch, buffers) for launch in op.launches(case, runtime.device())]
-    return runtime.graph(steps), inputs, buffers
+    return _bound(CudaBackend(runtime), benchmark, implementation, case, seed)
+
+
+def _bound(
+    backend: CudaBackend, benchmark: Benchmark, implementation: str, case: Case, seed: int
+) -> tuple[Step, dict[str, Array], dict[str, Array]]:
+    item = next(item for item in benchmark.implementations if item.name == implementation)
+    assert isinstance(item.op, CudaKernel), f"{implementation} is no CUDA kernel"
+    inputs, places = dict(benchmark.inputs(case, np.random.default_rng(seed))), benchmark.places(case)
+    buffers = {**backend.upload(inputs, places), **backend.allocate(benchmark.outputs(case), places)}
+    step = backend.bind(item, buffers, case, SoloWorld(), places)
+    return step, inputs, dict(step.keeps)
 
 
 def run(
@@ -264,10 +266,12 @@ def run(
 
     A fault that the simulator itself finds (a race, a stray address) is a rejection too.
     """
-    runtime = SimulatedRuntime(on or device(arch), seed, edit)
-    step, inputs, buffers = bound(benchmark, implementation, case, runtime, seed)
+    backend = CudaBackend(SimulatedRuntime(on or device(arch), seed, edit))
+    step, inputs, buffers = _bound(backend, benchmark, implementation, case, seed)
+    outputs = {name: buffers[name] for name in benchmark.outputs(case)}
     try:
         for _ in range(iterations):
+            backend.poison(outputs)  # an iteration that writes nothing must not live on the one before
             step()
     except MeasureError as error:
         return Rejected(str(error))

@@ -1,0 +1,123 @@
+"""A case's parameters as a person would say them, benchmark by benchmark: ``bf16 8192³``, ``triad 256 MiB``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from benchsuite import units
+from benchsuite.model import Scalar
+
+Params = dict[str, Scalar]
+
+FAMILIES = {
+    "gemm": "Matrix multiplication",
+    "dequant": "Multiplication by quantised weights",
+    "attention": "Attention, prefill",
+    "decode": "Attention, decode",
+    "paged-decode": "Attention, decode from pages",
+    "memory": "Memory bandwidth",
+    "cache": "Cache bandwidth",
+    "latency": "Memory latency",
+    "atomics": "Atomic additions",
+    "transfer": "Link to the host",
+    "p2p": "Link between GPUs",
+    "allreduce": "All-reduce",
+    "peer-allreduce": "All-reduce over peer memory",
+    "reduce-step": "Local step of an all-reduce",
+    "fma": "Peak arithmetic",
+    "peak": "Peak arithmetic of a GPU",
+    "launch": "Launching kernels",
+    "processors": "Processors at work",
+    "fill": "Memory filled and read back",
+}
+"""A benchmark's name for people."""
+
+
+def plain(params: Mapping[str, Scalar]) -> str:
+    """Every parameter by its name: what a benchmark without a phrase gets."""
+    return ", ".join(f"{name} {_word(name, item)}" for name, item in params.items())
+
+
+def _word(name: str, item: Scalar) -> str:
+    if isinstance(item, bool):
+        return "yes" if item else "no"
+    return units.size(item) if name == "bytes" and isinstance(item, int) else str(item)
+
+
+def _size(params: Params) -> str:
+    return units.size(float(params["bytes"]))
+
+
+def _gemm(params: Params) -> str:
+    m, n, k = (params[name] for name in ("m", "n", "k"))
+    shape = f"{m}³" if m == n == k else f"{m} × {n} × {k}"
+    stored = ", weights as stored" if params.get("layout") == "nt" else ""
+    data = params.get("data", "normal")
+    told = "" if data == "normal" else f", {data} (power headroom)"
+    return f"{params['dtype']} {shape}{stored}{told}"
+
+
+def _dequant(params: Params) -> str:
+    return f"{params['weights']} × {params['dtype']}, {params['m']} × {params['n']} × {params['k']}"
+
+
+def _heads(params: Params) -> str:
+    heads, kv = params["heads"], params["kv_heads"]
+    return f"{heads} heads × {params['head_dim']}" + (f", {kv} KV" if kv != heads else "")
+
+
+def _batch(params: Params) -> str:
+    return f", batch {params['batch']}" if params["batch"] != 1 else ""
+
+
+def _attention(params: Params) -> str:
+    kind = "causal" if params["causal"] else "full"
+    return f"{params['dtype']} {kind}, {params['seq']} tokens, {_heads(params)}{_batch(params)}"
+
+
+def _decode(params: Params) -> str:
+    return f"{params['dtype']}, context {params['context']}, {_heads(params)}{_batch(params)}"
+
+
+def _paged(params: Params) -> str:
+    kv = "" if params["kv"] == params["dtype"] else f" with {params['kv']} cache"
+    cache = f"context {params['context']} in pages of {params['page']}"
+    return f"{params['dtype']}{kv}, {cache}, {_heads(params)}{_batch(params)}"
+
+
+def _transfer(params: Params) -> str:
+    ways = {"h2d": "to the GPU", "d2h": "from the GPU", "both": "both ways"}
+    return f"{ways[str(params['direction'])]}, {params['host']}, {_size(params)}"
+
+
+def _p2p(params: Params) -> str:
+    both = ", both ways" if params["direction"] == "bi" else ""
+    return f"GPU {params['source']} to {params['target']}{both}, {_size(params)}"
+
+
+def _peers(params: Params) -> str:
+    where = "GPUs" if params["spread"] else "pretended GPUs on one"
+    return f"{params['dtype']} {_size(params)}, {params['gpus']} {where}"
+
+
+PHRASES: dict[str, Callable[[Params], str]] = {
+    "gemm": _gemm,
+    "dequant": _dequant,
+    "attention": _attention,
+    "decode": _decode,
+    "paged-decode": _paged,
+    "memory": lambda params: f"{params['op']} {_size(params)}",
+    "cache": lambda params: f"{params['level']} {_size(params)}",
+    "latency": _size,
+    "atomics": lambda params: f"{params['dtype']}, {params['pattern']}, {_size(params)}",
+    "transfer": _transfer,
+    "p2p": _p2p,
+    "allreduce": lambda params: f"{params['dtype']} {_size(params)}",
+    "peer-allreduce": _peers,
+    "reduce-step": lambda params: f"{params['dtype']} {_size(params)}",
+    "fma": lambda params: str(params["dtype"]),
+    "peak": lambda params: str(params["dtype"]),
+    "launch": lambda params: f"{params['launches']} launches",
+    "processors": lambda params: f"{params['blocks']} blocks",
+    "fill": _size,
+}
