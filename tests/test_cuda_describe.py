@@ -15,7 +15,7 @@ import pytest
 import benchsuite
 from benchsuite import backends, campaign, doctor
 from benchsuite.backends.cuda import checks, cupy_runtime, describe, driver, libraries
-from benchsuite.backends.cuda.describe import Answer, Check
+from benchsuite.backends.cuda.answer import Answer, Check
 from benchsuite.discovery import discover
 from benchsuite.errors import UnavailableError
 from benchsuite.units import size

@@ -8,8 +8,9 @@ from functools import cache
 
 import pytest
 
-from benchsuite.backends.cuda import compiler, cubin
+from benchsuite.backends.cuda import compiler
 from benchsuite.model import Source
+from tests.sass import disassembly
 
 pytest.importorskip("cuda.bindings", reason="NVRTC comes with the extra cuda13")
 
@@ -24,7 +25,7 @@ def listings(source: Source, arch: str) -> dict[str, list[tuple[str, str]]]:
     """Operation and operands of each kernel's instructions; a label is the operation ``":"``."""
     found: dict[str, list[tuple[str, str]]] = {}
     kernel = ""
-    for line in cubin.disassembly(compiler.compile(source, arch).path).splitlines():
+    for line in disassembly(compiler.compile(source, arch).path).splitlines():
         if section := re.match(r"\.text\.(\w+):", line):
             kernel = section[1]
             found[kernel] = []

@@ -16,6 +16,7 @@ from benchsuite.benchmarks import fill, peak, processors
 from benchsuite.errors import UnavailableError
 from benchsuite.model import ARCHITECTURES, TYPICAL, Benchmark, Case, CudaKernel, Rejected
 from tests.cuda_host import simulate
+from tests.sass import disassembly
 
 GPP = pytest.mark.skipif(not simulate.available(), reason="g++ is not installed")
 
@@ -165,7 +166,7 @@ def compiled(name: str, dtype: str, arch: str) -> tuple[list[str], str, cubin.En
     instruction = op.tensor(peak_case(dtype))
     try:
         done = compiler.compile(op.source(peak_case(dtype), TYPICAL[arch]), arch)
-        body = loop(cubin.disassembly(done.path), instruction)
+        body = loop(disassembly(done.path), instruction)
     except UnavailableError as error:
         pytest.skip(str(error))
     return body, instruction, cubin.entries(done.path.read_bytes(), done.log)[0]

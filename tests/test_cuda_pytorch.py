@@ -1,4 +1,4 @@
-"""PyTorch's routes on a processor: the same calls on tensors over NumPy memory, judged by the benchmarks' references."""
+"""PyTorch's routes on a processor: the same calls on tensors over NumPy memory, judged by the references."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchsuite.backends.base import Description
 from benchsuite.backends.cuda import driver, libraries
-from benchsuite.backends.cuda.describe import Answer, Check
+from benchsuite.backends.cuda.answer import Answer, Check
 from benchsuite.backends.cuda.driver import Card, Driver
 from benchsuite.errors import BenchsuiteError
 from benchsuite.model import Caveat, Device

@@ -10,41 +10,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import msgspec
 
 from benchsuite.backends.base import Description
+from benchsuite.backends.cuda.answer import Answer, Check
 from benchsuite.errors import UnavailableError
 
 DEADLINE = 90.0
 """Seconds: opening eight GPUs and loading cuBLAS from a cold disk takes tens of them."""
 SHOWN = 300
 HANGS = "A hanging driver shows in nvidia-smi too; reset the GPU (nvidia-smi -r) or restart the machine."
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at. ``detail`` is a phrase, or a sentence when it is missing; ``needed`` to run at all."""
-
-    subject: str
-    present: bool
-    detail: str
-    remedy: str = ""
-    needed: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Every check in order, up to the first needed one that failed, and the description when none did."""
-
-    checks: tuple[Check, ...]
-    description: Description | None = None
-
-    @property
-    def problem(self) -> Check | None:
-        """What keeps the GPU from being used."""
-        return next((check for check in self.checks if check.needed and not check.present), None)
 
 
 def describe(device: int | None = None, deadline: float = DEADLINE) -> Description:
