@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -30,6 +32,29 @@ from benchsuite.model import (
 # A busy machine must not fail a property for being slow, and CI must fail for the same reason twice.
 settings.register_profile("benchsuite", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("benchsuite")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """For the whole suite, begin to compile the GPU kernels on another core: the compile gate finds them in the cache.
+
+    Nothing depends on it: what it has not compiled by then, or could not, the gate compiles itself.
+    """
+    if session.config.args == session.config.getini("testpaths") and not session.config.option.keyword:
+        command = [sys.executable, "-m", "benchsuite", "list", "--kernels", "--json"]
+        session.config.stash[AHEAD] = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Leave no process behind."""
+    ahead = session.config.stash.get(AHEAD, None)
+    if ahead is not None:
+        ahead.kill()
+        ahead.wait()
+
+
+AHEAD = pytest.StashKey[subprocess.Popen[bytes]]()
 
 
 def _double(buffers: Buffers, case: Case) -> None:

@@ -168,12 +168,12 @@ class Cupy:
                 world.streams[world.device] = self  # type: ignore[attr-defined]
 
             def __enter__(self) -> Stream:
-                self._held = world.streams[world.device]  # type: ignore[attr-defined]
                 self.use()
                 return self
 
             def __exit__(self, *_: object) -> None:
-                world.streams[world.device] = self._held  # type: ignore[attr-defined]
+                # cupy/cuda/stream.pyx keeps a stack that ``use`` is not written into: the default stream comes back.
+                world.streams[world.device] = SimpleNamespace(ptr=-world.device)  # type: ignore[attr-defined]
 
             def synchronize(self) -> None:
                 world.tell("synchronize", self.ptr)

@@ -17,8 +17,8 @@ import pytest
 from benchsuite import units
 from benchsuite.model import Array
 
-TYPES = {"CUDA_R_64F": "fp64", "CUDA_R_32F": "fp32", "CUDA_R_16F": "fp16", "CUDA_R_16BF": "bf16"}
-TYPES |= {"CUDA_R_8F_E4M3": "e4m3", "CUDA_R_8I": "int8", "CUDA_R_32I": "int32"}
+TYPES = {0: "fp32", 1: "fp64", 2: "fp16", 3: "int8", 10: "int32", 14: "bf16", 28: "e4m3"}
+"""cudaDataType, as nvmath's CudaDataType numbers it."""
 
 
 class Library:
@@ -40,7 +40,7 @@ class Library:
     def create(self) -> int:
         return self._keep("handle")
 
-    def matmul_desc_create(self, compute: str, scale: str) -> int:
+    def matmul_desc_create(self, compute: str, scale: int) -> int:
         return self._keep({"compute": compute, "scale": scale, "TRANSA": 0})
 
     def get_matmul_desc_attribute_dtype(self, attribute: int) -> type:
@@ -53,7 +53,7 @@ class Library:
         assert (attribute, size) == (3, 4)
         self.made[operation]["TRANSA"] = ctypes.c_int32.from_address(address).value
 
-    def matrix_layout_create(self, kind: str, rows: int, columns: int, leading: int) -> int:
+    def matrix_layout_create(self, kind: int, rows: int, columns: int, leading: int) -> int:
         return self._keep((TYPES[kind], rows, columns, leading))
 
     def matmul_preference_create(self) -> int:
@@ -115,12 +115,11 @@ def _stored(values: Array, name: str) -> Array:
 def installed(library: Library, patch: pytest.MonkeyPatch) -> Iterator[Library]:
     """The library in place of nvmath's."""
     root, bindings = ModuleType("nvmath"), ModuleType("nvmath.bindings")
-    kinds = SimpleNamespace(**{name: name for name in TYPES})
     computes = ("64F", "32F", "32F_FAST_TF32", "32I")
     cublas = SimpleNamespace(
         ComputeType=SimpleNamespace(**{f"COMPUTE_{name}": name for name in computes}), Operation=SimpleNamespace(T=1)
     )
-    root.__dict__.update(CudaDataType=kinds, bindings=bindings)
+    root.__dict__.update(bindings=bindings)
     bindings.__dict__.update(cublas=cublas, cublasLt=library)
     patch.setitem(__import__("sys").modules, "nvmath", root)
     patch.setitem(__import__("sys").modules, "nvmath.bindings", bindings)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from types import ModuleType
+
 import numpy as np
 import pytest
 
@@ -60,3 +64,15 @@ def test_no_algorithm_is_a_sentence(states: tuple[int, ...], refuse: set[int], m
     library.states, library.refuse = states, refuse
     with pytest.raises((MeasureError, UnavailableError), match="cuBLASLt"):
         judged(Case.of("gemm", m=7, n=5, k=12, dtype="fp32", layout="nn", data="normal"), library, monkeypatch)
+
+
+def test_the_bindings_do_not_need_the_rest_of_nvmath(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its package imports FFTs and tensors first, which want a cuda-core of certain versions."""
+    (tmp_path / "nvmath" / "bindings").mkdir(parents=True)
+    (tmp_path / "nvmath" / "__init__.py").write_text("import nowhere_to_be_found\n")
+    (tmp_path / "nvmath" / "bindings" / "__init__.py").write_text("cublas, cublasLt = 1, 2\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("nvmath", "nvmath.bindings"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+        del sys.modules[name]  # what is imported now is forgotten afterwards
+    assert cublaslt._bindings() == (1, 2)

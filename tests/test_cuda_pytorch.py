@@ -7,6 +7,7 @@ import importlib.util
 import numpy as np
 import pytest
 
+from benchsuite import units
 from benchsuite.backends.cuda import pytorch
 from benchsuite.benchmarks import attention, gemm
 from benchsuite.measure.verify import check
@@ -21,7 +22,7 @@ def judged(benchmark: Benchmark, function: str, case: Case) -> float | Rejected:
     inputs = dict(benchmark.inputs(case, np.random.default_rng(0)))
     buffers = {name: runtime.upload(array) for name, array in inputs.items()}
     for name, spec in benchmark.outputs(case).items():
-        buffers[name] = runtime.empty(spec.shape, simulate.units.dtype(spec.dtype).storage)
+        buffers[name] = runtime.empty(spec.shape, units.dtype(spec.dtype).storage)
         runtime.fill(buffers[name], 0xA5)
     step = getattr(pytorch, function)(buffers, case, runtime)
     step()

@@ -278,6 +278,8 @@ def test_copies_go_to_the_current_stream_and_together_to_streams_of_their_own() 
     assert middle[:2] == [("wait", lanes[0], begin[1]), ("wait", lanes[1], begin[1])]
     ends = {words[2]: words[1] for words in world.told("record")[1:]}
     assert [words for words in world.told("wait") if words[1] == main] == [("wait", main, ends[lane]) for lane in lanes]
+    copies[0]()
+    assert world.told("memcpy")[-1][3] == main == gpu.stream(), "what comes next is ordered after both again"
 
 
 # -- several devices --------------------------------------------------------------------------

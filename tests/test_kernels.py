@@ -424,7 +424,7 @@ def test_the_guide_s_kernel_is_listed(tmp_path: Path) -> None:
     whole = whole.replace("import numpy", "from pathlib import Path\n\nimport numpy", 1)
     whole = whole.replace("    Case,\n", "    Case,\n    CudaKernel,\n    Device,\n    Launch,\n    Source,\n", 1)
     whole = whole.replace("BENCHMARK = ", f"{functions}\n\nBENCHMARK = ", 1)
-    whole = whole.replace("implementations=(", f"implementations=({implementation}", 1)
+    whole = whole.replace("implementations=(", f"implementations=({implementation.strip()}, ", 1)
     (folder / "reverse.py").write_text(whole)
     words = ("list", "--kernels", "--only", "reverse", "--json")
     done = benchsuite(*words, cwd=tmp_path, BENCHSUITE_BENCHMARKS=str(folder), XDG_CACHE_HOME=str(tmp_path / "cache"))

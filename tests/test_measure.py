@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -18,8 +18,9 @@ from benchsuite.measure.buffers import allocate, rotation
 from benchsuite.measure.clock import Clock, calibrate
 from benchsuite.measure.collect import Sampler, collect
 from benchsuite.measure.task import Bench, Measurement, RankInputs, prepare
-from benchsuite.measure.verify import check
+from benchsuite.measure.verify import ROWS_AT_ONCE, check
 from benchsuite.model import (
+    Arrays,
     ArraySpec,
     CacheMode,
     Case,
@@ -118,12 +119,13 @@ def test_a_nan_in_the_reference_rejects_too() -> None:
     assert isinstance(verified(x, Expected(want)), Rejected)
 
 
-def test_projection_sees_every_element() -> None:
+@pytest.mark.parametrize("shape", [(6,), (5, 6), (3 * ROWS_AT_ONCE + 1, 6), (ROWS_AT_ONCE + 1, 2, 6)])
+def test_projection_sees_every_element(shape: tuple[int, ...]) -> None:
     rng = np.random.default_rng(0)
-    c, x = rng.standard_normal((5, 6)), rng.standard_normal(6)
-    want = Expected(c @ x, project=x, tolerance=Tolerance(absolute=1e-12))
+    c, x = rng.standard_normal(shape), rng.standard_normal(6)
+    want = Expected(np.asarray(c @ x), project=x, tolerance=Tolerance(absolute=1e-12))
     assert isinstance(verified(c, want), float)
-    c[4, 5] += 1e-6
+    c[(-1,) * len(shape)] += 1e-6
     assert isinstance(verified(c, want), Rejected)
 
 
@@ -269,6 +271,25 @@ def test_too_little_memory_is_a_failure_with_a_sentence(monkeypatch: pytest.Monk
     found = outcome("good")
     assert isinstance(found, Failed)
     assert "do not fit" in found.reason
+
+
+def test_own_inputs_are_made_once_and_no_reference_can_change_them() -> None:
+    made: list[int] = []
+    benchmark = toy()
+
+    def inputs(case: Case, rng: np.random.Generator) -> Arrays:
+        made.append(case.ranks)
+        return benchmark.inputs(case, rng)
+
+    def reference(case: Case, ranks: Sequence[Arrays], rng: np.random.Generator) -> Mapping[str, Expected]:
+        assert not np.array_equal(ranks[1]["x"], ranks[0]["x"])
+        with pytest.raises(ValueError, match="read-only"):
+            ranks[1]["x"][0] = 0.0
+        return {"y": Expected(2.0 * ranks[1]["x"])}
+
+    prepared = prepare(replace(benchmark, inputs=inputs, reference=reference), replace(CASE, ranks=2), 1, 4)
+    assert len(made) == 2, "this rank's once, the other's once"
+    assert np.array_equal(prepared.expected["y"].values, 2.0 * prepared.inputs["x"])
 
 
 def test_rank_inputs_are_reproducible_and_differ_between_ranks() -> None:

@@ -166,3 +166,11 @@ def test_a_strip_of_equal_samples_has_no_height_to_divide_by() -> None:
     level = replace(record, samples=replace(record.samples, seconds=(1e-3,) * 8))
     assert strip.samples([level]) is not None
     assert strip.samples([data.TROUBLE[0]]) is None
+
+
+def test_a_gpu_that_was_measured_is_the_machine() -> None:
+    gpu = {"name": "NVIDIA H200", "processors": "132", "memory": "140 GiB", "driver": "580.1 (CUDA 13.0)"}
+    told = view.build(
+        replace(data.campaign(data.everything()), facts={"gpu": gpu, "processor": {"model": "EPYC"}})
+    ).machine
+    assert told == "NVIDIA H200 · 132 processors · 140 GiB · 580.1 (CUDA 13.0)"

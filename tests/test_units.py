@@ -62,3 +62,16 @@ def test_an_unknown_element_type_names_the_known() -> None:
 def test_prefixes_leave_one_to_three_digits(value: float) -> None:
     scale, _ = units.prefix(value)
     assert 0.999 <= value / scale < 1000 or scale == 1e15
+
+
+def test_e4m3_by_table_is_the_nearest_number() -> None:
+    """Every number of e4m3 and the middle between any two, each with the floats beside it, and others at random."""
+    numbers = units.E4M3[:0x7F]
+    exact = np.concatenate([numbers, (numbers[1:] + numbers[:-1]) / np.float32(2.0), np.float32([464.0, 1e30])])
+    beside = [np.nextafter(exact, np.float32(to), dtype=np.float32) for to in (-np.inf, np.inf)]
+    rng = np.random.default_rng(0)
+    drawn = rng.standard_normal(10_000, np.float32) * np.float32(2.0) ** rng.integers(-12, 12, 10_000)
+    values = np.concatenate([exact, *beside, drawn.astype(np.float32)])
+    values = np.concatenate([values, -values])
+    assert np.array_equal(units.to_e4m3(values), units.nearest_e4m3(values))
+    assert units.to_e4m3(values.reshape(2, -1)).shape == (2, len(values) // 2)

@@ -38,10 +38,13 @@ Phase = Callable[[str], None]
 
 
 class RankInputs(Sequence[Arrays]):
-    """Every rank's inputs, made again from the seed when asked for: no communication, no memory held."""
+    """Every rank's inputs, made again from the seed when asked for: no communication, no memory held.
 
-    def __init__(self, benchmark: Benchmark, case: Case, seed: int) -> None:
-        self._benchmark, self._case, self._seed = benchmark, case, seed
+    ``known``: those of some ranks, which are at hand and need not be made again.
+    """
+
+    def __init__(self, benchmark: Benchmark, case: Case, seed: int, known: Mapping[int, Arrays] | None = None) -> None:
+        self._benchmark, self._case, self._seed, self._known = benchmark, case, seed, known or {}
 
     def __len__(self) -> int:
         return self._case.ranks
@@ -55,6 +58,8 @@ class RankInputs(Sequence[Arrays]):
             return [self[i] for i in range(*index.indices(len(self)))]
         if not 0 <= index < len(self):
             raise IndexError(index)
+        if index in self._known:
+            return self._known[index]
         return self._benchmark.inputs(self._case, generator(self._case, self._seed, index))
 
     def __iter__(self) -> Iterator[Arrays]:
@@ -75,9 +80,12 @@ class Prepared:
 
 
 def prepare(benchmark: Benchmark, case: Case, rank: int, seed: int) -> Prepared:
-    """Inputs of this rank and what its outputs must be."""
-    ranks = RankInputs(benchmark, case, seed)
-    return Prepared(ranks[rank], benchmark.reference(case, ranks, generator(case, seed, case.ranks)))
+    """Inputs of this rank, which nothing may write into any more, and what its outputs must be."""
+    own = RankInputs(benchmark, case, seed)[rank]
+    for array in own.values():
+        array.flags.writeable = False
+    ranks = RankInputs(benchmark, case, seed, {rank: own})
+    return Prepared(own, benchmark.reference(case, ranks, generator(case, seed, case.ranks)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,8 @@ VERDICTS = {
 def table(scores: Sequence[Score], console: Console, *, all_implementations: bool = False) -> None:
     """The results by benchmark: the best implementation of each case, or all of them."""
     shown = [score for score in scores if all_implementations or score.best or score.status in _TROUBLE]
-    further = [name for name, column in _PAPER.items() if any(column(score) for score in shown)]
+    room = next(count for width, count in _ROOM if console.width >= width)
+    further = [name for name, column in _PAPER.items() if any(column(score) for score in shown)][:room]
     grid = _grid("", ("value", "right"), ("ceiling", "right"), *((name, "right") for name in further), "by", "")
     before = ""
     for score in shown:
@@ -70,6 +71,8 @@ _PAPER: Mapping[str, Callable[[Score], str]] = {
 }
 """Further columns, each shown where some score fills it: shares of the datasheet's peak and of the peak at the
 clock that was held, and what the sensors said while it was measured."""
+_ROOM = ((120, 4), (100, 2), (0, 1))
+"""Columns of a terminal, and how many of the further ones fit without taking digits from the values."""
 
 
 _TROUBLE = {Status.REJECTED, Status.FAILED}

@@ -128,6 +128,11 @@ def _when(started: str) -> str:
 
 
 def _machine(campaign: CampaignView) -> str:
+    """What was measured, in one line: the GPU where it was one, else the processor."""
+    gpu = campaign.facts.get("gpu", {})
+    if "name" in gpu:
+        parts = (gpu["name"], f"{gpu.get('processors', '?')} processors", gpu.get("memory", ""), gpu.get("driver", ""))
+        return " · ".join(filter(None, parts))
     processor = campaign.facts.get("processor", {})
     words = [processor.get("model", "unknown processor")]
     if cores := _cores(campaign):
@@ -139,7 +144,7 @@ def _machine(campaign: CampaignView) -> str:
     return " · ".join(words)
 
 
-FIRST = ("processor", "memory", "system", "device")
+FIRST = ("gpu", "processor", "memory", "system", "device")
 
 
 def _facts(facts: Mapping[str, Mapping[str, str]]) -> tuple[tuple[str, Mapping[str, str]], ...]:

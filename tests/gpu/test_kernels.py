@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from subjects import expected, kernels  # not tests.subjects: some library there may have installed a "tests" too
 
 from benchsuite.backends import describe
 from benchsuite.backends.cuda.backend import CudaBackend
@@ -12,7 +13,6 @@ from benchsuite.measure.task import RankInputs
 from benchsuite.measure.verify import check
 from benchsuite.model import Benchmark, Case, CudaKernel, Implementation, Rejected
 from benchsuite.world.solo import SoloWorld
-from tests.subjects import expected, kernels
 
 try:
     describe("cuda")

@@ -7,6 +7,8 @@ so that the vendor is never beaten by a bad guess of its own.
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -44,6 +46,16 @@ TYPES = {
     "e4m3": Types("CUDA_R_8F_E4M3", "CUDA_R_16BF", "COMPUTE_32F", "CUDA_R_32F", "float32"),
     "int8": Types("CUDA_R_8I", "CUDA_R_32I", "COMPUTE_32I", "CUDA_R_32I", "int32"),
 }
+KINDS = {
+    "CUDA_R_32F": 0,
+    "CUDA_R_64F": 1,
+    "CUDA_R_16F": 2,
+    "CUDA_R_8I": 3,
+    "CUDA_R_32I": 10,
+    "CUDA_R_16BF": 14,
+    "CUDA_R_8F_E4M3": 28,
+}
+"""cudaDataType (CUDA's library_types.h)."""
 
 
 def gemm(buffers: Buffers, case: Case, runtime: Runtime) -> Step:
@@ -77,18 +89,30 @@ def _fastest(steps: Sequence[Step], runtime: Runtime) -> Step:
     return min(timed, key=lambda pair: pair[0])[1]
 
 
+def _bindings() -> tuple[Any, Any]:
+    """cuBLAS's and cuBLASLt's bindings, also where the rest of nvmath (which wants cuda-core) cannot be imported."""
+    try:
+        import nvmath  # noqa: F401
+    except Exception:  # whatever a cuda-core of another version raises; the bindings need none of it
+        spec = importlib.util.find_spec("nvmath")
+        if spec is None:
+            raise
+        sys.modules["nvmath"] = importlib.util.module_from_spec(spec)
+    from nvmath.bindings import cublas, cublasLt
+
+    return cublas, cublasLt
+
+
 class _Product:
     """The descriptors of one multiplication, kept as long as its steps."""
 
     def __init__(self, case: Case) -> None:
-        from nvmath import CudaDataType
-        from nvmath.bindings import cublas, cublasLt
-
+        cublas, cublasLt = _bindings()
         self._lt: Any = cublasLt
         self._types = types = TYPES[case.text("dtype")]
         m, n, k = (case.integer(name) for name in "mnk")
         transposed = case.text("layout") == "nt"
-        element, result, scale = (getattr(CudaDataType, name) for name in (types.element, types.result, types.scale))
+        element, result, scale = (KINDS[name] for name in (types.element, types.result, types.scale))
         self._handle = cublasLt.create()
         self._operation = cublasLt.matmul_desc_create(getattr(cublas.ComputeType, types.compute), scale)
         if transposed:

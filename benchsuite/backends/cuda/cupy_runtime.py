@@ -227,7 +227,7 @@ class CupyRuntime:
         def enqueue(held: tuple[Step, ...] = tuple(steps)) -> None:
             with self._faults.explained("work on several streams"), self._streams.lanes(lanes) as each:
                 for step, lane in zip(held, each, strict=True):
-                    with lane:
+                    with self._streams.current(lane):
                         step()
 
         return Part(enqueue, frozenset({0}))

@@ -12,8 +12,8 @@ from benchsuite.model import Source
 
 CUPY = ("cupy-cuda13x", "cupy-cuda12x", "cupy-cuda11x", "cupy")
 """Distributions that install the module ``cupy``; two at once overwrite each other."""
-VENDOR = {"cublas": ("cublas", "cupy"), "cublaslt": ("cublasLt", "nvmath.bindings")}
-"""A capability, the library's name as cuda-pathfinder knows it, and the module through which it is called."""
+VENDOR = {"cublas": ("cublas", "cupy"), "cublaslt": ("cublasLt", "nvmath")}
+"""A capability, the library's name as cuda-pathfinder knows it, and the package through which it is called."""
 _CUBLAS = ("nvidia-cublas", "nvidia-cublas-cu13", "nvidia-cublas-cu12")
 
 

@@ -32,6 +32,8 @@ def gemm(buffers: Buffers, case: Case, runtime: Runtime) -> Step:
             return _on(runtime, lambda: torch._int_mm(a, b, out=c))
         case "e4m3":
             one = torch.ones((), device=a.device)
+            if one.is_cuda:
+                torch.cuda.synchronize()  # it was written on PyTorch's stream, which ours does not wait for
             return _on(runtime, lambda: torch._scaled_mm(a, b, one, one, out_dtype=c.dtype, out=c))
         case _:
             return _on(runtime, lambda: torch.mm(a, b, out=c))

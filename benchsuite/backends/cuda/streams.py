@@ -98,6 +98,18 @@ class Streams:
             self._streams[0].wait_event(self._marks[number])
         self._round = set()
 
+    @contextmanager
+    def current(self, stream: Any) -> Iterator[None]:
+        """Within it, ``stream`` of device 0 takes what is enqueued; after it, device 0's own does again.
+
+        CuPy's own ``with stream`` would leave the legacy stream current: it knows nothing of ``use()`` before it.
+        """
+        stream.use()
+        try:
+            yield
+        finally:
+            self._streams[0].use()
+
     def lane(self) -> tuple[Any, Any]:
         """A further stream of device 0, and the event that marks its end."""
         return self._cuda.Stream(non_blocking=True), self._cuda.Event(disable_timing=True)
