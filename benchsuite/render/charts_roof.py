@@ -38,8 +38,10 @@ def roofline(scores: Sequence[Score], ceilings: Ceilings) -> Plot | None:
     rows = [_placed(score, scale) for score in chosen]
     bandwidth = ceilings.bandwidth / scale
     peaks = {name: peak / scale for name, peak in sorted(ceilings.flops.items(), key=lambda item: -item[1])}
-    note = "Lines: ceilings measured in this campaign (arithmetic by a probe in registers, memory by the best "
+    note = (
+        "Lines: ceilings measured in this campaign (arithmetic by a probe in registers, memory by the best "
         "result beyond the caches). "
+    )
     bare = sorted({str(dict(s.case.params).get("dtype", "")) for s in chosen} - set(peaks) - {""})
     note += f"No arithmetic ceiling was measured for {', '.join(bare)}. " if bare else ""
     note += "Hollow: slower implementations of the same case."
