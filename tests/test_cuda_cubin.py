@@ -279,3 +279,42 @@ def test_needing_more_never_fits_more_often(arch: str, threads: int, registers: 
     grown = [occupancy.blocks(arch, threads, more, shared) for more in range(registers, 256)]
     assert all(one >= other for one, other in pairwise(grown))
     assert occupancy.blocks(arch, threads, registers, shared + 4096) <= blocks
+
+
+CLUSTER = """
+struct alignas(128) Map { unsigned long long opaque[16]; };
+extern "C" __global__ void __cluster_dims__(2, 1, 1) __launch_bounds__(128)
+k(const __grid_constant__ Map map, float* y) {
+  extern __shared__ __align__(1024) float tile[];
+  __shared__ __align__(8) unsigned long long barrier;
+  unsigned at = (unsigned)__cvta_generic_to_shared(tile), b = (unsigned)__cvta_generic_to_shared(&barrier);
+  if (threadIdx.x == 0) {
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" :: "r"(b));
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+  }
+  asm volatile("barrier.cluster.arrive.release.aligned; barrier.cluster.wait.acquire.aligned;" ::: "memory");
+  if (threadIdx.x == 0) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], 4096;" :: "r"(b) : "memory");
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes"
+                 " [%0], [%1, {%3, %3}], [%2];" :: "r"(at), "l"(&map), "r"(b), "r"(0) : "memory");
+  }
+  asm volatile("{ .reg .pred p; W: mbarrier.try_wait.parity.shared::cta.b64 p, [%0], 0; @!p bra W; }"
+               :: "r"(b) : "memory");
+  y[threadIdx.x] = tile[threadIdx.x];
+}
+"""
+
+
+@pytest.mark.parametrize("arch", ["sm_90a", "sm_100a", "sm_120a"])
+def test_tensor_maps_by_value_and_clusters_are_possible(arch: str, tmp_path: Path) -> None:
+    """What the kernels of Hopper and Blackwell need: a 128-byte parameter, and the tensor copy instruction."""
+    (tmp_path / "k.cu").write_text(CLUSTER)
+    done = compiler.compile(Source(str(tmp_path / "k.cu")), arch)
+    (entry,) = cubin.entries(done.path.read_bytes(), done.log)
+    assert entry.parameters == (128, 8)
+    assert not compiler.warnings(done.log)
+    try:
+        counts = cubin.instructions([done.path], arch)[done.path]["k"]
+    except UnavailableError as error:
+        pytest.skip(str(error))
+    assert sum(count for name, count in counts.items() if name.startswith("UTMALDG")) == 1

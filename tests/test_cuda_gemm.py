@@ -160,6 +160,10 @@ FAULTS = {
     "fp64: a column too few": ("fp64", {"s >= n) continue": "s >= n - 2) continue"}),
     "fp32: no barrier between stages": ("fp32", {"    __syncthreads();  // this stage": "    // this stage"}),
     "fp32: the wrong columns of B": ("fp32", {"* B_PITCH + c * 32": "* B_PITCH + c * 16"}),
+    "one NaN": (
+        "bf16",
+        {"put(to, pair(Type{}, sum[i][j][2 * h],": "put(to, pair(Type{}, lane + j + i ? sum[i][j][2 * h] : NAN,"},
+    ),
     "fp32: no wait for the copies": ("fp32", {"    copy_async_wait<STAGES - 2>();\n": ""}),
 }
 
