@@ -136,15 +136,17 @@ class Execution:
         caveats: tuple[Caveat, ...] = (),
     ) -> None:
         task = self.plan.tasks[index]
+        benchmark = self.benchmarks[task.case.benchmark]
+        named = next(item.provider for item in benchmark.implementations if item.name == task.implementation)
         record = assemble(
-            self.benchmarks[task.case.benchmark],
+            benchmark,
             task,
             outcome,
             campaign=self.directory.campaign.id,
             run=run,
             position=self.plan.order[run].index(index),
             backend=self.backend,
-            provider=provider,
+            provider=provider or named,  # a process that ended told no version
             started=started,
             caveats=caveats,
         )

@@ -71,6 +71,7 @@ def test_a_crash_costs_its_task_and_nothing_else(tmp_path: Path, toys: dict[str,
     assert {record.case.key for record in failed} == {"toy kind=a n=64"}
     assert [record.reason.startswith("not tried again") for record in failed] == [False, True, True]
     assert "SIGSEGV" in failed[0].reason
+    assert {record.provider for record in failed} == {"benchsuite"}, "whose it was is known without the process"
     assert counts(done) == {"ok": 9, "rejected": 12, "failed": 3}
     assert len(runner.jobs) == 4  # one more process group than runs
 

@@ -58,6 +58,13 @@ def test_one_wrong_kernel_of_ours_fails_the_row_whatever_the_others_reach() -> N
     assert "3 elements" in row.reason
 
 
+def test_a_library_that_took_its_process_down_is_no_kernel_of_ours() -> None:
+    crashed = score(GEMM, None, "cublaslt", implementation="cublaslt", status=Status.FAILED, reason="ended by SIGSEGV")
+    assert only(score(GEMM, 0.95e14), score(GEMM, 1e14, "PyTorch 2.11.0"), crashed).verdict is Verdict.GOAL
+    ours = replace(crashed, provider="benchsuite", implementation="mma")
+    assert only(ours, score(GEMM, 1e14, THEIRS)).verdict is Verdict.FAILED
+
+
 def test_decode_is_held_against_the_measured_read() -> None:
     read = score(READ, 4.0e12, ceiling=4.0e12, of_datasheet=0.9)
     row = only(score(PAGED, 3.4e12), read)
