@@ -5,17 +5,21 @@ Only the times are meaningless; every step, verification and file is what a GPU 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
 import pytest
 
 from benchsuite import assets, commands, discovery, gate, normalize, store
 from benchsuite.backends.cuda.backend import CudaBackend
 from benchsuite.execute import Execution
-from benchsuite.model import Status
+from benchsuite.model import Caveat, Status
 from benchsuite.plan import Capacity, Options, build
 from benchsuite.record import SCHEMA
 from benchsuite.render import html
 from benchsuite.render.view import build as build_view
 from benchsuite.suite import parse
+from benchsuite.telemetry import nvml
 from tests.cuda_host import simulate
 from tests.inline import InlineRunner, Notes
 
@@ -51,20 +55,32 @@ implementations = ["split"]
 FACTS = {"gpu": {"name": "NVIDIA A100-SXM4-80GB", "arch": "sm_80", "processors": "108", "memory bytes": str(80 << 30)}}
 
 
-@pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> store.Loaded:
+class Watched(CudaBackend):
+    """With sensors that say something."""
+
+    def watch(self) -> Callable[[], tuple[Mapping[str, float], tuple[Caveat, ...]]]:
+        said = {"sm_clock": 1.5e9, "throttle": 4.0}
+        return lambda: (said, nvml.caveats(said))
+
+
+def campaign(folder: Path, backend: type[CudaBackend] = CudaBackend) -> store.Loaded:
+    """The suite above, measured on the simulator."""
     benchmarks = discovery.discover()
     device = simulate.device("sm_80")
     offered = frozenset({"cuda", "sm_80"})
     capacity = Capacity(offered, cores=2, cache=device.l2, memory=device.memory, device=device)
     suite = parse(TEXT, "tiny", benchmarks)
     plan = build(suite, benchmarks, capacity, Options(seed=3))
-    folder = tmp_path_factory.mktemp("runs") / "id"
     made = store.Campaign(SCHEMA, "id", store.now(), "0", "benchsuite run", "cuda", suite, plan, FACTS, cache=device.l2)
-    runner = InlineRunner(benchmarks, backend=lambda: CudaBackend(simulate.SimulatedRuntime(device)))
-    directory = store.RunDirectory(folder, made)
+    runner = InlineRunner(benchmarks, backend=lambda: backend(simulate.SimulatedRuntime(device)))
+    directory = store.RunDirectory(folder / "id", made)
     Execution(plan, benchmarks, directory, runner.place, "cuda", Notes()).run()
-    return store.load(folder)
+    return store.load(folder / "id")
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> store.Loaded:
+    return campaign(tmp_path_factory.mktemp("runs"))
 
 
 def test_every_kernel_was_verified_and_timed(loaded: store.Loaded) -> None:
@@ -78,6 +94,13 @@ def test_every_kernel_was_verified_and_timed(loaded: store.Loaded) -> None:
 def test_sensors_that_say_nothing_stand_beside_every_number(loaded: store.Loaded) -> None:
     for record in loaded.records:
         assert "GPU_TELEMETRY_MISSING" in {caveat.code for caveat in record.caveats}
+
+
+def test_what_the_sensors_said_is_stored_with_the_samples(tmp_path: Path) -> None:
+    record = next(one for one in campaign(tmp_path, Watched).records if one.case.benchmark == "peak")
+    assert record.samples is not None
+    assert record.samples.conditions == {"sm_clock": 1.5e9, "throttle": 4.0}
+    assert "POWER_CAPPED" in {caveat.code for caveat in record.caveats}
 
 
 def test_scores_have_the_datasheet_and_the_probe_beside_them(loaded: store.Loaded) -> None:

@@ -21,6 +21,7 @@ from benchsuite.model import (
     Launch,
     Plan,
     Source,
+    Work,
 )
 from benchsuite.plan import Capacity, Options, build, estimate
 from benchsuite.suite import load, parse
@@ -188,3 +189,11 @@ def test_too_little_device_memory_is_a_skip_with_both_numbers() -> None:
     assert reasons(toys, replace(GPU, memory=300 << 20))  # cold: three caches of 50 MiB lie between
     elsewhere = {"toy": replace(hot["toy"], places=lambda case: {"partial": "pinned", "y": "pinned", "x": "pinned"})}
     assert reasons(elsewhere, tight) == set()
+
+
+def test_bytes_that_a_cache_serves_again_and_again_are_no_need_of_memory() -> None:
+    """A cache benchmark reads its small set many times; a memory benchmark's bytes each lie somewhere."""
+    work = Work(read=float(1 << 40))
+    hot = replace(with_gpu()["toy"], cache=CacheMode.HOT, work=lambda case: work)
+    assert reasons({"toy": replace(hot, tags=frozenset({"cache"}))}) == set()
+    assert "1024 GiB" in reasons({"toy": replace(hot, tags=frozenset({"dram"}))}).pop().replace("\u00a0", " ")

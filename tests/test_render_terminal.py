@@ -80,3 +80,17 @@ def test_escape_sequences_of_the_data_do_nothing(scores: list[Score]) -> None:
 def test_nothing_measured_says_so() -> None:
     assert terminal.summary_lines([]) == ["No result."]
     assert printed([]).endswith("No result.\n")
+
+
+@pytest.mark.parametrize(("width", "columns"), [(80, 1), (100, 2), (120, 4)])
+def test_further_columns_come_with_room_and_take_no_digit(scores: list[Score], width: int, columns: int) -> None:
+    """Datasheet, peak at the held clock, clock, power: as many as fit, and every value whole."""
+    sensors = {"sm_clock": 1.755e9, "power": 651.0}
+    told = [replace(score, of_datasheet=0.81, of_clock=0.92, conditions=sensors) for score in scores]
+    stream = io.StringIO()
+    terminal.table(told, Console(file=stream, width=width), all_implementations=True)
+    head, *body = stream.getvalue().splitlines()
+    assert [name in head for name in ("datasheet", "at clock", " clock  ", "power")].count(True) >= columns
+    assert ("power" in head) == (columns == 4)
+    assert ("at clock" in head) == (columns >= 2)
+    assert not any("…" in line for line in body)

@@ -104,9 +104,13 @@ def _plain(name: str) -> str:
 def named(name: str, memory: float = 0.0, processors: int = 0) -> Gpu | None:
     """The card that the driver calls ``name``; several share a name, so memory in bytes and processors decide.
 
-    ``None`` when none matches, or when two remain that differ in their peaks: no peak is better than a wrong one.
+    ``None`` when none matches, or when two remain that differ: no peak is better than a wrong one.
     """
-    found = [gpu for key, gpu in gpus().items() if _plain(name) in _names()[key]]
+    return decided([gpu for key, gpu in gpus().items() if _plain(name) in _names()[key]], memory, processors)
+
+
+def decided(found: list[Gpu], memory: float, processors: int) -> Gpu | None:
+    """The one card of several; ``None`` where what is known leaves two that differ in peaks or bandwidth."""
     if processors and len(found) > 1:
         found = [gpu for gpu in found if gpu.processors == processors] or found
     if memory and len(found) > 1:
@@ -114,5 +118,5 @@ def named(name: str, memory: float = 0.0, processors: int = 0) -> Gpu | None:
         found = sorted(found, key=lambda gpu: abs(math.log(gpu.memory / memory)))
         if len(found) > 1 and abs(found[0].memory - found[1].memory) > 0.1 * memory:
             found = found[:1]
-    same = {tuple(sorted(gpu.peaks.items())) for gpu in found}
+    same = {(gpu.bandwidth, *sorted(gpu.peaks.items())) for gpu in found}
     return found[0] if found and len(same) == 1 else None
