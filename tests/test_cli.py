@@ -40,6 +40,7 @@ def test_a_run_ends_with_a_table_records_and_a_report(measured: Path) -> None:
     run = next((measured / "runs").iterdir())
     for name in ("campaign.json", "records.jsonl", "journal.jsonl", "report.html"):
         assert (run / name).stat().st_size > 0
+    assert json.loads((run / "campaign.json").read_text())["cache"] > 0, "what lies beyond it is decided by it"
     done = benchsuite("show", cwd=measured)
     assert done.returncode == 0
     assert "256³" in done.stdout

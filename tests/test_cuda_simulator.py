@@ -148,6 +148,21 @@ def test_a_missing_barrier_is_a_race_on_every_schedule(fill: str, wait: str, see
         Bench(TRANSPOSE.format(fill=fill, wait=wait), tmp_path / "k.cu", seed=seed).run(64, 256, a=a, b=a * 0)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_an_earlier_reader_of_another_warp_is_remembered(seed: int, tmp_path: Path) -> None:
+    """Warp 1 reads, meets itself and writes: its own reader is in order, warp 0's is not."""
+    text = """
+KERNEL void k(u32* a) {
+  DYNAMIC_SHARED(m);
+  u32 base = shared_address(m), i = threadIdx.x;
+  if (i == 0 || i == 32) a[i] = load_shared4(base);
+  if (i >= 32) __syncwarp();
+  if (i == 33) store_shared4(base, 1);
+}"""
+    with pytest.raises(MeasureError, match="race: shared byte 0"):
+        Bench(text, tmp_path / "k.cu", seed=seed).run(64, 256, a=np.zeros(64, np.uint32))
+
+
 def test_a_copy_that_is_not_waited_for_lands_at_any_time(tmp_path: Path) -> None:
     a = np.arange(64, dtype=np.uint32)
     bench = Bench(TRANSPOSE.format(fill=COPY, wait="__syncthreads();"), tmp_path / "k.cu")
@@ -156,9 +171,10 @@ def test_a_copy_that_is_not_waited_for_lands_at_any_time(tmp_path: Path) -> None
 
 
 def test_a_copy_is_not_there_before_it_is_waited_for(tmp_path: Path) -> None:
+    before = "store_shared4(base + 4 * i, 7); __syncthreads();"  # what was there must not be taken for the copy
     early = "__syncthreads(); b[i] = load_shared4(base + 4 * i); copy_async_wait<0>(); return;"
     a = np.arange(64, dtype=np.uint32)
-    bench = Bench(TRANSPOSE.format(fill=COPY, wait=early), tmp_path / "k.cu")
+    bench = Bench(TRANSPOSE.format(fill=before + COPY, wait=early), tmp_path / "k.cu")
     assert (bench.run(64, 256, a=a, b=a * 0)["b"] == 0xFFFFFFFF).all()
 
 
