@@ -56,7 +56,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One line from rank 0. ``index`` is the task's place in the plan; ``pids`` are all ranks' processes."""
+    """One line from rank 0. ``index`` is the task's place in the plan; ``pids`` are all ranks' processes.
+
+    ``began``: rank 0's monotonic clock when the first warm-up sample of a result began, in seconds.
+    """
 
     nonce: str
     kind: Kind
@@ -64,6 +67,7 @@ class Message:
     phase: str = ""
     started: str = ""
     provider: str = ""
+    began: float = 0.0
     samples: Samples | None = None
     rejected: Rejected | None = None
     failed: Failed | None = None

@@ -32,6 +32,7 @@ from benchsuite.model.benchmark import (
 )
 from benchsuite.model.campaign import (
     Caveat,
+    Energy,
     Entry,
     Failed,
     Outcome,
@@ -85,6 +86,7 @@ __all__ = [
     "CudaKernel",
     "CudaLibrary",
     "Device",
+    "Energy",
     "Entry",
     "Expected",
     "Failed",

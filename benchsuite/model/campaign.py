@@ -16,6 +16,8 @@ class Policy:
     runs: fresh process groups, the statistical unit. seconds: measured time per case,
     implementation and run. warmup: warm-up time before it. min_samples, max_samples, precision:
     stop when the order-statistic interval of the median is within ``precision`` of it.
+    deadline: how long a worker may go without a word while it measures; setup_deadline: while it starts,
+    makes inputs or verifies; compile_deadline: while kernels are compiled and first run.
     """
 
     runs: int = 3
@@ -25,6 +27,8 @@ class Policy:
     max_samples: int = 400
     precision: float = 0.01
     deadline: float = 120.0
+    setup_deadline: float = 120.0
+    compile_deadline: float = 600.0
     isolation: str = "run"
 
 
@@ -98,25 +102,51 @@ class Caveat:
 
 
 @dataclass(frozen=True, slots=True)
+class Energy:
+    """What the samples cost in energy: ``joules`` over all of them, ``per_iteration`` of one iteration.
+
+    source: what was asked (``gpu``: the card's own counter or its power over time; ``package``: RAPL of the
+    processor). Both numbers are ``None`` where they cannot be known, and ``reason`` says why.
+    """
+
+    source: str
+    joules: float | None = None
+    per_iteration: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Samples:
     """Every timed interval of one task in one run.
 
     seconds: per iteration, the slowest rank's, in the order taken; each sample timed
-    ``iterations`` iterations back to back. warmup: the same before steady state. by_rank: the
-    same per rank, where there is more than one. sets: buffer sets rotated through. conditions: what the
-    device's sensors said meanwhile, medians in SI units (``telemetry.nvml``).
+    ``iterations`` iterations back to back. starts: when each began, in seconds after the first warm-up sample
+    began (rank 0's monotonic clock). warmup, warmup_starts: the same before steady state. by_rank: the
+    seconds per rank, where there is more than one; rank_starts: when each rank began, on rank 0's clock.
+    sync: how the ranks began together (``none``, ``barrier`` or ``window``), ``sync_error``: the bound of the
+    error of their clocks in seconds, where that is known. sets: buffer sets rotated through. steady_from: samples
+    before it still belong to the approach of the steady state (MSER-5); they are kept and counted all the same.
+    conditions: what the sensors said meanwhile, medians in SI units; annotations: by the code of a condition, the
+    numbers of the samples it touched; energy: what they cost (``telemetry.join``).
     """
 
     seconds: tuple[float, ...]
     iterations: int
+    starts: tuple[float, ...] = ()
     warmup: tuple[float, ...] = ()
+    warmup_starts: tuple[float, ...] = ()
     by_rank: tuple[tuple[float, ...], ...] = ()
+    rank_starts: tuple[tuple[float, ...], ...] = ()
     setup_seconds: float = 0.0
     sets: int = 1
     sync: str = "none"
+    sync_error: float | None = None
+    steady_from: int = 0
     max_error: float = 0.0
     caveats: tuple[Caveat, ...] = ()
     conditions: Mapping[str, float] = field(default_factory=dict)
+    annotations: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    energy: tuple[Energy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +187,11 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Description of one run's samples, in seconds per iteration. Labelled "this run only"."""
+    """Description of one run's samples, in seconds per iteration. Labelled "this run only".
+
+    clean, clean_median: how many samples no annotation touches, and their median: how much the disturbed ones matter.
+    bimodal: the samples fall into two groups (``statistics.shape``). Nothing is ever left out of ``median``.
+    """
 
     n: int
     median: float
@@ -173,6 +207,9 @@ class Summary:
     n_effective: float
     outliers_mild: int
     outliers_severe: int
+    clean: int = 0
+    clean_median: float | None = None
+    bimodal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +242,7 @@ class Score:
     ceiling: what the roofline of the measured ceilings allows; of_ceiling: value / ceiling.
     of_datasheet: value / dense datasheet peak (or memory bandwidth); of_clock: value / peak at the median
     clock of the timed regions. best: the fastest verified implementation of its case.
+    unreportable: why the number must not be published as clean (docs/method.md); empty when it may.
     """
 
     case: Case
@@ -228,3 +266,4 @@ class Score:
     best: bool = False
     reason: str = ""
     caveats: tuple[Caveat, ...] = ()
+    unreportable: tuple[str, ...] = ()
