@@ -1,7 +1,8 @@
-"""One attempt: one process group with a deadline, held by a controller that imports neither CuPy nor MPI."""
+"""One attempt: one process group, a deadline for each phase, held by a controller without CuPy and MPI."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -13,16 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-import psutil
-
+from benchsuite import beat, ending
 from benchsuite.errors import DataError, MeasureError
 from benchsuite.launchers.base import Launcher
+from benchsuite.machine import oom
+from benchsuite.model import Policy
 from benchsuite.protocol import Job, Kind, Message, decode, encode
 
 POLL = 0.03
-GRACE = 5.0
 CAPTURE = 1 << 20
-START_DEADLINE = 120.0
+LONGEST_LINE = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,68 +33,95 @@ class End:
     reason: str = ""
 
 
-class Runner(Protocol):
-    """Runs the attempt of a job; ``listen`` receives each message as it arrives."""
+Listen = Callable[[Message], None]
+Poll = Callable[[], None]
 
-    def __call__(self, job: Job, folder: Path, listen: Callable[[Message], None]) -> End:
+
+def no_poll() -> None:
+    """For those whom nothing can interrupt."""
+
+
+class Runner(Protocol):
+    """Runs the attempt of a job; ``listen`` receives each message as it arrives.
+
+    ``poll`` is called many times a second meanwhile; what it raises ends the attempt and is raised on.
+    """
+
+    def __call__(self, job: Job, folder: Path, listen: Listen, poll: Poll = no_poll) -> End:
         """Run ``job`` with its files in ``folder``, to its end."""
 
 
 class ProcessRunner:
-    """Starts the worker through a launcher in a session of its own, and ends that session only."""
+    """Starts the worker through a launcher in a session of its own, and ends what belongs to it only."""
 
     def __init__(self, launcher: Launcher, environment: Mapping[str, str]) -> None:
         self._launcher = launcher
         self._environment = environment
 
-    def __call__(self, job: Job, folder: Path, listen: Callable[[Message], None]) -> End:
-        """Run to the end, the deadline or an interrupt; always leaves no process behind."""
+    def __call__(self, job: Job, folder: Path, listen: Listen, poll: Poll = no_poll) -> End:
+        """Run to the end, a deadline or an interrupt; always leaves no process behind."""
+        tag = hashlib.sha256(job.nonce.encode()).hexdigest()[:16]
+        ending.adopt_orphans()
+        process = self._start(job, folder, tag)
+        captures = [_capture(process.stdout, folder / "stdout.log"), _capture(process.stderr, folder / "stderr.log")]
+        mail = Mail(Path(job.results), job.nonce, listen)
+        killed = oom.kills()
+        grace = ending.GRACE / 5  # when a person or the machine's owner waits
+        try:
+            reason = _follow(process, mail, job, folder, poll)
+            grace = ending.GRACE
+        finally:
+            ending.end(process, folder, tag, grace)
+            for thread in captures:
+                thread.join(ending.GRACE)
+        mail.collect()
+        starved = killed is not None and (oom.kills() or 0) > killed
+        return End(reason or _exit_reason(process.returncode, mail.finished, folder, starved))
+
+    def _start(self, job: Job, folder: Path, tag: str) -> subprocess.Popen[bytes]:
         job_file = folder / "job.json"
-        job_file.write_bytes(encode(job))
+        try:
+            descriptor = os.open(job_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)  # it holds the nonce
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(encode(job))
+        except OSError as error:
+            remedy = "Free some space; what was measured so far is kept."
+            raise MeasureError(f"{job_file.name} could not be written: {error.strerror}.", remedy) from error
         worker = (sys.executable, "-m", "benchsuite.worker", str(job_file))
-        environment = {**os.environ, **self._launcher.environment(job.ranks), **self._environment}
+        chosen = {**self._launcher.environment(job.ranks), **self._environment, ending.TAG: tag}
         try:
             process = subprocess.Popen(
                 [*self._launcher.tokens(job.ranks), *worker],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=environment,
+                env={**os.environ, **chosen},
                 start_new_session=True,
             )
         except OSError as error:
             raise MeasureError(
                 f"{self._launcher.name} could not start: {error.strerror}.", "See 'benchsuite doctor'."
             ) from error
-        captures = [_capture(process.stdout, folder / "stdout.log"), _capture(process.stderr, folder / "stderr.log")]
-        mail = _Mail(Path(job.results), job.nonce, listen)
-        try:
-            reason = _follow(process, mail, job.policy.deadline)
-        finally:
-            _end(process, mail.pids)
-            for thread in captures:
-                thread.join(GRACE)
-        mail.collect()
-        return End(reason or _exit_reason(process.returncode, mail.finished, folder / "stderr.log"))
+        ending.sign_launcher(folder, process)
+        return process
 
 
-class _Mail:
-    """Reads the results file as it grows; a line with a wrong nonce or a broken line is ignored."""
+class Mail:
+    """Reads a results file as it grows; a line with a wrong nonce or a broken line is ignored."""
 
-    def __init__(self, path: Path, nonce: str, listen: Callable[[Message], None]) -> None:
+    def __init__(self, path: Path, nonce: str, listen: Listen) -> None:
         self._path, self._nonce, self._listen = path, nonce, listen
         self._read = 0
-        self.pids: tuple[int, ...] = ()
         self.finished = False
         self.heard = time.monotonic()
-        self.greeted = False
+        self.phase = "start"
 
     def collect(self) -> None:
         """Deliver every complete new line."""
         try:
             with self._path.open("rb") as stream:
                 stream.seek(self._read)
-                content = stream.read()
+                content = stream.read(LONGEST_LINE)
         except FileNotFoundError:
             return
         complete = content[: content.rfind(b"\n") + 1]
@@ -108,58 +136,35 @@ class _Mail:
 
     def _deliver(self, message: Message) -> None:
         self.heard = time.monotonic()
-        self.greeted = True
-        if message.kind is Kind.HELLO:
-            self.pids = message.pids
+        self.phase = message.phase if message.kind is Kind.PHASE else "next"
         self.finished = self.finished or message.kind is Kind.BYE
         self._listen(message)
 
 
-def _follow(process: subprocess.Popen[bytes], mail: _Mail, deadline: float) -> str:
+def allowed(phase: str, policy: Policy) -> float:
+    """Seconds that a phase may last before it counts as hung."""
+    match phase:
+        case "measure":
+            return policy.deadline
+        case "compile":
+            return policy.compile_deadline
+        case _:
+            return policy.setup_deadline
+
+
+def _follow(process: subprocess.Popen[bytes], mail: Mail, job: Job, folder: Path, poll: Poll) -> str:
     """Wait for the end; the reason why we did not wait longer, or nothing."""
     while process.poll() is None:
         mail.collect()
-        allowed = deadline if mail.greeted else max(deadline, START_DEADLINE)
-        if time.monotonic() - mail.heard > allowed:
-            return f"nothing was heard for {allowed:.0f} s, so it was ended"
+        poll()
+        limit = allowed(mail.phase, job.policy)
+        if time.monotonic() - mail.heard > limit:
+            ranks = beat.diagnosis(folder)
+            ending.dump_stacks(folder)
+            return f"nothing was heard for {limit:.0f} s, so it was ended" + (f": {ranks}" if ranks else "")
         time.sleep(POLL)
     mail.collect()
     return ""
-
-
-def _end(process: subprocess.Popen[bytes], ranks: tuple[int, ...]) -> None:
-    """End the attempt's own processes: ask, wait, force. Ranks that left the group are ended by their pid."""
-    started = time.time()
-    mine = [rank for rank in map(_process, ranks) if rank and rank.create_time() <= started]
-    if process.poll() is None:
-        _signal_group(process.pid, signal.SIGTERM)
-        try:
-            process.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            _signal_group(process.pid, signal.SIGKILL)
-            process.wait()
-    else:
-        _signal_group(process.pid, signal.SIGKILL)
-    for rank in mine:
-        try:
-            if rank.is_running() and "benchsuite.worker" in rank.cmdline():
-                rank.kill()
-        except psutil.Error:
-            continue
-
-
-def _process(pid: int) -> psutil.Process | None:
-    try:
-        return psutil.Process(pid)
-    except psutil.Error:
-        return None
-
-
-def _signal_group(leader: int, number: int) -> None:
-    try:
-        os.killpg(leader, number)
-    except (ProcessLookupError, PermissionError):
-        return
 
 
 def _capture(stream: IO[bytes] | None, path: Path) -> threading.Thread:
@@ -167,21 +172,36 @@ def _capture(stream: IO[bytes] | None, path: Path) -> threading.Thread:
 
     def copy() -> None:
         written = 0
-        with stream or open(os.devnull, "rb") as source, path.open("wb") as target:
+        with stream or open(os.devnull, "rb") as source, _log(path) as target:
             while chunk := source.read1(1 << 16) if hasattr(source, "read1") else source.read(1 << 16):
                 if written < CAPTURE:
-                    written += target.write(chunk[: CAPTURE - written])
+                    try:
+                        written += target.write(chunk[: CAPTURE - written])
+                    except OSError:  # a full disk costs the log, not the measurement
+                        written = CAPTURE
 
     thread = threading.Thread(target=copy, daemon=True)
     thread.start()
     return thread
 
 
-def _exit_reason(code: int, finished: bool, errors: Path) -> str:
-    """Why the attempt counts as failed, or nothing: exit 0 without a goodbye is a failure too."""
+def _log(path: Path) -> IO[bytes]:
+    try:
+        return open(path, "wb", buffering=0)
+    except OSError:
+        return open(os.devnull, "wb", buffering=0)
+
+
+def _exit_reason(code: int, finished: bool, folder: Path, starved: bool) -> str:
+    """Why the attempt counts as failed, or nothing: exit 0 without a goodbye is a failure too.
+
+    starved: the kernel ended a process for want of memory meanwhile.
+    """
     if code == 0 and finished:
         return ""
-    said = _last_line(errors)
+    if starved:
+        return "OOM_KILLED: the memory limit was reached, and the kernel ended the process"
+    said = _last_line(folder / "stderr.log")
     if code < 0:
         what = f"the process was ended by {signal.Signals(-code).name}"
     elif code == 0:
@@ -193,7 +213,10 @@ def _exit_reason(code: int, finished: bool, errors: Path) -> str:
 
 def _last_line(path: Path) -> str:
     """The last line of the worker's own words, without control characters, at most 400 characters."""
-    text = path.read_bytes()[-8192:].decode("utf-8", "replace")
+    try:
+        text = path.read_bytes()[-8192:].decode("utf-8", "replace")
+    except OSError:
+        return ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     own = [line for line in lines if not line.startswith(("File ", "Extension modules:", "="))]
     return "".join(c for c in (own or lines or [""])[-1] if c.isprintable())[:400]

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 
-from benchsuite import __version__, assets, backends, discovery, plan, store, units
+from benchsuite import __version__, assets, backends, discovery, ending, identity, lock, plan, store, units
 from benchsuite import suite as suites
 from benchsuite.attempt import ProcessRunner
 from benchsuite.backends import host
 from benchsuite.backends.base import Description
-from benchsuite.errors import BenchsuiteError, Exit, UnavailableError
+from benchsuite.errors import BenchsuiteError, Exit, UnavailableError, UsageError
 from benchsuite.execute import Execution, Facts, Place, Watcher
+from benchsuite.interrupt import stoppable
 from benchsuite.launchers.local import LocalLauncher
 from benchsuite.launchers.mpi import MpiLauncher, oversubscribed
 from benchsuite.machine import cpu, facts
@@ -27,6 +27,7 @@ from benchsuite.record import SCHEMA
 
 SUITES = {"host": "quick", "cuda": "gpu"}
 """The suite that is measured when none is named."""
+DEVICE_OF = re.compile(r"--device (\d+)")
 ONE_PROCESS = "ranks are processes of the host: --backend host measures them"
 
 
@@ -35,7 +36,7 @@ class Request:
     """What the command line asks for.
 
     suite "": the one made for the backend. backend "auto": the GPU where one can be used, else the processor.
-    device: which GPU, as nvidia-smi counts. seed None: a fresh one.
+    device: which GPU, as nvidia-smi counts. seed None: a fresh one. wait: seconds to wait for another run to end.
     """
 
     suite: str = ""
@@ -47,6 +48,7 @@ class Request:
     ranks: int | None = None
     seed: int | None = None
     device: int | None = None
+    wait: float = 0.0
 
     def command(self, seed: int) -> str:
         """The command that repeats this campaign, without anything that names this machine."""
@@ -58,12 +60,6 @@ class Request:
         words += [f"--device {self.device}"] if self.device is not None else []
         words += [f"--ranks {self.ranks}"] if self.ranks is not None else []
         return " ".join([*words, f"--seed {seed}"])
-
-
-class TerminatedError(BenchsuiteError):
-    """SIGTERM arrived: what was measured is kept."""
-
-    exit_code = Exit.TERMINATED
 
 
 def settle(request: Request) -> tuple[Request, Description, str]:
@@ -132,8 +128,17 @@ def make_plan(request: Request, found: Description) -> tuple[store.Campaign, Pla
         caches={"L2": found.device.l2} if found.device else cpu.cache_sizes(),
         cores=machine.cores,
         cache=machine.cache,
+        code=identity.code(),
+        machine=identity.machine(_devices(request.backend, found)),
     )
     return campaign, made
+
+
+def _devices(backend: str, found: Description) -> list[str]:
+    """What a campaign measures, so exactly that no other device has the same words."""
+    gpu = found.device
+    words = [] if gpu is None else [gpu.name, *sorted(f"{k}={v}" for k, v in found.environment.items())]
+    return [backend, facts.collect()["processor"].get("model", ""), *words]
 
 
 def _facts(backend: str, found: Description) -> dict[str, dict[str, str]]:
@@ -142,29 +147,83 @@ def _facts(backend: str, found: Description) -> dict[str, dict[str, str]]:
     return {**facts.collect(), **({"gpu": dict(found.facts)} if found.facts else {})}
 
 
-def run(campaign: store.Campaign, out: Path, watcher: Watcher, found: Description) -> store.RunDirectory:
+def run(
+    campaign: store.Campaign, out: Path, watcher: Watcher, found: Description, wait: float = 0.0
+) -> store.RunDirectory:
     """Measure the campaign's plan, on the device ``found``, into a new run directory below ``out``.
 
-    Ctrl-C and SIGTERM end the attempt in progress and are raised on; every finished task is on disk
-    by then, and ``RunDirectory.records`` of the exception's ``directory`` attribute holds it too.
+    The first Ctrl-C lets the task in progress finish, the second and SIGTERM end it at once; both are raised on. Every
+    finished task is on disk by then, and ``RunDirectory.records`` of the exception's ``directory`` attribute holds it
+    too. Raises ``MeasureError`` when another run still measures the device after ``wait`` seconds.
     """
-    directory = store.RunDirectory(store.prepare_folder(out) / campaign.id, campaign)
-    execution = Execution(
-        plan=campaign.plan,
-        benchmarks=discovery.discover(),
-        directory=directory,
-        places=lambda ranks: place(ranks, campaign, found),
-        backend=campaign.backend,
-        watcher=watcher,
-        learn=lambda found: _learn(directory, found),
-    )
-    with directory.journal, _terminable():
+    with _alone(campaign.backend, found, wait):
+        directory = store.RunDirectory(store.prepare_folder(out) / campaign.id, campaign)
+        with lock.hold(directory.path / store.LOCK, "This run"):
+            _execute(directory, watcher, found)
+    return directory
+
+
+def resume(
+    path: Path, watcher: Callable[[Plan], AbstractContextManager[Watcher]], wait: float = 0.0
+) -> store.RunDirectory:
+    """Go on with a run that ended early: what is finished stays, the rest is measured.
+
+    Raises ``UsageError`` when code or machine are not those it began with, and ``DataError`` when its files were
+    changed.
+    """
+    campaign = store.load(path).campaign
+    device = DEVICE_OF.search(campaign.command)
+    found = backends.describe(campaign.backend, int(device[1]) if device else None)
+    _same(campaign, found)
+    with lock.hold(path / store.LOCK, f"The run {path.name}"), _alone(campaign.backend, found, wait):
+        ending.clean(sorted((path / "attempts").glob("[0-9]*")))
+        directory = store.RunDirectory.reopen(path)
+        directory.journal.note("resume", records=len(directory.records))
+        with watcher(campaign.plan) as watching:
+            _execute(directory, watching, found)
+    return directory
+
+
+def _same(campaign: store.Campaign, found: Description) -> None:
+    """Refuse to mix what two programs or two machines measured."""
+    if campaign.code != identity.code():
+        raise UsageError(
+            "This run was begun with another benchsuite (its code or kernels differ), so the rest would not compare.",
+            f"Begin a new one: {campaign.command}",
+        )
+    if campaign.machine != identity.machine(_devices(campaign.backend, found)):
+        raise UsageError(
+            "This run was begun on another machine or device, so the rest would not compare.",
+            f"Go on there, or begin a new one: {campaign.command}",
+        )
+
+
+def _alone(backend: str, found: Description, wait: float) -> AbstractContextManager[None]:
+    """Hold the measured device for this process; a scripted clock measures none."""
+    if backend == "fake":
+        return nullcontext()
+    name = "the processor" if found.device is None else " ".join(_devices(backend, found))
+    subject = "The processor" if found.device is None else f"The GPU ({found.device.name})"
+    return lock.hold(lock.path(name), subject, wait, lambda text: print(text, file=sys.stderr, flush=True))
+
+
+def _execute(directory: store.RunDirectory, watcher: Watcher, found: Description) -> None:
+    campaign = directory.campaign
+    with directory.journal, stoppable() as stop:
         try:
-            execution.run()
+            Execution(
+                plan=campaign.plan,
+                benchmarks=discovery.discover(),
+                directory=directory,
+                places=lambda ranks: place(ranks, campaign, found),
+                backend=campaign.backend,
+                watcher=watcher,
+                learn=lambda facts: _learn(directory, facts),
+                stop=stop,
+            ).run()
         except (BenchsuiteError, KeyboardInterrupt) as error:
             error.__dict__["directory"] = directory
             raise
-    return directory
 
 
 def place(ranks: int, campaign: store.Campaign, found: Description) -> Place:
@@ -215,22 +274,3 @@ def _learn(directory: store.RunDirectory, found: Facts) -> None:
     fresh = {section: dict(values) for section, values in found.items() if known.get(section) != values and values}
     if fresh:
         directory.write_campaign(replace(directory.campaign, facts={**known, **fresh}))
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Turn SIGTERM (the notice a preempted machine gets) into an exception, so that everything is kept."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise TerminatedError(
-            "The run was asked to stop.", "What was measured is kept; 'benchsuite show latest' shows it."
-        )
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

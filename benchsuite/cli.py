@@ -25,6 +25,10 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Out = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder that holds the run directories.")]
 All = Annotated[bool, typer.Option("--all", help="Show every implementation, not only the best of each case.")]
+Wait = Annotated[
+    float, typer.Option(metavar="SECONDS", min=0.0, help="How long to wait for another run on the device to end.")
+]
+Report = Annotated[bool, typer.Option(help="Write report.html into the run directory.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id or its beginning, a path, or 'latest'.")]
 
 
@@ -55,16 +59,33 @@ def run(
         int | None, typer.Option(help="MPI ranks of collectives; default one per core, at least 2.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Repeat the data and order of an earlier run.")] = None,
+    wait: Wait = 0.0,
     all_implementations: All = False,
     json: Json = False,
-    report: Annotated[bool, typer.Option(help="Write report.html into the run directory.")] = True,
+    report: Report = True,
 ) -> None:
     """Measure a suite on this machine, print a table and write a report."""
     from benchsuite import commands
     from benchsuite.campaign import Request
 
-    request = Request(suite, tuple(only or ()), budget, runs, out, backend, ranks, seed, device)
+    request = Request(suite, tuple(only or ()), budget, runs, out, backend, ranks, seed, device, wait)
     raise typer.Exit(commands.run(request, as_json=json, with_report=report, all_implementations=all_implementations))
+
+
+@app.command()
+def resume(
+    name: RunName = "latest",
+    out: Out = Path("runs"),
+    wait: Wait = 0.0,
+    all_implementations: All = False,
+    json: Json = False,
+    report: Report = True,
+) -> None:
+    """Go on with a run that ended early: what is finished stays, the rest is measured."""
+    from benchsuite import commands
+
+    shown = {"as_json": json, "with_report": report, "all_implementations": all_implementations}
+    raise typer.Exit(commands.resume(name, out, wait, **shown))
 
 
 @app.command("list")
@@ -175,7 +196,7 @@ def main() -> None:
         print(f"benchsuite: {error}", file=sys.stderr)
         sys.exit(int(error.exit_code))
     except KeyboardInterrupt:
-        print("benchsuite: interrupted; what was measured is kept.", file=sys.stderr)
+        print("benchsuite: interrupted; what was measured is kept, 'benchsuite resume' goes on with it.", file=sys.stderr)
         sys.exit(int(Exit.INTERRUPTED))
     except BrokenPipeError:  # the reader of a pipe went away: nothing more to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,7 @@ from benchsuite import compare as comparing
 from benchsuite import doctor as doctors
 from benchsuite import suite as suites
 from benchsuite.backends.base import Description
-from benchsuite.errors import BenchsuiteError, Exit, UnavailableError, UsageError
-from benchsuite.execute import Watcher
+from benchsuite.errors import BenchsuiteError, DataError, Exit, UnavailableError, UsageError
 from benchsuite.machine import cpu
 from benchsuite.model import Record, Score
 from benchsuite.render import progress, terminal
@@ -35,7 +35,27 @@ def run(request: campaign.Request, *, as_json: bool, with_report: bool, all_impl
     made, plan = campaign.make_plan(settled, found)
     print(line, file=sys.stderr)
     with progress.watcher(plan, sys.stderr) as watcher:
-        directory, stopped = _measure(made, request.out, watcher, found)
+        ended = _until_stopped(lambda: campaign.run(made, request.out, watcher, found, request.wait))
+    return _conclude(*ended, as_json=as_json, with_report=with_report, all_implementations=all_implementations)
+
+
+def resume(name: str, out: Path, wait: float, *, as_json: bool, with_report: bool, all_implementations: bool) -> int:
+    """Go on with a run that ended early; like ``run`` from there."""
+    path = store.find(name, out)
+    watcher = partial(progress.watcher, stream=sys.stderr)
+    ended = _until_stopped(lambda: campaign.resume(path, watcher, wait))
+    return _conclude(*ended, as_json=as_json, with_report=with_report, all_implementations=all_implementations)
+
+
+def _conclude(
+    directory: store.RunDirectory,
+    stopped: BenchsuiteError | KeyboardInterrupt | None,
+    *,
+    as_json: bool,
+    with_report: bool,
+    all_implementations: bool,
+) -> int:
+    """Print and render what there is; raise on what ended it early."""
     scores = _scores(directory.campaign, directory.records)
     _print(directory.campaign, scores, as_json=as_json, all_implementations=all_implementations)
     lines = [f"Records: {directory.path}"]
@@ -49,12 +69,12 @@ def run(request: campaign.Request, *, as_json: bool, with_report: bool, all_impl
     return int(campaign.exit_code(scores))
 
 
-def _measure(
-    made: store.Campaign, out: Path, watcher: Watcher, found: Description
+def _until_stopped(
+    measure: Callable[[], store.RunDirectory],
 ) -> tuple[store.RunDirectory, BenchsuiteError | KeyboardInterrupt | None]:
     """The run directory, and what ended the run early, if anything did after it was opened."""
     try:
-        return campaign.run(made, out, watcher, found), None
+        return measure(), None
     except (BenchsuiteError, KeyboardInterrupt) as stopped:
         directory = stopped.__dict__.get("directory")
         if directory is None:
@@ -89,6 +109,9 @@ def compare(a: str, b: str, out: Path, *, fail_on: str, as_json: bool) -> int:
     if fail_on and fail_on not in WATCHED:
         raise UsageError(f"--fail-on {fail_on} is unknown.", f"Choose one of {', '.join(WATCHED)}.")
     one, other = (_load(name, out) for name in (a, b))
+    for loaded in (one, other):
+        if loaded.damaged:
+            raise DataError(loaded.problems[0], f"{loaded.path.name} can be shown, but not compared: measure again.")
     result = comparing.compare(_scores(one.campaign, one.records), _scores(other.campaign, other.records))
     if not result.rows:
         raise UsageError("The two runs share no case.", "Compare runs of one suite.")

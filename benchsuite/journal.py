@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from benchsuite.errors import MeasureError
+from benchsuite.errors import DataError, MeasureError
 from benchsuite.protocol import decode, encode
 
 
@@ -61,9 +61,11 @@ class Journal:
     """Writes events; ``close`` is not needed, every event is on disk when ``note`` returns."""
 
     def __init__(self, path: Path) -> None:
+        """Begin a journal, or go on with one. Raises ``DataError`` if a line before its last was changed."""
         self._path = path
-        self._number = 0
-        self._sha = ""
+        events = recover(path) if path.exists() else []
+        self._number = len(events)
+        self._sha = events[-1].sha if events else ""
 
     def note(self, event: str, **data: object) -> None:
         """Append one event; values become text."""
@@ -91,6 +93,43 @@ def chain(previous: str, event: Event) -> str:
     """The digest of ``event`` (its own ``sha`` left out) after ``previous``."""
     bare = Event(event.number, event.time, event.event, event.data)
     return hashlib.sha256(previous.encode() + encode(bare)).hexdigest()
+
+
+def recover(path: Path) -> list[Event]:
+    """The events, after a last line that was torn when its writer ended has been cut off.
+
+    Raises ``DataError`` when anything else is wrong: that is not the mark of a lost process.
+    """
+    cut_torn_line(path)
+    events, problem = read(path)
+    if problem:
+        raise DataError(
+            f"{problem[0].upper()}{problem[1:]}.", "It can be shown, but not gone on with: start a new run."
+        )
+    return events
+
+
+def cut_torn_line(path: Path) -> bool:
+    """Cut off what follows the last newline: the line whose writer ended in the middle of it. Whether there was one.
+
+    Raises ``MeasureError``.
+    """
+    try:
+        with path.open("r+b") as stream:
+            content = stream.read()
+            whole = content.rfind(b"\n") + 1
+            if whole == len(content):
+                return False
+            stream.truncate(whole)
+            stream.flush()
+            os.fsync(stream.fileno())
+            return True
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise MeasureError(
+            f"{path.name} could not be mended: {error.strerror}.", "See that it can be written."
+        ) from error
 
 
 def read(path: Path) -> tuple[list[Event], str]:

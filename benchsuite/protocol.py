@@ -30,7 +30,10 @@ class Assigned:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What one attempt is to do: one process group, ``ranks`` ranks, these tasks in this order."""
+    """What one attempt is to do: one process group, ``ranks`` ranks, these tasks in this order.
+
+    controller, host: the process that reads the results, and where it runs; no rank outlives it there.
+    """
 
     attempt: int
     run: int
@@ -43,6 +46,8 @@ class Job:
     tasks: tuple[Assigned, ...]
     results: str
     nonce: str
+    controller: int = 0
+    host: str = ""
 
 
 class Kind(StrEnum):

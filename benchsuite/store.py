@@ -3,6 +3,7 @@
 runs/<id>/campaign.json   suite, plan, machine facts, versions, seed
           records.jsonl   one record a line, only ever appended
           journal.jsonl   what happened, chained by digest
+          .lock           held by the process that measures or goes on with it
           attempts/NNNN/  job, results and captured output of each process group
 """
 
@@ -11,25 +12,27 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchsuite.errors import DataError, UsageError
-from benchsuite.journal import Journal, sync_append
+from benchsuite.errors import DataError, MeasureError, UsageError
+from benchsuite.journal import Event, Journal, cut_torn_line, read, sync_append
 from benchsuite.model import Plan, Record, Suite
 from benchsuite.protocol import decode, encode
 from benchsuite.record import SCHEMA, from_line, to_line
 
 CAMPAIGN, RECORDS, JOURNAL = "campaign.json", "records.jsonl", "journal.jsonl"
+LOCK = ".lock"
 
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
     """What one ``benchsuite run`` set out to do, and where. ``started``: UTC.
 
-    ``caches``: bytes by level as one core sees them; ``cache``: all last-level caches together.
+    ``caches``: bytes by level as one core sees them; ``cache``: all last-level caches together. code: a digest of
+    benchsuite's own sources; machine: a name for host and device that only this host can make (``identity``).
     """
 
     schema: int
@@ -44,17 +47,23 @@ class Campaign:
     caches: Mapping[str, int] = field(default_factory=dict)
     cores: int = 1
     cache: int = 0
+    code: str = ""
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A campaign read back; ``problems`` says what of it could not be read."""
+    """A campaign read back; ``problems`` says what of it could not be read.
+
+    damaged: more is wrong than a last line torn when its writer ended: what is left is shown, but not ranked.
+    """
 
     path: Path
     campaign: Campaign
     records: tuple[Record, ...]
     problems: tuple[str, ...]
     digest: str
+    damaged: bool = False
 
 
 def now() -> str:
@@ -88,12 +97,34 @@ class RunDirectory:
     """The open run directory of a campaign that is being measured."""
 
     def __init__(self, path: Path, campaign: Campaign) -> None:
+        """A new one."""
         self.path = path
         self.campaign = campaign
         self.records: list[Record] = []
         (path / "attempts").mkdir(parents=True)
         self.write_campaign(campaign)
         self.journal = Journal(path / JOURNAL)
+
+    @classmethod
+    def reopen(cls, path: Path) -> RunDirectory:
+        """The run directory of a campaign that ended early, with torn last lines cut off and every record known
+        to the journal.
+
+        Raises ``DataError`` if the journal or a record was changed.
+        """
+        cut_torn_line(path / RECORDS)
+        journal = Journal(path / JOURNAL)
+        loaded = load(path)
+        if loaded.problems:
+            raise DataError(loaded.problems[0], "It can be shown, but not gone on with: start a new run.")
+        self = cls.__new__(cls)
+        self.path, self.campaign, self.journal = path, loaded.campaign, journal
+        self.records = list(loaded.records)
+        known = vouched(journal_of(path)[0])
+        for record, line in zip(loaded.records, _lines(path)[0], strict=True):
+            if digest(line) not in known:  # its writer ended between the record and the journal's word for it
+                self._vouch(record, line)
+        return self
 
     def write_campaign(self, campaign: Campaign) -> None:
         """Replace campaign.json whole (facts grow when the first worker reports its libraries)."""
@@ -112,13 +143,24 @@ class RunDirectory:
         self.records.append(record)
         line = to_line(record)
         sync_append(self.path / RECORDS, line)
-        self.journal.note("record", run=record.run, position=record.position, sha=hashlib.sha256(line).hexdigest())
+        self._vouch(record, line)
+
+    def _vouch(self, record: Record, line: bytes) -> None:
+        self.journal.note("record", run=record.run, position=record.position, sha=digest(line))
 
     def attempt_folder(self, number: int) -> Path:
-        """A fresh folder for one attempt."""
+        """A fresh folder for one attempt. Raises ``MeasureError``."""
         folder = self.path / "attempts" / f"{number:04d}"
-        folder.mkdir()
+        try:
+            folder.mkdir()
+        except OSError as error:
+            remedy = "Free some space; what was measured so far is kept."
+            raise MeasureError(f"{folder} could not be made: {error.strerror}.", remedy) from error
         return folder
+
+    def attempt_folders(self) -> list[Path]:
+        """The folders of all attempts so far, oldest first."""
+        return sorted((self.path / "attempts").glob("[0-9]*"))
 
 
 def find(name: str, out: Path) -> Path:
@@ -143,20 +185,18 @@ def find(name: str, out: Path) -> Path:
 def load(path: Path) -> Loaded:
     """A run directory read back.
 
-    A torn last line or a damaged line is left out and named in ``problems``; a newer schema or an
-    unreadable campaign raises ``DataError``.
+    A torn last line, a damaged line, and a line that the journal does not vouch for are left out and named in
+    ``problems``; a newer schema or an unreadable campaign raises ``DataError``.
     """
-    try:
-        campaign = decode((path / CAMPAIGN).read_bytes(), Campaign)
-        content = (path / RECORDS).read_bytes() if (path / RECORDS).exists() else b""
-    except OSError as error:
-        raise DataError(f"The run {path} cannot be read: {error.strerror}.", "Check the path.") from error
-    if campaign.schema > SCHEMA:
-        message = f"The run {path.name} has schema {campaign.schema}; this benchsuite knows up to {SCHEMA}."
-        raise DataError(message, "Read it with a newer benchsuite (pip install --upgrade benchsuite).")
-    records, problems = [], []
-    for number, line in enumerate(content.split(b"\n"), start=1):
-        if not line:
+    campaign = _campaign(path)
+    lines, torn = _lines(path)
+    events, broken = journal_of(path)
+    known = vouched(events)
+    records, problems = [], [f"The journal cannot be trusted to its end: {broken}."] if broken else []
+    for number, line in enumerate(lines, start=1):
+        late = number == len(lines) and len(known) < number  # the journal's word for the last may have been lost
+        if digest(line) not in known and not late and not broken:
+            problems.append(f"Line {number} of {RECORDS} was changed after it was measured; it was left out.")
             continue
         try:
             records.append(from_line(line))
@@ -164,4 +204,49 @@ def load(path: Path) -> Loaded:
             if "schema" in error.message:
                 raise
             problems.append(f"Line {number} of {RECORDS} was left out. {error.message}")
-    return Loaded(path, campaign, tuple(records), tuple(problems), hashlib.sha256(content).hexdigest())
+    if len(lines) < len(known):
+        problems.append(f"{len(known) - len(lines)} records that the journal knows are missing from {RECORDS}.")
+    damaged = bool(problems)
+    if torn:
+        problems.append(f"The last line of {RECORDS} was torn when its writer ended; it was left out.")
+    content = b"".join(line + b"\n" for line in lines)
+    return Loaded(path, campaign, tuple(records), tuple(problems), hashlib.sha256(content).hexdigest(), damaged)
+
+
+def digest(line: bytes) -> str:
+    """What the journal notes of a record."""
+    return hashlib.sha256(line).hexdigest()
+
+
+def vouched(events: Iterable[Event]) -> set[str]:
+    """Digests of the records that the journal knows."""
+    return {event.data.get("sha", "") for event in events if event.event == "record"}
+
+
+def journal_of(path: Path) -> tuple[list[Event], str]:
+    """The journal's intact events, and what is wrong with the rest; a torn last line is no fault."""
+    try:
+        return read(path / JOURNAL)
+    except OSError as error:
+        return [], f"{JOURNAL} cannot be read: {error.strerror}"
+
+
+def _campaign(path: Path) -> Campaign:
+    try:
+        campaign = decode((path / CAMPAIGN).read_bytes(), Campaign)
+    except OSError as error:
+        raise DataError(f"The run {path} cannot be read: {error.strerror}.", "Check the path.") from error
+    if campaign.schema > SCHEMA:
+        message = f"The run {path.name} has schema {campaign.schema}; this benchsuite knows up to {SCHEMA}."
+        raise DataError(message, "Read it with a newer benchsuite (pip install --upgrade benchsuite).")
+    return campaign
+
+
+def _lines(path: Path) -> tuple[list[bytes], bytes]:
+    """The whole lines of the records file, and the torn end of a writer that was killed."""
+    try:
+        content = (path / RECORDS).read_bytes() if (path / RECORDS).exists() else b""
+    except OSError as error:
+        raise DataError(f"The run {path} cannot be read: {error.strerror}.", "Check the path.") from error
+    *whole, torn = content.split(b"\n")
+    return [line for line in whole if line], torn

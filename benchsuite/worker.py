@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchsuite import backends, discovery
+from benchsuite import backends, beat, discovery
 from benchsuite.backends.base import Backend
 from benchsuite.errors import BenchsuiteError, DeviceLostError
 from benchsuite.measure import clock
@@ -26,8 +26,18 @@ from benchsuite.protocol import Job, Kind, Message, decode, encode, result
 Send = Callable[[Message], None]
 
 
-def serve(job: Job, backend: Backend, world: World, benchmarks: Mapping[str, Benchmark], send: Send) -> None:
-    """Measure every task of ``job`` on this rank; rank 0 sends what there is to say."""
+def serve(
+    job: Job,
+    backend: Backend,
+    world: World,
+    benchmarks: Mapping[str, Benchmark],
+    send: Send,
+    doing: Callable[[str], None] = lambda words: None,
+) -> None:
+    """Measure every task of ``job`` on this rank; rank 0 sends what there is to say.
+
+    ``doing`` is told on every rank what it is about to do, so that one that hangs can be named.
+    """
     say: Send = send if world.rank == 0 else lambda message: None
     pids = tuple(world.allgather(os.getpid()))
     say(Message(job.nonce, Kind.HELLO, pids=pids, facts={"libraries": backend.providers(), "world": world.facts()}))
@@ -39,9 +49,9 @@ def serve(job: Job, backend: Backend, world: World, benchmarks: Mapping[str, Ben
         benchmark = benchmarks[case.benchmark]
         implementation = next(each for each in benchmark.implementations if each.name == name)
         started = datetime.now(UTC).isoformat(timespec="milliseconds")
-        _watch(job.policy.deadline)
 
-        def phase(words: str, index: int = item.index) -> None:
+        def phase(words: str, index: int = item.index, key: str = item.task.key) -> None:
+            doing(f"{words}: {key}")
             say(Message(job.nonce, Kind.PHASE, index, words))
 
         phase("prepare")
@@ -52,7 +62,7 @@ def serve(job: Job, backend: Backend, world: World, benchmarks: Mapping[str, Ben
             outcome = Failed("there was not enough memory", phase="prepare")
         provider = providers.get(implementation.provider, implementation.provider)
         say(result(job.nonce, item.index, outcome, started, provider))
-    faulthandler.cancel_dump_traceback_later()
+    doing("end")
     say(Message(job.nonce, Kind.BYE))
 
 
@@ -84,10 +94,11 @@ def _outcome(measurement: Measurement) -> Outcome:
         return Failed(f"{type(error).__name__}: {error}")
 
 
-def _watch(deadline: float) -> None:
-    """Have every thread's stack printed shortly before the controller's deadline ends a hang."""
-    if sys.stderr is sys.__stderr__:
-        faulthandler.dump_traceback_later(0.9 * deadline, exit=False)
+def _show_stacks(folder: Path, rank: int) -> None:
+    """Have this rank write its threads' stacks when it is asked (SIGUSR1), and when it crashes."""
+    stacks = os.open(beat.stack_path(folder, rank), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    faulthandler.register(signal.SIGUSR1, file=stacks, all_threads=True)
+    faulthandler.enable()
 
 
 def _die_with_parent() -> None:
@@ -99,11 +110,14 @@ def _die_with_parent() -> None:
 
 def main(path: str) -> int:
     """Run the job in the file ``path``; 0 when every task was reported."""
-    from benchsuite.world import open_world
+    from benchsuite.world import launched_rank, open_world
 
     _die_with_parent()
     faulthandler.enable()
     job = decode(Path(path).read_bytes(), Job)
+    sign = beat.Beat(job, launched_rank(os.environ))
+    _show_stacks(Path(path).parent, sign.rank)
+    sign.say("open the world")
     try:
         world = open_world(job.world, job.ranks)
     except BenchsuiteError as error:
@@ -112,7 +126,7 @@ def main(path: str) -> int:
     with open(job.results, "ab", buffering=0) as stream:
         try:
             backend = backends.open_backend(job.backend, job.threads)
-            serve(job, backend, world, discovery.discover(), lambda message: _write(stream.write, message))
+            serve(job, backend, world, discovery.discover(), lambda message: _write(stream.write, message), sign.say)
         except BenchsuiteError as error:
             print(error, file=sys.stderr)
             world.abort(int(error.exit_code))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -32,6 +33,10 @@ from benchsuite.model import (
 # A busy machine must not fail a property for being slow, and CI must fail for the same reason twice.
 settings.register_profile("benchsuite", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("benchsuite")
+
+
+os.environ.setdefault("BENCHSUITE_LOCKS", tempfile.mkdtemp(prefix="benchsuite-locks-"))
+"""Campaigns of the tests exclude each other, not those of a person who measures meanwhile."""
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

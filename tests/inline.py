@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchsuite.attempt import End
+from benchsuite.attempt import End, no_poll
 from benchsuite.backends.base import Backend
 from benchsuite.backends.fake import FakeBackend, Script
 from benchsuite.execute import Place
 from benchsuite.model import Benchmark, Record, Task, World
-from benchsuite.protocol import Job, Message
+from benchsuite.protocol import Job, Message, encode
 from benchsuite.worker import serve
 from benchsuite.world.threads import run as run_threads
 
@@ -28,15 +28,21 @@ class InlineRunner:
     """What executes; the scripted backend when left out."""
     jobs: list[Job] = field(default_factory=list)
 
-    def __call__(self, job: Job, folder: Path, listen: Callable[[Message], None]) -> End:
+    def __call__(
+        self, job: Job, folder: Path, listen: Callable[[Message], None], poll: Callable[[], None] = no_poll
+    ) -> End:
         """Run ``job`` to its end or its scripted death."""
         self.jobs.append(job)
+        (folder / "job.json").write_bytes(encode(job))
         if self.silent:
             return End("mpiexec could not start anything")
         doomed = self.fail_at.get(len(self.jobs), "")
 
         def send(message: Message) -> None:
+            with open(job.results, "ab") as stream:
+                stream.write(encode(message) + b"\n")
             listen(message)
+            poll()
             if doomed and message.index >= 0 and doomed in keys[message.index] and message.phase == "measure":
                 raise _DiedError
 

@@ -56,7 +56,7 @@ class Outcome:
 def attempt(text: str, tmp_path: Path, deadline: float = 30.0) -> Outcome:
     folder = tmp_path / "0001"
     folder.mkdir()
-    policy = Policy(deadline=deadline)
+    policy = Policy(deadline=deadline, setup_deadline=deadline, compile_deadline=deadline)
     results = str(folder / "results.jsonl")
     job = Job(1, 0, "fake", "solo", 1, 1, 0, policy, (Assigned(0, TASK, 0.1),), results, "secret")
     heard: list[Message] = []

@@ -46,7 +46,12 @@ ABOVE = {
     "protocol": {"model", "errors"},
     "journal": {"errors", "protocol"},
     "store": {"errors", "journal", "model", "protocol", "record"},
-    "attempt": {"errors", "launchers", "protocol", "model"},
+    "beat": {"errors", "protocol"},
+    "ending": {"beat", "errors", "protocol"},
+    "identity": {"assets"},
+    "lock": {"errors"},
+    "interrupt": {"errors"},
+    "attempt": {"beat", "ending", "errors", "launchers", "machine", "protocol", "model"},
     "execute": {"attempt", "errors", "model", "protocol", "record", "store"},
 }
 """What each module or folder of ours may import of ours (besides itself): the arrows of the data's road."""

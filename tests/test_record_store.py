@@ -126,12 +126,42 @@ def test_truncation_at_every_byte_keeps_the_whole_lines(tmp_path: Path) -> None:
         directory.append(record(toy(), CASE, run=run))
     path = directory.path / store.RECORDS
     whole = path.read_bytes()
-    first = whole.index(b"\n")
     for length in range(0, len(whole), 41):
         path.write_bytes(whole[:length])
         loaded = store.load(directory.path)
-        assert len(loaded.records) in {whole[:length].count(b"\n"), whole[:length].count(b"\n") + 1}
-        assert bool(loaded.problems) == (length not in {0, first, first + 1, len(whole) - 1, len(whole)})
+        assert len(loaded.records) == whole[:length].count(b"\n")
+        assert loaded.damaged, "the journal knows of records that are no longer there"
+        assert any("torn" in problem for problem in loaded.problems) == (whole[:length][-1:] not in {b"", b"\n"})
+
+
+def test_a_changed_record_is_left_out_and_named(tmp_path: Path) -> None:
+    directory = run_directory(tmp_path)
+    for run in range(3):
+        directory.append(record(toy(), CASE, run=run))
+    path = directory.path / store.RECORDS
+    path.write_bytes(path.read_bytes().replace(b'"run":1', b'"run":7'))
+    loaded = store.load(directory.path)
+    assert [one.run for one in loaded.records] == [0, 2]
+    assert loaded.damaged
+    assert loaded.problems == ("Line 2 of records.jsonl was changed after it was measured; it was left out.",)
+    with pytest.raises(DataError, match="start a new run"):
+        store.RunDirectory.reopen(directory.path)
+
+
+def test_a_run_whose_writer_was_killed_is_reopened_where_it_stopped(tmp_path: Path) -> None:
+    """The journal's word for the last record is lost, and each file ends in a torn line."""
+    directory = run_directory(tmp_path)
+    for run in range(2):
+        directory.append(record(toy(), CASE, run=run))
+    journal = directory.path / store.JOURNAL
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:-1]) + b'{"number":1,"ti')
+    with (directory.path / store.RECORDS).open("ab") as stream:
+        stream.write(b'{"record":{')
+    again = store.RunDirectory.reopen(directory.path)
+    again.append(record(toy(), CASE, run=2))
+    loaded = store.load(directory.path)
+    assert [one.run for one in loaded.records] == [0, 1, 2]
+    assert (loaded.problems, loaded.damaged) == ((), False)
 
 
 def test_a_campaign_of_a_newer_schema_is_refused(tmp_path: Path) -> None:

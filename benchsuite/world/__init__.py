@@ -37,6 +37,16 @@ def launched_by(environment: Mapping[str, str]) -> str:
     return next((words for variable, words in LAUNCHERS.items() if variable in environment), "")
 
 
+RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID")
+"""The variable in which each launcher tells a process its rank, before any library is opened."""
+
+
+def launched_rank(environment: Mapping[str, str]) -> int:
+    """The rank that a launcher gave this process; 0 without one."""
+    told = (environment.get(name, "") for name in RANKS)
+    return next((int(number) for number in told if number.isdigit()), 0)
+
+
 def _open(name: str) -> World:
     match name:
         case "solo":

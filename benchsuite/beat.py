@@ -1,0 +1,126 @@
+"""Signs of life: one small file a rank, saying which process it is and what it is doing.
+
+A rank rewrites its file at each phase and touches it twice a second from a thread; the same thread ends the
+rank when its controller is gone. The controller reads the files when something takes too long, and the next
+start reads them to end what an earlier one left behind.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from benchsuite.errors import DataError
+from benchsuite.protocol import Job, decode, encode
+
+INTERVAL = 0.5
+STATES = {
+    psutil.STATUS_STOPPED: "is stopped",
+    psutil.STATUS_TRACING_STOP: "is held by a debugger",
+    psutil.STATUS_DISK_SLEEP: "waits for a device",
+    psutil.STATUS_ZOMBIE: "has ended",
+    psutil.STATUS_RUNNING: "is computing",
+    psutil.STATUS_SLEEPING: "is waiting",
+}
+"""What the kernel says of a process, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """What one rank last said. ``created``: when its process began (the kernel's clock), so that a pid used again
+    for another process is not mistaken for it."""
+
+    rank: int
+    pid: int
+    created: float
+    doing: str = ""
+
+
+class Beat:
+    """A rank's own sign, kept fresh until ``close``. ``controller``: the process that must not be outlived."""
+
+    def __init__(self, job: Job, rank: int) -> None:
+        self.rank = rank
+        self._sign = Sign(rank, os.getpid(), psutil.Process().create_time())
+        self._controller = job.controller if job.host == socket.gethostname() else 0
+        self._descriptor = os.open(path(Path(job.results).parent, rank), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        self._ended = threading.Event()
+        self.say("start")
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def say(self, doing: str) -> None:
+        """From now on this rank is ``doing`` that. A full disk loses the words, not the measurement."""
+        line = encode(Sign(self._sign.rank, self._sign.pid, self._sign.created, doing)) + b"\n"
+        try:
+            os.pwrite(self._descriptor, line, 0)
+            os.ftruncate(self._descriptor, len(line))
+        except OSError:
+            return
+
+    def close(self) -> None:
+        """Stop the thread."""
+        self._ended.set()
+
+    def _follow(self) -> None:
+        while not self._ended.wait(INTERVAL):
+            with suppress(OSError):
+                os.utime(self._descriptor)
+            if self._controller and not psutil.pid_exists(self._controller):
+                os._exit(1)  # nobody reads what this rank would still measure
+
+
+def path(folder: Path, rank: int) -> Path:
+    """Where a rank's sign lies in its attempt's folder."""
+    return folder / f"rank-{rank}.beat"
+
+
+def stack_path(folder: Path, rank: int) -> Path:
+    """Where a rank writes its stacks when it is asked (SIGUSR1) or crashes."""
+    return folder / f"rank-{rank}.stack"
+
+
+def signs(folder: Path) -> list[Sign]:
+    """What the ranks of an attempt last said, by rank; a file that is being written is left out."""
+    found = []
+    for file in folder.glob("rank-*.beat"):
+        try:
+            found.append(decode(file.read_bytes(), Sign))
+        except (OSError, DataError):
+            continue
+    return sorted(found, key=lambda sign: sign.rank)
+
+
+def process(sign: Sign) -> psutil.Process | None:
+    """The process that gave the sign, if it is still there."""
+    try:
+        found = psutil.Process(sign.pid)
+        return found if abs(found.create_time() - sign.created) < 1.0 else None
+    except psutil.Error:
+        return None
+
+
+def diagnosis(folder: Path) -> str:
+    """What each rank is doing, for a person: the stopped, the ended and the silent first."""
+    found = [(_state(sign, folder), sign) for sign in signs(folder)]
+    found.sort(key=lambda one: (one[0] in {STATES[psutil.STATUS_SLEEPING], STATES[psutil.STATUS_RUNNING]}, one[1].rank))
+    return "; ".join(f"rank {sign.rank} {state} ({sign.doing})" for state, sign in found)
+
+
+def _state(sign: Sign, folder: Path) -> str:
+    found = process(sign)
+    if found is None:
+        return "is gone"
+    try:
+        state = STATES.get(found.status(), "is alive")
+        age = time.time() - path(folder, sign.rank).stat().st_mtime
+    except (psutil.Error, OSError):
+        return "is gone"
+    quiet = age > 10 * INTERVAL and state in {STATES[psutil.STATUS_SLEEPING], STATES[psutil.STATUS_RUNNING]}
+    return f"{state}, silent for {age:.0f} s" if quiet else state

@@ -1,0 +1,118 @@
+"""Ends the processes of an attempt, and no others: ask for their stacks, ask them to end, force them.
+
+What belongs to an attempt is known three ways: the process group of the launcher, the signs of its ranks
+(``beat``), and a tag in the environment that every descendant inherits, whatever session it moved to.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from benchsuite import beat
+from benchsuite.errors import DataError
+from benchsuite.protocol import decode, encode
+
+GRACE = 5.0
+"""Seconds between asking a process to end and forcing it."""
+DUMP = 0.5
+"""Seconds that ranks get to write their stacks."""
+TAG = "BENCHSUITE_ATTEMPT"
+LAUNCHER = "launcher.beat"
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of every descendant whose own parent ends (Linux), so that none is lost sight of."""
+    if sys.platform == "linux":
+        pr_set_child_subreaper = 36
+        ctypes.CDLL(None, use_errno=True).prctl(pr_set_child_subreaper, 1)
+
+
+def dump_stacks(folder: Path) -> None:
+    """Have every rank write its stacks beside its sign. One that is stopped, or stuck in the kernel, cannot."""
+    asked = False
+    for sign in beat.signs(folder):
+        found = beat.process(sign)
+        if found is not None and beat.stack_path(folder, sign.rank).exists():  # else SIGUSR1 would end it
+            with suppress(psutil.Error):
+                found.send_signal(signal.SIGUSR1)
+                asked = True
+    if asked:
+        time.sleep(DUMP)
+
+
+def end(process: subprocess.Popen[bytes], folder: Path, tag: str, grace: float = GRACE) -> None:
+    """End the launcher's group and everything else that carries ``tag``; returns when none is left."""
+    if process.poll() is None:
+        _signal_group(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(grace)
+    _signal_group(process.pid, signal.SIGKILL)
+    process.wait()
+    kill_ranks(folder)
+    deadline = time.monotonic() + grace
+    while (left := tagged(tag)) and time.monotonic() < deadline:
+        _kill(left)
+        _reap(left)
+
+
+def kill_ranks(folder: Path) -> list[psutil.Process]:
+    """Force every rank that signed in ``folder`` and is still there to end; which they were."""
+    found = [process for sign in beat.signs(folder) if (process := beat.process(sign))]
+    _kill(found)
+    return found
+
+
+def tagged(tag: str) -> list[psutil.Process]:
+    """Our descendants that carry the tag in their environment."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if child.environ().get(TAG) == tag:
+                found.append(child)
+    return found
+
+
+def sign_launcher(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    """Note which process starts the ranks, for a later start that must clean up after us."""
+    with suppress(psutil.Error, OSError):
+        created = psutil.Process(process.pid).create_time()
+        (folder / LAUNCHER).write_bytes(encode(beat.Sign(-1, process.pid, created, "launcher")))
+
+
+def clean(attempts: Iterable[Path]) -> None:
+    """End what an earlier controller, which is dead, left running in these attempts' folders; wait until it is gone."""
+    for folder in attempts:
+        with suppress(OSError, DataError):
+            launcher = decode((folder / LAUNCHER).read_bytes(), beat.Sign)
+            if found := beat.process(launcher):
+                _signal_group(found.pid, signal.SIGKILL)
+        psutil.wait_procs(kill_ranks(folder), GRACE)
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.Error):
+            process.kill()
+
+
+def _reap(processes: Iterable[psutil.Process]) -> None:
+    """Wait for those that became our children, so that no zombie stays."""
+    for process in processes:
+        with suppress(ChildProcessError, psutil.Error, OSError):
+            os.waitpid(process.pid, os.WNOHANG)
+    time.sleep(0.01)
+
+
+def _signal_group(leader: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, number)
