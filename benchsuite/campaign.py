@@ -221,7 +221,7 @@ def _execute(directory: store.RunDirectory, watcher: Watcher, found: Description
                 learn=lambda facts: _learn(directory, facts),
                 stop=stop,
             ).run()
-        except (BenchsuiteError, KeyboardInterrupt) as error:
+        except BenchsuiteError as error:
             error.__dict__["directory"] = directory
             raise
 

@@ -196,7 +196,7 @@ def main() -> None:
         print(f"benchsuite: {error}", file=sys.stderr)
         sys.exit(int(error.exit_code))
     except KeyboardInterrupt:
-        print("benchsuite: interrupted; what was measured is kept, 'benchsuite resume' goes on with it.", file=sys.stderr)
+        print("benchsuite: interrupted.", file=sys.stderr)
         sys.exit(int(Exit.INTERRUPTED))
     except BrokenPipeError:  # the reader of a pipe went away: nothing more to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

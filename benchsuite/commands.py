@@ -49,7 +49,7 @@ def resume(name: str, out: Path, wait: float, *, as_json: bool, with_report: boo
 
 def _conclude(
     directory: store.RunDirectory,
-    stopped: BenchsuiteError | KeyboardInterrupt | None,
+    stopped: BenchsuiteError | None,
     *,
     as_json: bool,
     with_report: bool,
@@ -71,11 +71,11 @@ def _conclude(
 
 def _until_stopped(
     measure: Callable[[], store.RunDirectory],
-) -> tuple[store.RunDirectory, BenchsuiteError | KeyboardInterrupt | None]:
+) -> tuple[store.RunDirectory, BenchsuiteError | None]:
     """The run directory, and what ended the run early, if anything did after it was opened."""
     try:
         return measure(), None
-    except (BenchsuiteError, KeyboardInterrupt) as stopped:
+    except BenchsuiteError as stopped:
         directory = stopped.__dict__.get("directory")
         if directory is None:
             raise

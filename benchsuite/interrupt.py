@@ -12,6 +12,14 @@ from types import FrameType
 
 from benchsuite.errors import BenchsuiteError, Exit
 
+REMEDY = "What was measured is kept; 'benchsuite resume' goes on with it."
+
+
+class InterruptedRunError(BenchsuiteError):
+    """Ctrl-C: what was measured is kept."""
+
+    exit_code = Exit.INTERRUPTED
+
 
 class TerminatedError(BenchsuiteError):
     """SIGTERM arrived: what was measured is kept."""
@@ -29,14 +37,12 @@ class Stop:
     def check(self, *, measuring: bool) -> None:
         """Raise if it is time to stop: at SIGTERM, at the second Ctrl-C, at the first when nothing is being measured.
 
-        Raises ``TerminatedError`` or ``KeyboardInterrupt``.
+        Raises ``TerminatedError`` or ``InterruptedRunError``.
         """
         if self.terminated:
-            raise TerminatedError(
-                "The run was asked to stop.", "What was measured is kept; 'benchsuite resume' goes on with it."
-            )
+            raise TerminatedError("The run was asked to stop.", REMEDY)
         if self.interrupts > 1 or (self.interrupts and not measuring):
-            raise KeyboardInterrupt
+            raise InterruptedRunError("The run was interrupted.", REMEDY)
 
 
 @contextmanager
