@@ -19,6 +19,7 @@ from benchsuite.backends.base import Description
 from benchsuite.errors import BenchsuiteError, DataError, Exit, UnavailableError, UsageError
 from benchsuite.machine import cpu
 from benchsuite.model import Record, Score
+from benchsuite.reading import printable
 from benchsuite.render import progress, terminal
 from benchsuite.statistics.runs import Verdict
 
@@ -104,24 +105,33 @@ def report(name: str, out: Path, to: Path | None, *, as_json: bool) -> None:
     print(msgspec.json.encode({"report": str(written)}).decode() if as_json else f"Report: {written}")
 
 
-def compare(a: str, b: str, out: Path, *, fail_on: str, as_json: bool) -> int:
-    """Compare two runs; 1 if ``fail_on`` was met, 3 if nothing could be decided, else 0."""
+def compare(a: str, b: str, out: Path, *, fail_on: str, explore: bool, as_json: bool) -> int:
+    """Compare two runs; 1 if ``fail_on`` was met by a clean verdict, 0 if not.
+
+    3 if nothing could be decided, or if ``fail_on`` was met by verdicts only that something compromised.
+    """
     if fail_on and fail_on not in WATCHED:
         raise UsageError(f"--fail-on {fail_on} is unknown.", f"Choose one of {', '.join(WATCHED)}.")
+    if fail_on and explore:
+        raise UsageError("--explore finds more, false ones too: no reason to fail.", "Leave --explore or --fail-on out.")
     one, other = (_load(name, out) for name in (a, b))
     for loaded in (one, other):
         if loaded.damaged:
             raise DataError(loaded.problems[0], f"{loaded.path.name} can be shown, but not compared: measure again.")
-    result = comparing.compare(_scores(one.campaign, one.records), _scores(other.campaign, other.records))
+    correction = comparing.Correction.BENJAMINI_HOCHBERG if explore else comparing.Correction.HOLM
+    result = comparing.compare(scores_of(one), scores_of(other), correction=correction)
     if not result.rows:
         raise UsageError("The two runs share no case.", "Compare runs of one suite.")
     if as_json:
         print(msgspec.json.encode(result).decode())
     else:
         terminal.comparison(result, Console(highlight=False))
-    if fail_on and any(row.verdict in WATCHED[fail_on] for row in result.rows):
+    met = [row for row in result.rows if fail_on and row.verdict in WATCHED[fail_on]]
+    if any(row.clean for row in met):
         return int(Exit.REJECTED)
-    return int(Exit.DONE if result.family else Exit.INCONCLUSIVE)
+    if met:
+        print(f"benchsuite: {terminal.not_clean(met)}", file=sys.stderr)
+    return int(Exit.INCONCLUSIVE if met or not result.family else Exit.DONE)
 
 
 def listing(*, as_json: bool) -> None:
@@ -217,7 +227,7 @@ def _print(
     console = Console(highlight=False)
     terminal.table(scores, console, all_implementations=all_implementations)
     for line in (*terminal.summary_lines(scores), *problems):
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(printable(line), markup=False, soft_wrap=True)
 
 
 def _document(made: store.Campaign, scores: Sequence[Score], problems: Sequence[str]) -> dict[str, Any]:
@@ -253,6 +263,9 @@ def case_document(score: Score) -> dict[str, Any]:
         "of_clock": score.of_clock,
         "conditions": dict(score.conditions),
         "best": score.best,
+        "noise": _noise(score, policy),
+        "publishable": score.value is not None and not score.unreportable,
+        "unpublishable_because": list(score.unreportable),
         "reason": score.reason,
         "caveats": [{"code": caveat.code, "text": caveat.text} for caveat in score.caveats],
     }

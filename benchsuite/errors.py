@@ -5,7 +5,8 @@ BenchsuiteError
 ├── UnavailableError  4    something needed is not on this machine: MPI, a library, a driver
 ├── MeasureError      4    the measurement could not be made: deadline, crash, disk full
 │   └── DeviceLostError    the GPU cannot be used again before this process ends
-└── DataError         2    a file we were given cannot be read: newer schema, broken record
+└── DataError         2    a file we were given cannot be read: broken record, changed journal
+    └── NewerError         it was written by a newer benchsuite
 
 Each message is a sentence, and ``remedy`` says what to do about it.
 """
@@ -51,6 +52,10 @@ class DataError(BenchsuiteError):
     """A file we were given cannot be read."""
 
     exit_code = Exit.USAGE
+
+
+class NewerError(DataError):
+    """A file was written by a newer benchsuite than this one."""
 
 
 class UnavailableError(BenchsuiteError):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from benchsuite.model import Score
+from benchsuite.reading import printable
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -45,5 +46,13 @@ def csv(scores: Sequence[Score]) -> str:
     table = frame(scores)
     for name in table.columns:
         if any(isinstance(value, str) for value in table[name]):
-            table[name] = [f"'{v}" if isinstance(v, str) and v.startswith(FORMULA) else v for v in table[name]]
+            table[name] = [_harmless(value) for value in table[name]]
+    table.columns = [_harmless(name) for name in table.columns]
     return str(table.to_csv(index=False))
+
+
+def _harmless(value: object) -> object:
+    """A number as it is; a text without line breaks and other hidden characters, and never a formula."""
+    if not isinstance(value, str):
+        return value
+    return f"'{printable(value)}" if value.startswith(FORMULA) else printable(value)

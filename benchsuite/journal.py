@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
+from benchsuite import reading
 from benchsuite.errors import DataError, MeasureError
-from benchsuite.protocol import decode, encode
+from benchsuite.protocol import encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,9 @@ class Journal:
         words = {key: str(value) for key, value in data.items()}
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         bare = Event(self._number, now, event, words)
-        self._sha = chain(self._sha, bare)
-        sync_append(self._path, encode(Event(bare.number, bare.time, bare.event, bare.data, self._sha)))
-        self._number += 1
+        sha = chain(self._sha, bare)
+        sync_append(self._path, encode(Event(bare.number, bare.time, bare.event, bare.data, sha)))
+        self._number, self._sha = self._number + 1, sha  # only now: after a full disk the next line follows the last
 
     def __enter__(self) -> Journal:
         return self
@@ -133,13 +134,18 @@ def cut_torn_line(path: Path) -> bool:
 
 
 def read(path: Path) -> tuple[list[Event], str]:
-    """The intact events, and why reading stopped before the end of the file (or nothing)."""
+    """The intact events, and why reading stopped before the end of the file (or nothing).
+
+    A last line that was torn when its writer ended is no fault. Raises ``DataError`` when there is no such file.
+    """
     events: list[Event] = []
     sha = ""
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1]):
+    for number, (line, whole) in enumerate(reading.lines(path)):
+        if not whole:
+            break
         try:
-            event = decode(line, Event)
-        except Exception:
+            event = reading.value(line, Event)
+        except DataError:
             return events, f"line {number + 1} of {path.name} is not readable"
         sha = chain(sha, event)
         if event.sha != sha or event.number != number:

@@ -7,14 +7,17 @@ Format history, newest first:
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import Any
 
 import msgspec
 
-from benchsuite.errors import DataError
+from benchsuite import reading
+from benchsuite.errors import DataError, NewerError
 from benchsuite.model import (
     Benchmark,
     Caveat,
@@ -30,7 +33,16 @@ from benchsuite.model import (
 from benchsuite.statistics.describe import summarise
 
 SCHEMA = 1
-LONGEST_LINE = 32 * 1024 * 1024
+CLOCKS_APART = 1.1
+"""How far the device's clock may run ahead of the host's before a record is disbelieved. Two per cent are noted by
+``CLOCK_DISAGREE``; this only catches what cannot be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """The part of any document that says which format it has."""
+
+    schema: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +84,7 @@ def assemble(
     match outcome:
         case Samples():
             try:
-                summary = summarise(outcome.seconds)
+                summary = summarise(outcome.seconds, outcome.annotations)
             except ValueError as error:
                 return replace(record, reason=str(error))
             caveats = (*record.caveats, *outcome.caveats)
@@ -95,32 +107,49 @@ def to_line(record: Record) -> bytes:
 def from_line(line: bytes) -> Record:
     """The record of one line.
 
-    Raises ``DataError`` for a newer schema, a malformed line or an implausible number.
+    Raises ``NewerError`` for a newer schema, ``DataError`` for a malformed line or an implausible record.
     """
-    if len(line) > LONGEST_LINE:
-        raise DataError("A record is longer than 32 MiB.", "It was not written by benchsuite; leave it out.")
-    _check_schema(line)
-    try:
-        record = msgspec.json.decode(line, type=Stored).record
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise DataError(f"A record cannot be read: {error}.", "The file was damaged or edited.") from error
-    if record.samples and not all(0.0 < value < math.inf for value in record.samples.seconds):
-        raise DataError("A record holds a duration that is zero, negative or not finite.", "The file was edited.")
-    return record
-
-
-def _check_schema(line: bytes) -> None:
-    @dataclass(frozen=True, slots=True)
-    class Version:
-        schema: int
-
     try:
         version = msgspec.json.decode(line, type=Version).schema
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise DataError(f"A record cannot be read: {error}.", "The file was damaged or edited.") from error
+        raise DataError(f"A record cannot be read: {error}.", reading.REMEDY) from error
     if version > SCHEMA:
         message = f"A record has schema {version}; this benchsuite knows schemas up to {SCHEMA}."
-        raise DataError(message, "Read it with a newer benchsuite (pip install --upgrade benchsuite).")
+        raise NewerError(message, "Read it with a newer benchsuite (pip install --upgrade benchsuite).")
+    record = reading.value(line, Stored).record
+    if problem := implausible(record):
+        raise DataError(f"A record cannot be true: {problem}.", "The file was edited.")
+    return record
+
+
+def implausible(record: Record) -> str:
+    """Why these numbers cannot have been measured; nothing when they can."""
+    samples, summary = record.samples, record.summary
+    if (samples is None) != (record.status is not Status.OK) or (samples is None) != (summary is None):
+        return f"a result that is {record.status.value} has {'no' if samples is None else 'its'} samples"
+    if samples is None or summary is None:
+        return ""
+    if not samples.seconds or not all(0.0 < one < math.inf for one in (*samples.seconds, *samples.warmup)):
+        return "a duration is zero, negative or not finite"
+    if not summary.median > 0.0 or not math.isclose(summary.median, median(samples.seconds), rel_tol=1e-9):
+        return "the summary does not follow from the samples"
+    if samples.iterations < 1 or not 0 <= samples.steady_from <= len(samples.seconds):
+        return "the numbers of iterations or samples are impossible"
+    return _impossible_times(samples)
+
+
+def _impossible_times(samples: Samples) -> str:
+    """Samples that overlap in time cannot all have been taken."""
+    for starts, seconds in ((samples.starts, samples.seconds), (samples.warmup_starts, samples.warmup)):
+        if starts and len(starts) != len(seconds):
+            return "some samples have no beginning, or some beginnings no sample"
+        if any(not after > before for before, after in itertools.pairwise(starts)):
+            return "a sample began before the one ahead of it"
+    if len(samples.starts) < 2:
+        return ""
+    span = samples.starts[-1] - samples.starts[0]
+    work = samples.iterations * math.fsum(samples.seconds[:-1])
+    return "the samples took longer than the time they were taken in" if work > CLOCKS_APART * span else ""
 
 
 def json_schema() -> dict[str, Any]:

@@ -12,16 +12,17 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchsuite.errors import DataError, MeasureError, UsageError
+from benchsuite import reading
+from benchsuite.errors import DataError, MeasureError, NewerError, UsageError
 from benchsuite.journal import Event, Journal, cut_torn_line, read, sync_append
 from benchsuite.model import Plan, Record, Suite
 from benchsuite.protocol import decode, encode
-from benchsuite.record import SCHEMA, from_line, to_line
+from benchsuite.record import SCHEMA, Version, from_line, to_line
 
 CAMPAIGN, RECORDS, JOURNAL = "campaign.json", "records.jsonl", "journal.jsonl"
 LOCK = ".lock"
@@ -102,8 +103,8 @@ class RunDirectory:
         self.campaign = campaign
         self.records: list[Record] = []
         (path / "attempts").mkdir(parents=True)
-        self.write_campaign(campaign)
         self.journal = Journal(path / JOURNAL)
+        self.write_campaign(campaign)
 
     @classmethod
     def reopen(cls, path: Path) -> RunDirectory:
@@ -121,7 +122,7 @@ class RunDirectory:
         self.path, self.campaign, self.journal = path, loaded.campaign, journal
         self.records = list(loaded.records)
         known = vouched(journal_of(path)[0])
-        for record, line in zip(loaded.records, _lines(path)[0], strict=True):
+        for record, line in zip(loaded.records, (line for line, _ in _lines(path)), strict=True):
             if digest(line) not in known:  # its writer ended between the record and the journal's word for it
                 self._vouch(record, line)
         return self
@@ -130,8 +131,13 @@ class RunDirectory:
         """Replace campaign.json whole (facts grow when the first worker reports its libraries)."""
         self.campaign = campaign
         temporary = self.path / f".{CAMPAIGN}"
+        data = encode(campaign) + b"\n"
+        self.journal.note("campaign", sha=digest(data))
         try:
-            temporary.write_bytes(encode(campaign) + b"\n")
+            with temporary.open("wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
             os.replace(temporary, self.path / CAMPAIGN)
         except OSError as error:
             raise UsageError(
@@ -188,29 +194,40 @@ def load(path: Path) -> Loaded:
     A torn last line, a damaged line, and a line that the journal does not vouch for are left out and named in
     ``problems``; a newer schema or an unreadable campaign raises ``DataError``.
     """
-    campaign = _campaign(path)
-    lines, torn = _lines(path)
+    campaign, sha = _campaign(path)
     events, broken = journal_of(path)
     known = vouched(events)
-    records, problems = [], [f"The journal cannot be trusted to its end: {broken}."] if broken else []
-    for number, line in enumerate(lines, start=1):
-        late = number == len(lines) and len(known) < number  # the journal's word for the last may have been lost
-        if digest(line) not in known and not late and not broken:
-            problems.append(f"Line {number} of {RECORDS} was changed after it was measured; it was left out.")
-            continue
+    records: list[Record] = []
+    problems = [f"The journal cannot be trusted to its end: {broken}."] if broken else []
+    if not broken and sha not in vouched(events, "campaign"):
+        problems.append(f"{CAMPAIGN} was changed after the run had begun.")
+    number, torn, unknown, whole = 0, False, 0, hashlib.sha256()
+    for line, ended in _lines(path):
+        if not ended:
+            torn = True
+            break
+        number += 1
+        whole.update(line + b"\n")
+        if unknown:  # only the journal's word for the very last can have been lost with its writer
+            problems.append(f"Line {unknown} of {RECORDS} was changed after it was measured; it was left out.")
+            records.pop()
+        unknown = 0 if digest(line) in known or broken else number
         try:
             records.append(from_line(line))
+        except NewerError:
+            raise
         except DataError as error:
-            if "schema" in error.message:
-                raise
             problems.append(f"Line {number} of {RECORDS} was left out. {error.message}")
-    if len(lines) < len(known):
-        problems.append(f"{len(known) - len(lines)} records that the journal knows are missing from {RECORDS}.")
+            unknown = 0
+    if unknown and len(known) >= number:
+        problems.append(f"Line {unknown} of {RECORDS} was changed after it was measured; it was left out.")
+        records.pop()
+    if number < len(known):
+        problems.append(f"{len(known) - number} records that the journal knows are missing from {RECORDS}.")
     damaged = bool(problems)
     if torn:
         problems.append(f"The last line of {RECORDS} was torn when its writer ended; it was left out.")
-    content = b"".join(line + b"\n" for line in lines)
-    return Loaded(path, campaign, tuple(records), tuple(problems), hashlib.sha256(content).hexdigest(), damaged)
+    return Loaded(path, campaign, tuple(records), tuple(problems), whole.hexdigest(), damaged)
 
 
 def digest(line: bytes) -> str:
@@ -218,35 +235,33 @@ def digest(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
 
 
-def vouched(events: Iterable[Event]) -> set[str]:
-    """Digests of the records that the journal knows."""
-    return {event.data.get("sha", "") for event in events if event.event == "record"}
+def vouched(events: Iterable[Event], what: str = "record") -> set[str]:
+    """Digests of the records, or of the campaign's versions, that the journal knows."""
+    return {event.data.get("sha", "") for event in events if event.event == what}
 
 
 def journal_of(path: Path) -> tuple[list[Event], str]:
     """The journal's intact events, and what is wrong with the rest; a torn last line is no fault."""
     try:
         return read(path / JOURNAL)
-    except OSError as error:
-        return [], f"{JOURNAL} cannot be read: {error.strerror}"
+    except DataError as error:
+        return [], error.message.rstrip(".")
 
 
-def _campaign(path: Path) -> Campaign:
+def _campaign(path: Path) -> tuple[Campaign, str]:
+    """The campaign and the digest of its file."""
+    data = reading.content(path / CAMPAIGN)
     try:
-        campaign = decode((path / CAMPAIGN).read_bytes(), Campaign)
-    except OSError as error:
-        raise DataError(f"The run {path} cannot be read: {error.strerror}.", "Check the path.") from error
-    if campaign.schema > SCHEMA:
-        message = f"The run {path.name} has schema {campaign.schema}; this benchsuite knows up to {SCHEMA}."
-        raise DataError(message, "Read it with a newer benchsuite (pip install --upgrade benchsuite).")
-    return campaign
+        schema = decode(data, Version).schema
+        campaign = reading.value(data, Campaign) if schema <= SCHEMA else None
+    except DataError as error:
+        raise DataError(f"{path / CAMPAIGN} cannot be read. {error.message}", error.remedy or reading.REMEDY) from error
+    if campaign is None:
+        message = f"The run {path.name} has schema {schema}; this benchsuite knows up to {SCHEMA}."
+        raise NewerError(message, "Read it with a newer benchsuite (pip install --upgrade benchsuite).")
+    return campaign, digest(data)
 
 
-def _lines(path: Path) -> tuple[list[bytes], bytes]:
-    """The whole lines of the records file, and the torn end of a writer that was killed."""
-    try:
-        content = (path / RECORDS).read_bytes() if (path / RECORDS).exists() else b""
-    except OSError as error:
-        raise DataError(f"The run {path} cannot be read: {error.strerror}.", "Check the path.") from error
-    *whole, torn = content.split(b"\n")
-    return [line for line in whole if line], torn
+def _lines(path: Path) -> Iterator[tuple[bytes, bool]]:
+    """The lines of the records file, and whether each is whole."""
+    return reading.lines(path / RECORDS) if (path / RECORDS).exists() else iter(())

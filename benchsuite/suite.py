@@ -23,12 +23,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from benchsuite import assets, units
-from benchsuite.errors import UsageError
+from benchsuite import assets, reading, units
+from benchsuite.errors import DataError, UsageError
 from benchsuite.model import Axis, Benchmark, Entry, Policy, Scalar, Suite
 
 ENTRY_KEYS = ("select", "implementations", "share", "points")
 SUITE_KEYS = ("title", "ranks", "policy", "bench")
+SUITE_LIMITS = reading.Limits(size=1 << 20)
 CACHE_MULTIPLE = re.compile(r"^(\d+)xLLC$")
 
 
@@ -53,9 +54,9 @@ def load(name_or_path: str, benchmarks: Mapping[str, Benchmark]) -> Suite:
             f"There is no suite called {name_or_path!r}.", f"{hint} 'benchsuite list' shows them all.".strip()
         )
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The suite {path} cannot be read: {error}.", "Check the path.") from error
+        text = reading.text(path.resolve(), SUITE_LIMITS)
+    except DataError as error:
+        raise UsageError(f"The suite {path.name} cannot be read. {error.message}", error.remedy) from error
     return parse(text, path.stem, benchmarks)
 
 

@@ -122,7 +122,7 @@ def test_the_journal_tells_the_story(tmp_path: Path, toys: dict[str, Benchmark])
     events, problem = read(done.directory.path / store.JOURNAL)
     told = Counter(event.event for event in events)
     assert problem == ""
-    assert told == {"run": 3, "attempt": 4, "attempt-end": 4, "record": 24}
+    assert told == {"campaign": 1, "run": 3, "attempt": 4, "attempt-end": 4, "record": 24}
     assert next(event.data["reason"] for event in events if event.event == "attempt-end").endswith("SIGSEGV")
 
 

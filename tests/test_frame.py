@@ -32,3 +32,15 @@ def test_a_text_that_looks_like_a_formula_is_disarmed() -> None:
     scores = scores_of([replace(record, provider="=cmd()") for record in records(everything())])
     assert "'=cmd()" in csv(scores)
     assert ",=cmd()" not in csv(scores)
+
+
+def test_a_text_cannot_begin_a_row_or_a_column() -> None:
+    evil = "a\n=cmd()\r\tb\x1b[2J\u202e"
+    scores = [
+        replace(score, reason=evil, case=replace(score.case, params=(*score.case.params, ("=x()", evil))))
+        for score in scores_of(records(everything()))
+    ]
+    text = csv(scores)
+    assert len(text.splitlines()) == len(scores) + 1
+    assert "'=x()" in text.splitlines()[0]
+    assert not {"\x1b", "\u202e", "\t", "\r"} & set(text)

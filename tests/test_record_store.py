@@ -148,6 +148,18 @@ def test_a_changed_record_is_left_out_and_named(tmp_path: Path) -> None:
         store.RunDirectory.reopen(directory.path)
 
 
+def test_a_changed_campaign_is_shown_as_changed(tmp_path: Path) -> None:
+    """The name of a GPU stands there, and the plan."""
+    directory = run_directory(tmp_path)
+    directory.write_campaign(campaign(command="benchsuite run x"))
+    path = directory.path / store.CAMPAIGN
+    assert not store.load(directory.path).damaged
+    path.write_bytes(path.read_bytes().replace(b"benchsuite run x", b"benchsuite run y"))
+    loaded = store.load(directory.path)
+    assert loaded.damaged
+    assert loaded.problems == ("campaign.json was changed after the run had begun.",)
+
+
 def test_a_run_whose_writer_was_killed_is_reopened_where_it_stopped(tmp_path: Path) -> None:
     """The journal's word for the last record is lost, and each file ends in a torn line."""
     directory = run_directory(tmp_path)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from benchsuite import units
 from benchsuite.model import Case, Caveat, Score, Status
+from benchsuite.reading import printable
 from benchsuite.render.phrases import FAMILIES, PHRASES, plain
 
 STATUSES = {
@@ -39,7 +40,7 @@ WILD = 10
 
 def clean(text: str) -> str:
     """``text`` without control and direction characters, so that no record can steer a terminal or a page."""
-    return "".join(one if one.isprintable() or one == units.NO_BREAK_SPACE else " " for one in text)
+    return printable(text)
 
 
 def family(benchmark: str) -> str:

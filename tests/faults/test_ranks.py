@@ -1,0 +1,376 @@
+"""Rows about ranks: killed, frozen, slow, early, at odds, wrong; without a launcher, a common clock, or each other."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from benchsuite import beat
+from benchsuite.errors import Exit
+from benchsuite.model import Record, Status
+from tests.faults.injection import Ended, Running, assert_contained, assert_others_measured, start
+from tests.mpirun import MISSING
+
+pytestmark = pytest.mark.mpi
+needs_mpi = pytest.mark.skipif(bool(MISSING), reason=MISSING or "MPI is here")
+
+BENCHMARK = '''
+"""A sum over ranks; ``faulty`` does what the test wrote."""
+import os, signal, sys, time
+
+import numpy as np
+
+from benchsuite.model import ArraySpec, Axis, Benchmark, CollectiveCall, Expected, Implementation, Metric, Tolerance, Work
+
+
+def reference(case, ranks, rng):
+    return {"y": Expected(sum(one["x"] for one in ranks))}
+
+
+def good(world, buffers, case, ops):
+    world.allreduce(buffers["x"], buffers["y"])
+
+
+def faulty(world, buffers, case, ops):
+    good(world, buffers, case, ops)
+
+
+def measuring(world):
+    """Whether the worker says that it measures."""
+    with open(os.path.join(os.path.dirname(sys.argv[1]), f"rank-{world.rank}.beat")) as file:
+        return "measure: " in file.read()
+
+#FAULT
+
+RANKS = frozenset({"host", "ranks"})
+BENCHMARK = Benchmark(
+    name="summed",
+    question="How fast do ranks sum a vector?",
+    metric=Metric.BUSBW,
+    axes=(Axis("n", (64,), "elements"),),
+    inputs=lambda case, rng: {"x": rng.integers(0, 100, case.integer("n")).astype(np.float64)},
+    outputs=lambda case: {"y": ArraySpec((case.integer("n"),), "fp64")},
+    work=lambda case: Work(payload=8.0 * case.integer("n"), wire=8.0 * case.integer("n")),
+    reference=reference,
+    tolerance=lambda case: Tolerance(),
+    implementations=(
+        Implementation("good", CollectiveCall(good), RANKS),
+        Implementation("faulty", CollectiveCall(faulty), RANKS),
+    ),
+)
+'''
+
+POLICY: dict[str, float] = {
+    "runs": 1,
+    "seconds": 0.02,
+    "warmup": 0.004,
+    "min_samples": 5,
+    "deadline": 20.0,
+    "setup_deadline": 20.0,
+    "compile_deadline": 20.0,
+}
+
+
+def begin(
+    folder: Path,
+    fault: str = "",
+    *,
+    backend: str = "fake",
+    policy: Mapping[str, float] | None = None,
+    environment: Mapping[str, str] | None = None,
+    wrapper: tuple[str, ...] = (),
+    only: str = "",
+    n: int = 64,
+) -> Running:
+    """Start a campaign of the sum on two ranks."""
+    (folder / "benchmarks").mkdir()
+    (folder / "benchmarks" / "summed.py").write_text(BENCHMARK.replace("#FAULT", fault))
+    settings = "".join(f"{key} = {value!r}\n" for key, value in {**POLICY, **(policy or {})}.items())
+    chosen = f'implementations = ["{only}"]\n' if only else ""
+    suite = folder / "ranks.toml"
+    suite.write_text(f'[policy]\n{settings}\n[[bench]]\nselect = ["summed"]\nn = [{n}]\n{chosen}')
+    words = ("run", str(suite), "--backend", backend, "--ranks", "2", "--no-report", "--seed", "1")
+    return start(folder, *words, environment=environment, wrapper=wrapper)
+
+
+def run_ranks(folder: Path, fault: str = "", **more: object) -> Ended:
+    """Such a campaign from beginning to end."""
+    with begin(folder, fault, **more) as running:  # type: ignore[arg-type]
+        return running.wait()
+
+
+def the_faulty(ended: Ended) -> Record:
+    """The record of the task with the fault; the other one must have been measured."""
+    assert_contained(ended)
+    assert ended.exit_code == Exit.FAILED, ended.stderr
+    assert_others_measured(ended)
+    (record,) = ended.of("faulty")
+    assert record.status is Status.FAILED
+    return record
+
+
+def pid_of(running: Running, rank: int) -> int:
+    """The process of a rank of the newest attempt."""
+    return next(sign.pid for sign in running.signs() if sign.rank == rank)
+
+
+ENDLESS = "def faulty(world, buffers, case, ops):\n    good(world, buffers, case, ops)\n    time.sleep(0.02)\n"
+
+
+@needs_mpi
+@pytest.mark.fault(3)
+def test_a_killed_rank_ends_the_attempt_at_once(tmp_path: Path) -> None:
+    """The other rank waits for it in a collective, for ever if nobody ended it."""
+    fault = ENDLESS + "    while world.rank == 0 and measuring(world): good(world, buffers, case, ops)\n"
+    with begin(tmp_path, fault) as running:
+        running.until(lambda: running.doing("measure: summed n=64 r2 [faulty]") or running.doing("[faulty]"))
+        running.until(lambda: len(running.signs()) == 2)
+        process = pid_of(running, 1)
+        _signal(process, signal.SIGKILL)
+        ended = running.wait()
+    record = the_faulty(ended)
+    assert "ended" in record.reason
+    assert ended.seconds < 25.0
+
+
+@needs_mpi
+@pytest.mark.fault(4)
+def test_a_frozen_rank_is_ended_at_the_deadline_and_named(tmp_path: Path) -> None:
+    fault = """
+def faulty(world, buffers, case, ops):
+    if world.rank == 1 and measuring(world):
+        os.kill(os.getpid(), signal.SIGSTOP)
+    good(world, buffers, case, ops)
+"""
+    record = the_faulty(run_ranks(tmp_path, fault, policy={"deadline": 1.5}))
+    assert "nothing was heard for 2 s" in record.reason
+    assert re.search(r"rank 1 is stopped \(measure: summed .*\[faulty\]\); rank 0 is ", record.reason), record.reason
+
+
+@needs_mpi
+@pytest.mark.fault(6)
+@pytest.mark.parametrize("leave", ["os._exit(0)", "sys.exit(0)"])
+def test_a_rank_that_leaves_with_0_is_a_failure(tmp_path: Path, leave: str) -> None:
+    fault = f"""
+def faulty(world, buffers, case, ops):
+    if world.rank == 1 and measuring(world):
+        {leave}
+    good(world, buffers, case, ops)
+"""
+    record = the_faulty(run_ranks(tmp_path, fault, policy={"deadline": 2.0}))
+    assert record.reason
+
+
+@needs_mpi
+@pytest.mark.fault(7)
+def test_ranks_in_different_collectives_are_ended_and_their_places_written_down(tmp_path: Path) -> None:
+    fault = """
+def faulty(world, buffers, case, ops):
+    if not measuring(world):
+        good(world, buffers, case, ops)
+    elif world.rank == 0:
+        sum_of_rank_0(world, buffers)
+    else:
+        message_of_rank_1(world, buffers)
+
+def sum_of_rank_0(world, buffers):
+    world.allreduce(buffers["x"], buffers["y"])
+
+def message_of_rank_1(world, buffers):
+    world.sendrecv(buffers["x"], 0, buffers["y"], 0)
+"""
+    ended = run_ranks(tmp_path, fault, policy={"deadline": 1.5})
+    record = the_faulty(ended)
+    assert "rank 0 is " in record.reason
+    assert "rank 1 is " in record.reason
+    assert record.reason.count("(measure: summed") == 2
+    stacks = [
+        {rank: beat.stack_path(folder, rank).read_text() for rank in (0, 1)}
+        for folder in (ended.folder / "attempts").iterdir()
+    ]
+    assert any("in sum_of_rank_0" in one[0] and "in message_of_rank_1" in one[1] for one in stacks), stacks
+
+
+@needs_mpi
+@pytest.mark.fault(7)
+def test_a_collective_of_another_size_on_one_rank_is_no_result(tmp_path: Path) -> None:
+    """What the library makes of it is its own affair: an error, a hang or a wrong sum, but never a time."""
+    fault = """
+def faulty(world, buffers, case, ops):
+    n = 64 - 32 * world.rank
+    world.allreduce(buffers["x"][:n], buffers["y"][:n])
+"""
+    ended = run_ranks(tmp_path, fault, policy={"deadline": 2.0, "compile_deadline": 2.0})
+    assert_contained(ended)
+    assert ended.exit_code in {Exit.REJECTED, Exit.FAILED}
+    assert_others_measured(ended)
+    (record,) = ended.of("faulty")
+    assert record.status in {Status.REJECTED, Status.FAILED}
+    assert record.samples is None
+
+
+# -- faults between a rank and its library -----------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """``pmpi.c``, compiled against the MPI beside this Python."""
+    prefix, compiler = Path(sys.prefix), shutil.which("cc") or shutil.which("gcc")
+    if MISSING or compiler is None:
+        pytest.skip(MISSING or "there is no C compiler")
+    if not (prefix / "include" / "mpi.h").exists() or not (prefix / "lib" / "libmpi.so.12").exists():
+        pytest.skip("there is no MPICH with its header beside this Python (pip install mpich)")
+    library = tmp_path_factory.mktemp("pmpi") / "pmpi.so"
+    paths = [f"-I{prefix}/include", f"-L{prefix}/lib", "-l:libmpi.so.12", f"-Wl,-rpath,{prefix}/lib"]
+    source = str(Path(__file__).with_name("pmpi.c"))
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", source, "-o", str(library), *paths], check=True)
+    return str(library)
+
+
+@pytest.mark.fault(5)
+@pytest.mark.parametrize("slow", [0, 1])
+def test_a_slow_rank_is_measured_and_named(tmp_path: Path, shim: str, slow: int) -> None:
+    """Its sleep makes every rank's time as long: only who waits for whom tells them apart."""
+    environment = {"LD_PRELOAD": shim, "FAULT_RANK": str(slow), "FAULT_SLEEP": "10000"}
+    policy = {"seconds": 3.0, "warmup": 0.1, "max_samples": 100, "precision": 0.5}
+    ended = run_ranks(tmp_path, backend="host", environment=environment, policy=policy, only="good")
+    assert_contained(ended)
+    assert ended.exit_code == Exit.DONE
+    (record,) = ended.of("good")
+    assert record.status is Status.OK
+    assert record.samples is not None
+    assert min(record.samples.seconds) > 9e-3
+    named = [caveat.text for caveat in record.samples.caveats if caveat.code == "STRAGGLER"]
+    assert len(named) == 1, record.samples.caveats
+    assert named[0].startswith(f"The others wait for rank {slow}: ")
+
+
+@pytest.mark.fault(8)
+@pytest.mark.parametrize(("call", "when"), [(1, ""), (40, "after timing: ")], ids=["at once", "while timed"])
+def test_one_wrong_bit_on_one_rank_is_rejected_with_its_place(tmp_path: Path, shim: str, call: int, when: str) -> None:
+    environment = {"LD_PRELOAD": shim, "FAULT_RANK": "1", "FAULT_FLIP": str(call)}
+    ended = run_ranks(tmp_path, environment=environment, only="good")
+    assert_contained(ended)
+    assert ended.exit_code == Exit.REJECTED
+    (record,) = ended.of("good")
+    assert record.status is Status.REJECTED
+    assert record.samples is None
+    assert record.reason.startswith(f"{when}1 of 64 compared values of y are wrong")
+    assert "at rank 1: y[0]" in record.reason
+
+
+@pytest.mark.fault(40)
+def test_ranks_that_never_meet_are_ended_at_the_deadline_of_the_setup(tmp_path: Path, shim: str) -> None:
+    """The operations' own deadline is a minute; a world that does not come up is not waited for that long."""
+    environment = {"LD_PRELOAD": shim, "FAULT_RANK": "1", "FAULT_ABSENT": "1"}
+    policy = {"deadline": 60.0, "compile_deadline": 60.0, "setup_deadline": 3.0}
+    ended = run_ranks(tmp_path, environment=environment, policy=policy, only="good")
+    assert_contained(ended)
+    assert ended.exit_code == Exit.FAILED
+    (record,) = ended.of("good")
+    assert record.status is Status.FAILED
+    assert "nothing was heard for 3 s" in record.reason
+    assert record.reason.count("(open the world)") == 2
+
+
+# -- launchers ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Python with the same packages and nothing else beside it, and an empty PATH; its folder of programs."""
+    home = tmp_path / "python"
+    (home / "bin").mkdir(parents=True)
+    (home / "bin" / "python").symlink_to(Path(sys.executable).resolve())
+    shutil.copy(Path(sys.prefix) / "pyvenv.cfg", home)
+    (home / "lib").symlink_to(Path(sys.prefix) / "lib")
+    monkeypatch.setattr(sys, "executable", str(home / "bin" / "python"))
+    (tmp_path / "nothing").mkdir()
+    return home / "bin"
+
+
+@pytest.mark.fault(9)
+def test_without_a_launcher_collectives_are_skipped_with_the_remedy(tmp_path: Path, bare: Path) -> None:
+    ended = run_ranks(tmp_path, environment={"PATH": str(tmp_path / "nothing")})
+    assert_contained(ended)
+    assert ended.exit_code != Exit.DONE
+    assert not ended.run or not ended.records
+    said = ended.stdout + ended.stderr
+    assert "no mpiexec" in said
+    assert "pip install 'benchsuite[mpi]'" in said
+
+
+@needs_mpi
+@pytest.mark.fault(9)
+def test_a_launcher_of_another_mpi_is_a_failure_and_not_two_worlds_of_one(tmp_path: Path, bare: Path) -> None:
+    fake = bare / "mpiexec"
+    fake.write_text(
+        '#!/bin/sh\nif [ "$1" = --version ]; then echo "mpirun (Open MPI) 4.1.4"; exit; fi\n'
+        'while [ "$1" != -n ]; do shift; done; export OMPI_COMM_WORLD_SIZE=$2; shift 2\n'
+        'OMPI_COMM_WORLD_RANK=0 "$@" & OMPI_COMM_WORLD_RANK=1 "$@"; code=$?; wait $!; exit $code\n'
+    )
+    fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
+    ended = run_ranks(tmp_path, only="good")
+    assert_contained(ended)
+    assert ended.exit_code == Exit.FAILED
+    (record,) = ended.of("good")
+    assert record.status is Status.FAILED
+    assert "launcher and library" in record.reason
+    assert "are from different MPIs" in record.reason
+
+
+# -- clocks and networks -----------------------------------------------------------------------
+
+SHIFTED = """
+if os.environ.get("PMI_RANK") == "1":
+    true, jump = time.perf_counter, {jump}
+    begun = true()
+    time.perf_counter = lambda: true() + 7.0 + jump(true() - begun)
+"""
+
+
+@needs_mpi
+@pytest.mark.fault(24)
+def test_a_rank_s_clock_that_is_ahead_is_told_from_a_late_rank(tmp_path: Path) -> None:
+    fault = SHIFTED.format(jump="lambda seconds: 2e-4 * seconds")
+    ended = run_ranks(tmp_path, fault, backend="host", policy={"seconds": 0.1}, only="good")
+    assert_contained(ended)
+    assert ended.exit_code == Exit.DONE
+    (record,) = ended.of("good")
+    samples = record.samples
+    assert samples is not None
+    assert samples.sync in {"window", "barrier"}
+    assert samples.sync_error is not None
+    assert 0.0 < samples.sync_error < 0.05
+    assert len(samples.rank_starts) == len(samples.seconds)
+    assert all(abs(first - second) < 1.0 for first, second in samples.rank_starts), "7 s apart"
+
+
+@needs_mpi
+@pytest.mark.fault(24)
+def test_a_rank_s_clock_that_is_no_clock_leaves_the_barrier(tmp_path: Path) -> None:
+    """It jumps to and fro: durations on that rank are nonsense too, so only the start is asserted on."""
+    fault = SHIFTED.format(jump="lambda seconds: 0.5 * int(seconds / 0.05)")
+    ended = run_ranks(tmp_path, fault, backend="host", policy={"seconds": 0.2}, only="good")
+    assert_contained(ended)
+    (record,) = ended.of("good")
+    assert record.samples is not None
+    assert record.samples.sync == "barrier"
+    assert not record.samples.rank_starts or record.samples.sync_error is None
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    import os
+
+    os.kill(pid, number)
+
+
+Unused = Callable[[], None]
