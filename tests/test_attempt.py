@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchsuite.attempt import CAPTURE, End, ProcessRunner
+from benchsuite.attempt import CAPTURE, End, ProcessRunner, allowed
+from benchsuite.errors import MeasureError
 from benchsuite.model import Case, Failed, Policy, Task
 from benchsuite.protocol import Assigned, Job, Kind, Message, encode, result
 
@@ -145,3 +146,75 @@ def test_an_interrupt_ends_the_worker(tmp_path: Path) -> None:
     pid = int((tmp_path / "0001" / "results.jsonl.pid").read_text())
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_each_phase_has_its_own_deadline() -> None:
+    policy = Policy(deadline=1.0, setup_deadline=2.0, compile_deadline=3.0)
+    phases = ("start", "prepare", "compile", "verify", "measure", "next")
+    assert [allowed(phase, policy) for phase in phases] == [2.0, 2.0, 3.0, 2.0, 1.0, 2.0]
+
+
+def test_a_phase_that_may_last_longer_does(tmp_path: Path) -> None:
+    """Compiling takes longer than measuring may."""
+    folder = tmp_path / "0001"
+    folder.mkdir()
+    policy = Policy(deadline=0.3, setup_deadline=30.0, compile_deadline=30.0)
+    job = Job(1, 0, "fake", "solo", 1, 1, 0, policy, (Assigned(0, TASK, 0.1),), str(folder / "results.jsonl"), "secret")
+    text = (
+        'say("phase", index=0, phase="compile"); time.sleep(1); say("phase", index=0, phase="measure"); time.sleep(60)'
+    )
+    heard: list[Message] = []
+    end = ProcessRunner(ScriptLauncher(text), {})(job, folder, heard.append)
+    assert [message.phase for message in heard] == ["compile", "measure"]
+    assert "nothing was heard for 0 s" in end.reason
+
+
+HUNG = """
+from pathlib import Path
+from benchsuite import beat
+from benchsuite.protocol import Job, decode
+from benchsuite.worker import _show_stacks
+sign = beat.Beat(decode(open(sys.argv[-1], "rb").read(), Job), 0)
+_show_stacks(Path(sys.argv[-1]).parent, 0)
+sign.say("measure: toy n=1 [good]")
+say("hello")
+def stuck():
+    while True:
+        time.sleep(1)
+stuck()
+"""
+
+
+def test_a_hung_rank_is_named_and_leaves_its_stacks(tmp_path: Path) -> None:
+    done = attempt(HUNG, tmp_path, deadline=1.0)
+    assert done.end.reason == (
+        "nothing was heard for 1 s, so it was ended: rank 0 is waiting (measure: toy n=1 [good])"
+    )
+    assert "stuck" in (tmp_path / "0001" / "rank-0.stack").read_text()
+
+
+def test_what_moved_to_another_session_is_ended_too(tmp_path: Path) -> None:
+    text = (
+        'child = subprocess.Popen(["sleep", "600"], start_new_session=True)\n'
+        'open(job["results"] + ".pid", "w").write(str(child.pid)); say("hello"); say("bye")'
+    )
+    assert attempt(text, tmp_path).end == End()
+    assert not psutil.pid_exists(int((tmp_path / "0001" / "results.jsonl.pid").read_text()))
+
+
+def test_what_poll_raises_ends_the_attempt_and_is_raised_on(tmp_path: Path) -> None:
+    folder = tmp_path / "0001"
+    folder.mkdir()
+    job = Job(1, 0, "fake", "solo", 1, 1, 0, Policy(), (), str(folder / "results.jsonl"), "secret")
+    calls = 0
+
+    def poll() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 5:
+            raise MeasureError("enough")
+
+    started = time.monotonic()
+    with pytest.raises(MeasureError, match="enough"):
+        ProcessRunner(ScriptLauncher("time.sleep(600)"), {})(job, folder, lambda message: None, poll)
+    assert time.monotonic() - started < 20

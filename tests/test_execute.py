@@ -14,9 +14,11 @@ from benchsuite import store
 from benchsuite.backends.fake import Script
 from benchsuite.errors import MeasureError
 from benchsuite.execute import Execution
+from benchsuite.interrupt import InterruptedRunError
 from benchsuite.journal import read
-from benchsuite.model import Benchmark, CollectiveCall, Implementation, Status
+from benchsuite.model import Benchmark, CollectiveCall, Failed, Implementation, Samples, Status
 from benchsuite.plan import Options, build
+from benchsuite.protocol import encode, result
 from benchsuite.record import SCHEMA
 from benchsuite.suite import parse
 from tests.conftest import toy
@@ -145,3 +147,110 @@ def test_a_full_disk_ends_the_campaign_and_loses_nothing(
     kept = store.load(done.directory.path)
     assert kept.problems == ()
     assert len(done.directory.records) >= len(kept.records) > 0
+
+
+def reopened(done: Execution, toys: dict[str, Benchmark], **more: object) -> tuple[Execution, InlineRunner]:
+    """The same campaign gone on with by another process."""
+    inline = InlineRunner(toys)
+    directory = store.RunDirectory.reopen(done.directory.path)
+    return Execution(done.plan, toys, directory, inline.place, "fake", Notes(), **more), inline  # type: ignore[arg-type]
+
+
+def once_each(done: Execution) -> bool:
+    """Every task of every run has one record on disk, and nothing there is wrong."""
+    loaded = store.load(done.directory.path)
+    keys = Counter((r.run, r.case.key, r.implementation) for r in loaded.records)
+    return not loaded.problems and len(keys) == 24 and set(keys.values()) == {1}
+
+
+class _StopAfter:
+    """Stops when so many results are in."""
+
+    def __init__(self, results: int) -> None:
+        self.left = results
+
+    def check(self, *, measuring: bool) -> None:
+        if not measuring:
+            self.left -= 1
+            if self.left <= 0:
+                raise InterruptedRunError("enough")
+
+
+@pytest.mark.parametrize("results", [1, 7, 20, 40])
+def test_a_stopped_campaign_goes_on_where_it_was(tmp_path: Path, toys: dict[str, Benchmark], results: int) -> None:
+    done, _ = execution(tmp_path, toys)
+    done.stop = _StopAfter(results)
+    with pytest.raises(InterruptedRunError):
+        done.run()
+    kept = list(done.directory.records)
+    again, inline = reopened(done, toys)
+    again.run()
+    assert once_each(again)
+    assert again.directory.records[: len(kept)] == kept
+    assert sum(len(job.tasks) for job in inline.jobs) == 24 - len(kept)
+
+
+def test_a_finished_campaign_has_nothing_left(tmp_path: Path, toys: dict[str, Benchmark]) -> None:
+    done, _ = execution(tmp_path, toys)
+    done.run()
+    again, inline = reopened(done, toys)
+    again.run()
+    assert inline.jobs == []
+    assert once_each(again)
+
+
+def test_results_that_no_controller_kept_are_collected(tmp_path: Path, toys: dict[str, Benchmark]) -> None:
+    """The worker went on a little after its controller was killed; the file holds a forgery, too."""
+    done, _ = execution(tmp_path, toys)
+    done.run()
+    path = done.directory.path
+    lines = (path / store.RECORDS).read_bytes().splitlines(keepends=True)
+    (path / store.RECORDS).write_bytes(b"".join(lines[:20]))
+    events, _ = read(path / store.JOURNAL)
+    last = [event.number for event in events if event.event == "record"][19]
+    lines = (path / store.JOURNAL).read_bytes().splitlines(keepends=True)
+    (path / store.JOURNAL).write_bytes(b"".join(lines[: last + 1]))
+    results = path / "attempts" / "0003" / "results.jsonl"
+    forged = encode(result("guess", 0, Failed("forged"), "", ""))
+    results.write_bytes(results.read_bytes() + forged + b"\n")
+    kept = len(store.load(path).records)
+    again, inline = reopened(done, toys)
+    again.run()
+    assert kept < 24
+    assert inline.jobs == [], "nothing had to be measured again"
+    assert once_each(again)
+    assert all(record.reason != "forged" for record in again.directory.records)
+
+
+def test_what_broke_is_not_tried_again_after_going_on(tmp_path: Path, toys: dict[str, Benchmark]) -> None:
+    done, _ = execution(tmp_path, toys, fail_at={1: "kind=a n=64 [good]"})
+    done.stop = _StopAfter(40)
+    with pytest.raises(InterruptedRunError):
+        done.run()
+    assert counts(done)["failed"] >= 1
+    again, _ = reopened(done, toys)
+    again.run()
+    failed = [record for record in again.directory.records if record.status is Status.FAILED]
+    assert {record.case.key for record in failed} == {"toy kind=a n=64"}
+    assert [record.reason.startswith("not tried again") for record in failed] == [False, True, True]
+    assert once_each(again)
+
+
+def test_samples_pass_the_observer_who_knows_our_processes(tmp_path: Path, toys: dict[str, Benchmark]) -> None:
+    class Witness:
+        def __init__(self) -> None:
+            self.pids: list[tuple[int, ...]] = []
+
+        def own(self, pids: tuple[int, ...]) -> None:
+            self.pids.append(pids)
+
+        def observe(self, samples: Samples, began: float) -> Samples:
+            return replace(samples, conditions={"began": began, "power": 300.0})
+
+    done, _ = execution(tmp_path, toys)
+    done.observer = witness = Witness()
+    done.run()
+    assert witness.pids == [(os.getpid(),)] * 3
+    measured = [record.samples for record in done.directory.records if record.samples]
+    assert {samples.conditions["power"] for samples in measured} == {300.0}
+    assert all(samples.conditions["began"] > 0.0 for samples in measured), "the worker tells when it began"

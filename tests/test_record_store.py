@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from benchsuite import store
 from benchsuite.errors import DataError, MeasureError, UsageError
-from benchsuite.model import Benchmark, Case, Failed, Rejected, Samples, Skipped, Status
+from benchsuite.model import Benchmark, Case, Failed, Record, Rejected, Samples, Skipped, Status
 from benchsuite.record import SCHEMA, from_line, json_schema, to_line
 from benchsuite.suite import parse
 from tests.builders import plan_of, record
@@ -215,3 +215,59 @@ def test_runs_are_found_by_path_prefix_and_latest(tmp_path: Path, toys: dict[str
         store.find("x", tmp_path)
     with pytest.raises(UsageError, match="benchsuite run"):
         store.find("latest", tmp_path / "empty")
+
+
+TIMED = Samples((1e-3, 1.1e-3, 0.9e-3), 4, starts=(0.1, 0.105, 0.11), warmup=(1e-3, 1e-3), warmup_starts=(0.0, 0.05))
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"iterations": 0}, "numbers of iterations"),
+        ({"steady_from": 4}, "numbers of iterations"),
+        ({"steady_from": -1}, "numbers of iterations"),
+        ({"starts": (0.1, 0.105)}, "no beginning"),
+        ({"warmup_starts": (0.0, 0.05, 0.06)}, "no beginning"),
+        ({"starts": (0.1, 0.11, 0.105)}, "ahead of it"),
+        ({"warmup_starts": (0.05, 0.05)}, "ahead of it"),
+        ({"iterations": 6}, "longer than the time"),
+        ({"warmup": (1e-3, -1e-3)}, "zero, negative"),
+    ],
+)
+def test_what_cannot_have_been_measured_is_left_out(changes: dict[str, object], problem: str) -> None:
+    good = record(toy(), CASE, outcome=TIMED)
+    assert from_line(to_line(good)) == good
+    with pytest.raises(DataError, match=problem):
+        from_line(to_line(replace(good, samples=replace(TIMED, **changes))))  # type: ignore[arg-type]
+
+
+def test_a_summary_must_follow_from_its_samples() -> None:
+    good = record(toy(), CASE)
+    assert good.summary is not None
+    with pytest.raises(DataError, match="does not follow"):
+        from_line(to_line(replace(good, summary=replace(good.summary, median=good.summary.median / 2))))
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        replace(record(toy(), CASE), status=Status.REJECTED),
+        replace(record(toy(), CASE), samples=None),
+        replace(record(toy(), CASE), summary=None),
+        replace(record(toy(), CASE, outcome=Failed("died")), status=Status.OK),
+    ],
+)
+def test_a_status_must_agree_with_what_there_is(edited: Record) -> None:
+    with pytest.raises(DataError, match="cannot be true"):
+        from_line(to_line(edited))
+
+
+def test_a_changed_last_record_is_not_taken_for_one_whose_word_was_lost(tmp_path: Path) -> None:
+    directory = run_directory(tmp_path)
+    for run in range(2):
+        directory.append(record(toy(), CASE, run=run))
+    path = directory.path / store.RECORDS
+    path.write_bytes(path.read_bytes().replace(b'"run":1', b'"run":7'))
+    loaded = store.load(directory.path)
+    assert [one.run for one in loaded.records] == [0]
+    assert loaded.damaged
