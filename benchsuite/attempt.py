@@ -24,6 +24,12 @@ from benchsuite.protocol import Job, Kind, Message, decode, encode
 POLL = 0.03
 CAPTURE = 1 << 20
 LONGEST_LINE = 64 << 20
+FRAMES = ("File ", "Current thread ", "Thread 0x", "Extension modules:", "=")
+"""What begins the lines that Python adds to the words of a crash."""
+APART = (
+    ". The ranks did not find each other: see whether the host's name resolves, whether a firewall is between them, "
+    "and which network interface MPI chose"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +167,8 @@ def _follow(process: subprocess.Popen[bytes], mail: Mail, job: Job, folder: Path
         if time.monotonic() - mail.heard > limit:
             ranks = beat.diagnosis(folder)
             ending.dump_stacks(folder)
-            return f"nothing was heard for {limit:.0f} s, so it was ended" + (f": {ranks}" if ranks else "")
+            hint = APART if job.ranks > 1 and mail.phase == "start" else ""
+            return f"nothing was heard for {limit:.0f} s, so it was ended" + (f": {ranks}" if ranks else "") + hint
         time.sleep(POLL)
     mail.collect()
     return ""
@@ -218,5 +225,5 @@ def _last_line(path: Path) -> str:
     except OSError:
         return ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    own = [line for line in lines if not line.startswith(("File ", "Extension modules:", "="))]
+    own = [line for line in lines if not line.startswith(FRAMES)]
     return "".join(c for c in (own or lines or [""])[-1] if c.isprintable())[:400]

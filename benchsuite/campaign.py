@@ -17,13 +17,14 @@ from benchsuite.attempt import ProcessRunner
 from benchsuite.backends import host
 from benchsuite.backends.base import Description
 from benchsuite.errors import BenchsuiteError, Exit, UnavailableError, UsageError
-from benchsuite.execute import Execution, Facts, Place, Watcher
+from benchsuite.execute import Blind, Execution, Facts, Observer, Place, Watcher
 from benchsuite.interrupt import stoppable
 from benchsuite.launchers.local import LocalLauncher
 from benchsuite.launchers.mpi import MpiLauncher, oversubscribed
 from benchsuite.machine import cpu, facts
 from benchsuite.model import Plan, Policy, Score, Status
 from benchsuite.record import SCHEMA
+from benchsuite.telemetry.watch import Telemetry
 
 SUITES = {"host": "quick", "cuda": "gpu"}
 """The suite that is measured when none is named."""
@@ -188,7 +189,7 @@ def _same(campaign: store.Campaign, found: Description) -> None:
     """Refuse to mix what two programs or two machines measured."""
     if campaign.code != identity.code():
         raise UsageError(
-            "This run was begun with another benchsuite (its code or kernels differ), so the rest would not compare.",
+            "This run was begun with another benchsuite (code, kernels or benchmarks), so the rest would not compare.",
             f"Begin a new one: {campaign.command}",
         )
     if campaign.machine != identity.machine(_devices(campaign.backend, found)):
@@ -209,7 +210,7 @@ def _alone(backend: str, found: Description, wait: float) -> AbstractContextMana
 
 def _execute(directory: store.RunDirectory, watcher: Watcher, found: Description) -> None:
     campaign = directory.campaign
-    with directory.journal, stoppable() as stop:
+    with directory.journal, stoppable() as stop, _observer(directory, found) as observer:
         try:
             Execution(
                 plan=campaign.plan,
@@ -219,11 +220,19 @@ def _execute(directory: store.RunDirectory, watcher: Watcher, found: Description
                 backend=campaign.backend,
                 watcher=watcher,
                 learn=lambda facts: _learn(directory, facts),
+                observer=observer,
                 stop=stop,
             ).run()
         except BenchsuiteError as error:
             error.__dict__["directory"] = directory
             raise
+
+
+def _observer(directory: store.RunDirectory, found: Description) -> AbstractContextManager[Observer]:
+    """What watches the machine meanwhile; a scripted clock has nothing to be disturbed by."""
+    if directory.campaign.backend == "fake":
+        return nullcontext(Blind())
+    return Telemetry(directory.path, None if found.device is None else found.bus)
 
 
 def place(ranks: int, campaign: store.Campaign, found: Description) -> Place:

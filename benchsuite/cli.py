@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -149,12 +150,15 @@ def compare(
     fail_on: Annotated[
         str, typer.Option(metavar="VERDICT", help="Exit 1 if any case is so: slower, faster or different.")
     ] = "",
+    explore: Annotated[
+        bool, typer.Option("--explore", help="Find more: 5 % of what is found may be false, not 5 % of comparisons.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Compare two runs case by case: faster, slower, same, undecided."""
     from benchsuite import commands
 
-    raise typer.Exit(commands.compare(a, b, out, fail_on=fail_on, as_json=json))
+    raise typer.Exit(commands.compare(a, b, out, fail_on=fail_on, explore=explore, as_json=json))
 
 
 @app.command()
@@ -163,6 +167,27 @@ def doctor(json: Json = False) -> None:
     from benchsuite import commands
 
     raise typer.Exit(commands.doctor(as_json=json))
+
+
+@app.command()
+def selftest(
+    pairs: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Pairs of campaigns of unchanged code; 20 tell something.")
+    ] = 4,
+    suite: Annotated[str, typer.Option(help="What a pair measures; default one small benchmark.")] = "",
+    budget: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="About how long all pairs together may take.")
+    ] = None,
+    out: Out = Path("runs/selftest"),
+    wait: Wait = 0.0,
+    json: Json = False,
+) -> None:
+    """Measure the suite itself on this machine: clock, overhead, intervals, false alarms, telemetry."""
+    from benchsuite.campaign import Request
+    from benchsuite.selftest import command
+
+    request = Request(suite, (), budget, None, out, "auto", wait=wait)
+    raise typer.Exit(command.run(request, pairs, as_json=json))
 
 
 @app.command()
@@ -191,9 +216,14 @@ def options(
 def main() -> None:
     """Run the command line; an expected failure is one sentence on standard error and an exit code."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except BenchsuiteError as error:
-        print(f"benchsuite: {error}", file=sys.stderr)
+        from benchsuite.reading import printable
+
+        print(f"benchsuite: {printable(str(error))}", file=sys.stderr)
         sys.exit(int(error.exit_code))
     except KeyboardInterrupt:
         print("benchsuite: interrupted.", file=sys.stderr)
@@ -201,6 +231,12 @@ def main() -> None:
     except BrokenPipeError:  # the reader of a pipe went away: nothing more to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(int(Exit.DONE))
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"benchsuite: The output could not be written: {error.strerror}.", file=sys.stderr)
+        sys.exit(int(Exit.FAILED))
 
 
 if __name__ == "__main__":

@@ -18,9 +18,10 @@ from benchsuite import suite as suites
 from benchsuite.backends.base import Description
 from benchsuite.errors import BenchsuiteError, DataError, Exit, UnavailableError, UsageError
 from benchsuite.machine import cpu
-from benchsuite.model import Record, Score
+from benchsuite.model import Record, Score, Spread
 from benchsuite.reading import printable
 from benchsuite.render import progress, terminal
+from benchsuite.statistics.components import pilot
 from benchsuite.statistics.runs import Verdict
 
 if TYPE_CHECKING:
@@ -113,7 +114,9 @@ def compare(a: str, b: str, out: Path, *, fail_on: str, explore: bool, as_json: 
     if fail_on and fail_on not in WATCHED:
         raise UsageError(f"--fail-on {fail_on} is unknown.", f"Choose one of {', '.join(WATCHED)}.")
     if fail_on and explore:
-        raise UsageError("--explore finds more, false ones too: no reason to fail.", "Leave --explore or --fail-on out.")
+        raise UsageError(
+            "--explore finds more, false ones too: no reason to fail.", "Leave --explore or --fail-on out."
+        )
     one, other = (_load(name, out) for name in (a, b))
     for loaded in (one, other):
         if loaded.damaged:
@@ -263,12 +266,18 @@ def case_document(score: Score) -> dict[str, Any]:
         "of_clock": score.of_clock,
         "conditions": dict(score.conditions),
         "best": score.best,
-        "noise": _noise(score, policy),
-        "publishable": score.value is not None and not score.unreportable,
-        "unpublishable_because": list(score.unreportable),
+        "noise": _noise(score.spread) if score.spread else None,
+        "unreportable": list(score.unreportable),
         "reason": score.reason,
         "caveats": [{"code": caveat.code, "text": caveat.text} for caveat in score.caveats],
     }
+
+
+def _noise(spread: Spread) -> dict[str, Any]:
+    """Where a case's noise arises, and how many runs of how many independent samples would know it to 1 %."""
+    needed = pilot(spread, 0.01)
+    plan = {"runs": needed.runs, "samples": needed.samples} if needed else None
+    return {"between": spread.between, "within": spread.within, "samples": spread.samples, "for_1_percent": plan}
 
 
 def _render(loaded: store.Loaded, target: Path) -> Path:

@@ -39,11 +39,16 @@ def _modules() -> Iterator[ModuleType]:
     home = Path(benchmarks.__file__).parent
     for path in sorted(home.glob("[!_]*.py")):
         yield importlib.import_module(f"{benchmarks.__name__}.{path.stem}")
-    for folder in filter(None, os.environ.get(EXTRA, "").split(os.pathsep)):
-        if not Path(folder).is_dir():
+    for folder in extra_folders():
+        if not folder.is_dir():
             raise UsageError(f"{EXTRA} names {folder}, which is not a folder.", "Correct or unset it.")
-        for path in sorted(Path(folder).glob("[!_]*.py")):
+        for path in sorted(folder.glob("[!_]*.py")):
             yield _load(path)
+
+
+def extra_folders() -> list[Path]:
+    """The folders that ``BENCHSUITE_BENCHMARKS`` names."""
+    return [Path(folder) for folder in os.environ.get(EXTRA, "").split(os.pathsep) if folder]
 
 
 def _load(path: Path) -> ModuleType:

@@ -106,11 +106,8 @@ def _kill(processes: Iterable[psutil.Process]) -> None:
 
 
 def _reap(processes: Iterable[psutil.Process]) -> None:
-    """Wait for those that became our children, so that no zombie stays."""
-    for process in processes:
-        with suppress(ChildProcessError, psutil.Error, OSError):
-            os.waitpid(process.pid, os.WNOHANG)
-    time.sleep(0.01)
+    """Wait until they are gone; those that became our children leave no zombie then."""
+    psutil.wait_procs(list(processes), GRACE / 10)
 
 
 def _signal_group(leader: int, number: int) -> None:

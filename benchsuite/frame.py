@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchsuite.model import Score
 from benchsuite.reading import printable
@@ -51,7 +51,7 @@ def csv(scores: Sequence[Score]) -> str:
     return str(table.to_csv(index=False))
 
 
-def _harmless(value: object) -> object:
+def _harmless(value: Any) -> Any:
     """A number as it is; a text without line breaks and other hidden characters, and never a formula."""
     if not isinstance(value, str):
         return value

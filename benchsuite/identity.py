@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from benchsuite import assets
+from benchsuite import assets, discovery
 
 MACHINE_ID = Path("/etc/machine-id")
 KEY = "identity.key"
@@ -19,9 +19,10 @@ KEY = "identity.key"
 
 @cache
 def code() -> str:
-    """A digest of benchsuite's own sources and kernels."""
+    """A digest of benchsuite's own sources and kernels, and of the benchmarks that were added to them."""
     package = Path(__file__).parent
     files = [*package.rglob("*.py"), *(path for path in assets.folder("kernels").rglob("*") if path.is_file())]
+    files += [path for folder in discovery.extra_folders() for path in folder.glob("*.py")]
     whole = hashlib.sha256()
     for path in sorted(files, key=lambda path: (path.parent.name, path.name)):
         whole.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")

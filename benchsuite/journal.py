@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from types import TracebackType
 from benchsuite import reading
 from benchsuite.errors import DataError, MeasureError
 from benchsuite.protocol import encode
+
+CLOCK_STEP = 1.0
+"""Seconds by which the wall clock was set, or the machine slept, that are worth telling: stamps around it mislead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +71,14 @@ class Journal:
         events = recover(path) if path.exists() else []
         self._number = len(events)
         self._sha = events[-1].sha if events else ""
+        self._ahead = _ahead()
 
     def note(self, event: str, **data: object) -> None:
-        """Append one event; values become text."""
+        """Append one event; values become text. ``clock_step``: by how much the wall clock was set since the last."""
         words = {key: str(value) for key, value in data.items()}
+        before, self._ahead = self._ahead, _ahead()
+        if abs(self._ahead - before) > CLOCK_STEP:
+            words["clock_step"] = f"{self._ahead - before:+.1f} s"
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         bare = Event(self._number, now, event, words)
         sha = chain(self._sha, bare)
@@ -88,6 +96,11 @@ class Journal:
         except MeasureError:
             if error is None:
                 raise  # with an error under way, that one is the news
+
+
+def _ahead() -> float:
+    """By how much the wall clock is ahead of the one that cannot be set, in seconds."""
+    return time.time() - time.monotonic()
 
 
 def chain(previous: str, event: Event) -> str:

@@ -13,7 +13,9 @@ from operator import or_
 from statistics import median
 
 from benchsuite.catalog import gpus
-from benchsuite.model import Benchmark, Case, Caveat, Metric, Plan, Record, Score, Status, Work
+from benchsuite.model import Benchmark, Case, Caveat, Metric, Plan, Record, Score, Spread, Status, Summary, Work
+from benchsuite.reportable import unreportable
+from benchsuite.statistics.components import components
 from benchsuite.statistics.runs import estimate
 
 DRAM_MULTIPLE = 4
@@ -131,12 +133,14 @@ def _score(records: Sequence[Record]) -> Score:
     for status in (Status.REJECTED, Status.FAILED, Status.SKIPPED):
         bad = next((record for record in records if record.status is status), None)
         if bad is not None:
-            return replace(score, status=status, reason=f"run {bad.run + 1}: {bad.reason}")
+            score = replace(score, status=status, reason=f"run {bad.run + 1}: {bad.reason}")
+            return replace(score, unreportable=unreportable(score))
     return _valued(score, records)
 
 
 def _valued(score: Score, records: Sequence[Record]) -> Score:
     summaries = [record.summary for record in records if record.summary is not None]
+    score = replace(_in_its_mode(score, records), spread=_spread(records, summaries))
     values = tuple(score.metric.quantity(score.work, summary.median) for summary in summaries)
     over_runs = estimate(values)
     if over_runs is not None:
@@ -144,7 +148,34 @@ def _valued(score: Score, records: Sequence[Record]) -> Score:
     else:
         ends = [score.metric.quantity(score.work, seconds) for seconds in (summaries[0].low, summaries[0].high)]
         value, low, high, kind = values[0], min(ends), max(ends), "this run only"
-    return replace(score, runs=len(values), value=value, low=low, high=high, interval=kind, run_values=values)
+    score = replace(score, runs=len(values), value=value, low=low, high=high, interval=kind, run_values=values)
+    return replace(score, unreportable=unreportable(score))
+
+
+def _in_its_mode(score: Score, records: Sequence[Record]) -> Score:
+    """With what measured it, whether its buffers rotated beyond the cache, and how its ranks began together."""
+    samples = [record.samples for record in records if record.samples is not None]
+    return replace(
+        score,
+        backend=_all_of(record.backend for record in records),
+        cache=_all_of("hot" if one.sets == 1 else "cold" for one in samples),
+        sync=_all_of(one.sync for one in samples),
+    )
+
+
+def _spread(records: Sequence[Record], summaries: Sequence[Summary]) -> Spread | None:
+    """The components of the variance, with what a run costs before its first sample."""
+    found = components(summaries)
+    samples = [record.samples for record in records if record.samples is not None]
+    if found is None:
+        return None
+    spent = median(one.setup_seconds + one.iterations * sum(one.warmup) for one in samples)
+    independent = median(one.iterations * sum(one.seconds) for one in samples) / found.samples
+    return replace(found, cost=spent / independent)
+
+
+def _all_of(words: Iterable[str]) -> str:
+    return " and ".join(sorted(set(words)))
 
 
 def _conditions(records: Sequence[Record]) -> Mapping[str, float]:

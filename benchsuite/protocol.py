@@ -87,7 +87,7 @@ class Message:
         return carried or Failed("the worker sent a result without content")
 
 
-def result(nonce: str, index: int, outcome: Outcome, started: str, provider: str) -> Message:
+def result(nonce: str, index: int, outcome: Outcome, started: str, provider: str, began: float = 0.0) -> Message:
     """The message that carries ``outcome``."""
     return Message(
         nonce,
@@ -95,6 +95,7 @@ def result(nonce: str, index: int, outcome: Outcome, started: str, provider: str
         index=index,
         started=started,
         provider=provider,
+        began=began,
         samples=outcome if isinstance(outcome, Samples) else None,
         rejected=outcome if isinstance(outcome, Rejected) else None,
         failed=outcome if isinstance(outcome, Failed) else None,

@@ -88,7 +88,9 @@ def assemble(
             except ValueError as error:
                 return replace(record, reason=str(error))
             caveats = (*record.caveats, *outcome.caveats)
-            return replace(record, status=Status.OK, samples=outcome, summary=summary, caveats=caveats)
+            made = replace(record, status=Status.OK, samples=outcome, summary=summary, caveats=caveats)
+            problem = implausible(made)  # what a reader would leave out is no result
+            return replace(record, reason=problem) if problem else made
         case Rejected(reason, _, where):
             return replace(record, status=Status.REJECTED, reason=f"{reason} at {where}" if where else reason)
         case Failed(reason, phase):

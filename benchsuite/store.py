@@ -3,6 +3,7 @@
 runs/<id>/campaign.json   suite, plan, machine facts, versions, seed
           records.jsonl   one record a line, only ever appended
           journal.jsonl   what happened, chained by digest
+          telemetry.jsonl what the sensors said meanwhile
           .lock           held by the process that measures or goes on with it
           attempts/NNNN/  job, results and captured output of each process group
 """
@@ -196,38 +197,70 @@ def load(path: Path) -> Loaded:
     """
     campaign, sha = _campaign(path)
     events, broken = journal_of(path)
-    known = vouched(events)
-    records: list[Record] = []
-    problems = [f"The journal cannot be trusted to its end: {broken}."] if broken else []
-    if not broken and sha not in vouched(events, "campaign"):
-        problems.append(f"{CAMPAIGN} was changed after the run had begun.")
-    number, torn, unknown, whole = 0, False, 0, hashlib.sha256()
-    for line, ended in _lines(path):
-        if not ended:
-            torn = True
-            break
-        number += 1
-        whole.update(line + b"\n")
-        if unknown:  # only the journal's word for the very last can have been lost with its writer
-            problems.append(f"Line {unknown} of {RECORDS} was changed after it was measured; it was left out.")
-            records.pop()
-        unknown = 0 if digest(line) in known or broken else number
+    vetting = _Vetting(vouched(events), trusting=bool(broken))
+    if broken:
+        vetting.problems.append(f"The journal cannot be trusted to its end: {broken}.")
+    elif sha not in vouched(events, "campaign"):
+        vetting.problems.append(f"{CAMPAIGN} was changed after the run had begun.")
+    torn = False
+    for line, whole in _lines(path):
+        torn = not whole
+        if whole:
+            vetting.take(line)
+    vetting.finish()
+    problems, damaged = list(vetting.problems), bool(vetting.problems)
+    if torn:
+        problems.append(f"The last line of {RECORDS} was torn when its writer ended; it was left out.")
+    return Loaded(path, campaign, tuple(vetting.records), tuple(problems), vetting.whole.hexdigest(), damaged)
+
+
+class _Vetting:
+    """Takes the lines of a records file one by one, and keeps what the journal vouches for.
+
+    Only its word for the very last line can have been lost with its writer. ``trusting``: the journal itself is
+    broken, so that its word is not asked for.
+    """
+
+    def __init__(self, known: set[str], *, trusting: bool) -> None:
+        self._known, self._trusting = known, trusting
+        self._seen: set[str] = set()
+        self._number = 0
+        self._doubted = False
+        self.records: list[Record] = []
+        self.problems: list[str] = []
+        self.whole = hashlib.sha256()
+
+    def take(self, line: bytes) -> None:
+        """One more line."""
+        if self._doubted:
+            self._disown()
+        self._number += 1
+        self.whole.update(line + b"\n")
+        sha = digest(line)
+        if sha in self._seen:
+            self.problems.append(f"Line {self._number} of {RECORDS} is there twice; the second one was left out.")
+            return
+        self._seen.add(sha)
         try:
-            records.append(from_line(line))
+            self.records.append(from_line(line))
         except NewerError:
             raise
         except DataError as error:
-            problems.append(f"Line {number} of {RECORDS} was left out. {error.message}")
-            unknown = 0
-    if unknown and len(known) >= number:
-        problems.append(f"Line {unknown} of {RECORDS} was changed after it was measured; it was left out.")
-        records.pop()
-    if number < len(known):
-        problems.append(f"{len(known) - number} records that the journal knows are missing from {RECORDS}.")
-    damaged = bool(problems)
-    if torn:
-        problems.append(f"The last line of {RECORDS} was torn when its writer ended; it was left out.")
-    return Loaded(path, campaign, tuple(records), tuple(problems), whole.hexdigest(), damaged)
+            self.problems.append(f"Line {self._number} of {RECORDS} was left out. {error.message}")
+            return
+        self._doubted = sha not in self._known and not self._trusting
+
+    def finish(self) -> None:
+        """There are no more lines."""
+        if self._doubted and len(self._known) >= self._number:
+            self._disown()
+        if (lost := len(self._known) - len(self._seen)) > 0:
+            self.problems.append(f"{lost} records that the journal knows are missing from {RECORDS}.")
+
+    def _disown(self) -> None:
+        self.problems.append(f"Line {self._number} of {RECORDS} was changed after it was measured; it was left out.")
+        self.records.pop()
+        self._doubted = False
 
 
 def digest(line: bytes) -> str:

@@ -19,8 +19,8 @@ from benchsuite import backends, beat, discovery
 from benchsuite.backends.base import Backend
 from benchsuite.errors import BenchsuiteError, DeviceLostError
 from benchsuite.measure import clock
-from benchsuite.measure.task import Bench, Measurement, Prepared, prepare
-from benchsuite.model import Benchmark, Case, Failed, Outcome, World
+from benchsuite.measure.task import Bench, Measured, Measurement, Prepared, prepare
+from benchsuite.model import Benchmark, Case, Failed, World
 from benchsuite.protocol import Job, Kind, Message, decode, encode, result
 
 Send = Callable[[Message], None]
@@ -57,11 +57,11 @@ def serve(
         phase("prepare")
         try:
             ready = prepared.of(case)
-            outcome = _outcome(Measurement(bench, benchmark, implementation, case, ready, item.seconds, phase))
+            measured = _outcome(Measurement(bench, benchmark, implementation, case, ready, item.seconds, phase))
         except MemoryError:
-            outcome = Failed("there was not enough memory", phase="prepare")
+            measured = Measured(Failed("there was not enough memory", phase="prepare"))
         provider = providers.get(implementation.provider, implementation.provider)
-        say(result(job.nonce, item.index, outcome, started, provider))
+        say(result(job.nonce, item.index, measured.outcome, started, provider, measured.began))
     doing("end")
     say(Message(job.nonce, Kind.BYE))
 
@@ -81,17 +81,17 @@ class _Prepared:
         return self._last[1]
 
 
-def _outcome(measurement: Measurement) -> Outcome:
+def _outcome(measurement: Measurement) -> Measured:
     try:
         return measurement.outcome()
     except DeviceLostError:
         raise  # the tasks after this one go on in a fresh process
     except BenchsuiteError as error:
-        return Failed(str(error))
+        return Measured(Failed(str(error)))
     except Exception as error:  # whatever a kernel raises costs its own task, never the attempt
         if measurement.bench.world.size > 1:
             raise  # the other ranks wait in a collective: only ending the attempt frees them
-        return Failed(f"{type(error).__name__}: {error}")
+        return Measured(Failed(f"{type(error).__name__}: {error}"))
 
 
 def _show_stacks(folder: Path, rank: int) -> None:

@@ -150,7 +150,7 @@ def record(timed: Timed, run: int, random_: random.Random, *, samples: int = 24)
         status=Status.OK,
         work=work,
         started="2026-01-02T03:04:05.678+00:00",
-        samples=Samples(seconds, iterations=3),
+        samples=Samples(seconds, iterations=3, conditions={"readings": 20.0}),
         summary=summary(seconds),
     )
     if case.benchmark == "memory" and run == 1 and value > 800e9:

@@ -66,3 +66,29 @@ def test_the_driver_s_name_finds_the_card(name: str, memory: float, key: str) ->
 def test_an_unknown_name_finds_nothing() -> None:
     assert gpus.named("NVIDIA H9000") is None
     assert gpus.named("") is None
+
+
+@pytest.mark.parametrize("key", CARDS)
+def test_no_card_contradicts_itself(key: str) -> None:
+    card = CARDS[key]
+    for told in (card.memory * 0.93, card.memory * 1.074):  # what a driver leaves; GiB for GB
+        assert gpus.contradictions(card.name, told, card.processors) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "gib", "processors", "words"),
+    [
+        ("NVIDIA H100 80GB HBM3", 79.1, 132, []),
+        ("NVIDIA H100 80GB HBM3", 79.1, 114, ["132 multiprocessors; here are 114"]),
+        ("NVIDIA H100 80GB HBM3", 40.0, 132, ["80 GB of memory; here are 43 GB"]),
+        ("NVIDIA H100 80GB HBM3", 23.0, 46, ["multiprocessors", "GB of memory"]),
+        ("NVIDIA A100-SXM4-80GB MIG 1g.10gb", 9.5, 14, ["a slice of a card (MIG)"]),
+        ("NVIDIA of tomorrow", 1.0, 1, []),
+    ],
+)
+def test_a_card_that_is_not_what_its_name_says_is_found(
+    name: str, gib: float, processors: int, words: list[str]
+) -> None:
+    found = gpus.contradictions(name, gib * GIB, processors)
+    assert len(found) == len(words)
+    assert all(word in sentence for word, sentence in zip(words, found, strict=True))

@@ -13,6 +13,7 @@ import pytest
 
 from benchsuite.backends.base import HOME
 from benchsuite.backends.cuda.backend import NAN, ODD, CudaBackend, CudaStep
+from benchsuite.backends.cuda.runtime import Spent
 from benchsuite.discovery import discover
 from benchsuite.errors import DeviceLostError, MeasureError, UnavailableError
 from benchsuite.measure.clock import Clock
@@ -124,12 +125,14 @@ class TinyRuntime:
     def synchronize(self) -> None:
         return
 
-    def elapsed(self, steps: Sequence[Step], gated: bool) -> float:
-        self.gates.append(gated)
+    def elapsed(self, steps: Sequence[Step], gated: bool) -> Spent:
+        if steps:
+            self.gates.append(gated)
         start = time.perf_counter()
         for step in steps:
             step()
-        return time.perf_counter() - start if self.seconds is None else self.seconds
+        host = time.perf_counter() - start
+        return Spent(host if self.seconds is None else self.seconds, host)
 
 
 def kernel(source: Source = DOUBLE, **changes: Any) -> CudaKernel:
@@ -153,10 +156,10 @@ def outcome(op: CudaKernel | CudaLibrary | None = None, runtime: TinyRuntime | N
     benchmark = cuda_toy(op, **changes)
     backend = CudaBackend(runtime or TinyRuntime())
     policy = Policy(seconds=0.02, warmup=0.0, min_samples=5, max_samples=20)
-    bench = Bench(backend, SoloWorld(), Clock(0.0, 0.0), policy, neighbours=lambda *_: ())
+    bench = Bench(backend, SoloWorld(), Clock(0.0, 0.0), policy)
     return _outcome(
         Measurement(bench, benchmark, benchmark.implementations[0], CASE, prepare(benchmark, CASE, 0, 1), 0.02)
-    )
+    ).outcome
 
 
 # -- buffers ----------------------------------------------------------------------------------
@@ -267,7 +270,7 @@ def test_a_library_is_called_once_with_the_runtime(monkeypatch: pytest.MonkeyPat
 
 def test_elapsed_hands_the_parts_to_the_device_gated_unless_one_step_must_not_be() -> None:
     step, runtime, backend = bound(kernel())
-    assert backend.elapsed([step]) >= 0.0
+    assert backend.elapsed([step]).seconds >= 0.0
     backend.elapsed([step, replace(step, gated=False)])
     assert runtime.gates == [True, False]
 
@@ -275,11 +278,53 @@ def test_elapsed_hands_the_parts_to_the_device_gated_unless_one_step_must_not_be
 def test_a_device_that_was_busier_than_the_wall_clock_is_not_believed() -> None:
     step, runtime, backend = bound(kernel())
     runtime.seconds = 1e-9
-    assert backend.elapsed([step]) == 1e-9  # less is fine: the gate keeps what the host does outside
+    assert backend.elapsed([step]).seconds == 1e-9  # no claim that cannot be: the two clocks are compared later
     for wrong in (0.5, float("nan")):
         runtime.seconds = wrong
         with pytest.raises(MeasureError, match="clock"):
             backend.elapsed([step])
+
+
+@dataclass
+class TwoClocks(TinyRuntime):
+    """A device whose host sees the end of each of ``waits`` waits ``late`` seconds late; the work takes ``work``."""
+
+    work: float = 1e-3
+    claims: float = 1.0
+    late: float = 15e-6
+    waits: int = 1
+    idle: int = 0
+
+    def elapsed(self, steps: Sequence[Step], gated: bool) -> Spent:
+        for step in steps:
+            step()
+            time.sleep(self.work)  # the wall clock must have room for it
+        if not steps:
+            self.idle += 1
+            return Spent(1e-6, 1e-6 + self.late)
+        work = self.work * len(steps)
+        return Spent(self.claims * work, work + self.waits * self.late, self.waits)
+
+
+def test_what_the_host_sees_of_no_work_is_taken_off_once_for_each_wait() -> None:
+    runtime = TwoClocks(waits=3)
+    backend = CudaBackend(runtime)
+    for _ in range(2):
+        spent = backend.elapsed([lambda: None])
+        assert spent.seconds == runtime.work
+        assert spent.host == pytest.approx(runtime.work, abs=1e-9)
+    assert runtime.idle == 9, "seen once, then known"
+
+
+@pytest.mark.parametrize(("claims", "codes"), [(1.0, []), (0.5, ["CLOCK_DISAGREE"])])
+def test_events_that_claim_less_than_the_host_saw_are_told_and_the_samples_kept(
+    claims: float, codes: list[str]
+) -> None:
+    found = outcome(runtime=TwoClocks(claims=claims))
+    assert isinstance(found, Samples)
+    assert [caveat.code for caveat in found.caveats if caveat.code == "CLOCK_DISAGREE"] == codes
+    assert list(found.annotations) == codes
+    assert len(found.seconds) >= 5
 
 
 def test_the_timer_waits_for_the_device() -> None:
@@ -389,8 +434,7 @@ def test_a_kernel_of_the_catalogue_is_measured_over_the_simulator() -> None:
         SoloWorld(),
         Clock(0.0, 0.0),
         Policy(seconds=0.01, warmup=0.0, min_samples=3, max_samples=3),
-        neighbours=lambda *_: (),
     )
-    found = Measurement(bench, benchmark, implementation, case, prepare(benchmark, case, 0, 1), 0.01).outcome()
+    found = Measurement(bench, benchmark, implementation, case, prepare(benchmark, case, 0, 1), 0.01).outcome().outcome
     assert isinstance(found, Samples)
     assert found.max_error >= 0.0

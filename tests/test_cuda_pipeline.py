@@ -5,21 +5,22 @@ Only the times are meaningless; every step, verification and file is what a GPU 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchsuite import assets, commands, discovery, gate, normalize, store
 from benchsuite.backends.cuda.backend import CudaBackend
 from benchsuite.execute import Execution
-from benchsuite.model import Caveat, Status
+from benchsuite.model import Samples, Status
 from benchsuite.plan import Capacity, Options, build
 from benchsuite.record import SCHEMA
 from benchsuite.render import html
 from benchsuite.render.view import build as build_view
 from benchsuite.suite import parse
-from benchsuite.telemetry import nvml
+from benchsuite.telemetry.join import Expected, join
+from benchsuite.telemetry.reading import Reading
 from tests.cuda_host import simulate
 from tests.inline import InlineRunner, Notes
 
@@ -55,15 +56,23 @@ implementations = ["split"]
 FACTS = {"gpu": {"name": "NVIDIA A100-SXM4-80GB", "arch": "sm_80", "processors": "108", "memory bytes": str(80 << 30)}}
 
 
-class Watched(CudaBackend):
-    """With sensors that say something."""
+class Sensors:
+    """An observer with the sensors of a GPU that is held down by its power limit, or with none."""
 
-    def watch(self) -> Callable[[], tuple[Mapping[str, float], tuple[Caveat, ...]]]:
-        said = {"sm_clock": 1.5e9, "throttle": 4.0}
-        return lambda: (said, nvml.caveats(said))
+    def __init__(self, **values: float) -> None:
+        self._values = {"busy": 0.0, "own": 0.0, "steal": 0.0, **values}
+
+    def own(self, pids: tuple[int, ...]) -> None:
+        """Nobody else is there."""
+
+    def observe(self, samples: Samples, began: float) -> Samples:
+        """Readings before, while and after it was measured."""
+        end = began + samples.starts[-1] + samples.seconds[-1] * samples.iterations
+        moments = np.linspace(began - 0.1, end + 0.1, 2 + int(end - began + 0.2))
+        return join(samples, began, [Reading(float(at), self._values) for at in moments], Expected(gpu=True))
 
 
-def campaign(folder: Path, backend: type[CudaBackend] = CudaBackend) -> store.Loaded:
+def campaign(folder: Path, sensors: Sensors) -> store.Loaded:
     """The suite above, measured on the simulator."""
     benchmarks = discovery.discover()
     device = simulate.device("sm_80")
@@ -72,15 +81,15 @@ def campaign(folder: Path, backend: type[CudaBackend] = CudaBackend) -> store.Lo
     suite = parse(TEXT, "tiny", benchmarks)
     plan = build(suite, benchmarks, capacity, Options(seed=3))
     made = store.Campaign(SCHEMA, "id", store.now(), "0", "benchsuite run", "cuda", suite, plan, FACTS, cache=device.l2)
-    runner = InlineRunner(benchmarks, backend=lambda: backend(simulate.SimulatedRuntime(device)))
+    runner = InlineRunner(benchmarks, backend=lambda: CudaBackend(simulate.SimulatedRuntime(device)))
     directory = store.RunDirectory(folder / "id", made)
-    Execution(plan, benchmarks, directory, runner.place, "cuda", Notes()).run()
+    Execution(plan, benchmarks, directory, runner.place, "cuda", Notes(), observer=sensors).run()
     return store.load(folder / "id")
 
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> store.Loaded:
-    return campaign(tmp_path_factory.mktemp("runs"))
+    return campaign(tmp_path_factory.mktemp("runs"), Sensors())
 
 
 def test_every_kernel_was_verified_and_timed(loaded: store.Loaded) -> None:
@@ -97,10 +106,13 @@ def test_sensors_that_say_nothing_stand_beside_every_number(loaded: store.Loaded
 
 
 def test_what_the_sensors_said_is_stored_with_the_samples(tmp_path: Path) -> None:
-    record = next(one for one in campaign(tmp_path, Watched).records if one.case.benchmark == "peak")
+    made = campaign(tmp_path, Sensors(sm_clock=1.5e9, throttle=4.0))
+    record = next(one for one in made.records if one.case.benchmark == "peak")
     assert record.samples is not None
-    assert record.samples.conditions == {"sm_clock": 1.5e9, "throttle": 4.0}
-    assert "POWER_CAPPED" in {caveat.code for caveat in record.caveats}
+    assert record.samples.conditions["sm_clock"] == 1.5e9
+    assert record.samples.conditions["throttle"] == 4.0
+    assert "POWER_CAP" in {caveat.code for caveat in record.caveats}
+    assert record.samples.annotations["POWER_CAP"] == tuple(range(len(record.samples.seconds)))
 
 
 def test_scores_have_the_datasheet_and_the_probe_beside_them(loaded: store.Loaded) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +181,7 @@ def test_a_gated_batch_is_enqueued_between_events_behind_the_gate_and_then_relea
     step = gpu.prepare(SOURCE, launch(), {})
     gpu.elapsed([step])  # makes the gate
     world.log.clear()
-    assert gpu.elapsed([step, step]) == pytest.approx(3e-3)
+    assert gpu.elapsed([step, step]).device == pytest.approx(3e-3)
     assert names(world) == ["gate", "record", "work", "work", "record", "event-sync"]
 
 
@@ -208,9 +209,20 @@ def test_more_launches_than_the_queue_holds_take_several_gates() -> None:
     gpu.elapsed([step])
     world.log.clear()
     count = 2 * cupy_runtime.GATED + 1
-    assert gpu.elapsed([step] * count) == pytest.approx(3e-3)
+    assert gpu.elapsed([step] * count).device == pytest.approx(3e-3)
     assert names(world).count("gate") == 3
     assert names(world).count("work") == count
+
+
+def test_the_host_s_time_begins_when_the_gate_opens_and_counts_every_wait() -> None:
+    gpu, _ = runtime(milliseconds=1.0)
+    step = gpu.prepare(SOURCE, launch(), {})
+    spent = gpu.elapsed([lambda: time.sleep(0.2), step])
+    assert 0.0 < spent.host < 0.2, "what enqueueing took is outside"
+    assert spent.waits == 1
+    assert gpu.elapsed([step] * (cupy_runtime.GATED + 1)).waits == 2
+    assert gpu.elapsed([]).waits == 1, "an empty batch is waited for too"
+    assert gpu.elapsed([lambda: time.sleep(0.05)], gated=False).host >= 0.05
 
 
 def test_without_a_gate_nothing_is_held_back() -> None:

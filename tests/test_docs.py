@@ -49,7 +49,7 @@ def test_quick_start_is_two_commands_of_one_line() -> None:
 
 
 def test_every_readme_command_runs(tmp_path: Path) -> None:
-    """All but the two that install, in their order, on the scripted backend where they measure."""
+    """All but the two that install, in their order, on the scripted backend where they measure; selftest's options."""
     runs = []
     for block in blocks(README, "sh")[2:]:
         for line in block.strip().splitlines():
@@ -61,6 +61,8 @@ def test_every_readme_command_runs(tmp_path: Path) -> None:
             if words[1] == "run":
                 words = [SMALL.get(word, word) for word in words if word not in {"--budget", "60"}]
                 words += ["--backend", "fake", *(["--only", "memory op=read bytes=24576"] if "memory" in words else [])]
+            if words[1] == "selftest":  # takes minutes; tests/test_selftest.py runs it small
+                words.append("--help")
             words = [runs[-1] if word.startswith("RUN_") else word for word in words]
             done = benchsuite(*words[1:], cwd=tmp_path)
             assert done.returncode in {0, 4 if words[1] == "doctor" else 0}, f"{line}\n{done.stderr}"
@@ -123,7 +125,7 @@ def test_the_guide_s_toml_is_valid() -> None:
 
 def test_every_feature_shows_in_help(tmp_path: Path) -> None:
     page = benchsuite("--help", cwd=tmp_path).stdout
-    for command in ("run", "list", "show", "report", "compare", "doctor", "schema"):
+    for command in ("run", "list", "show", "report", "compare", "doctor", "selftest", "schema"):
         assert re.search(rf"\b{command}\b", page)
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchsuite import discovery
-from benchsuite.compare import compare
+from benchsuite import commands, discovery
+from benchsuite.compare import Correction, compare
+from benchsuite.errors import UsageError
 from benchsuite.model import Case, Caveat, Failed, Metric, Record, Rejected, Samples, Score, Status, Work
 from benchsuite.normalize import Ceilings, attainable, scores
+from benchsuite.reportable import compromised, unreportable
 from benchsuite.statistics.runs import Verdict
 from tests.builders import plan_of, record
 from tests.conftest import toy
@@ -113,7 +119,7 @@ def campaign(base: float, spread: float, seed: int, runs: int = 5, cases: int = 
     rng = np.random.default_rng(seed)
     made = [Case.of("toy", n=n, kind="a") for n in range(64, 64 + cases)]
     records = [
-        record(TOYS["toy"], case, run=run, seconds=[base * float(np.exp(spread * rng.standard_normal()))] * 9)
+        record(TOYS["toy"], case, run=run, seconds=[base * float(np.exp(spread * rng.standard_normal()))] * 20)
         for case in made
         for run in range(runs)
     ]
@@ -125,7 +131,7 @@ def verdicts(a: list[Score], b: list[Score]) -> set[Verdict]:
 
 
 def test_the_same_machine_twice_is_never_called_different() -> None:
-    for seed in range(40):
+    for seed in range(20):
         assert not verdicts(campaign(1e-3, 0.01, seed), campaign(1e-3, 0.01, seed + 1000)) & {
             Verdict.FASTER,
             Verdict.SLOWER,
@@ -142,7 +148,8 @@ def test_quiet_twins_are_same_and_noisy_ones_undecided_with_runs_needed() -> Non
     assert verdicts(campaign(1e-3, 1e-4, 1), campaign(1e-3, 1e-4, 2)) == {Verdict.SAME}
     rows = compare(campaign(1e-3, 0.05, 1), campaign(1e-3, 0.05, 2)).rows
     assert {row.verdict for row in rows} == {Verdict.UNDECIDED}
-    assert all(row.needed is not None and row.needed > 5 for row in rows)
+    assert all(row.needed > 5 if row.needed is not None else "more than 1000 runs" in row.reason for row in rows)
+    assert any(row.needed is not None for row in rows)
 
 
 def test_two_runs_give_numbers_and_no_verdict() -> None:
@@ -166,3 +173,157 @@ def test_only_identical_cases_are_paired() -> None:
         ).rows
         == ()
     )
+
+
+def caveated(made: list[Score], *codes: str) -> list[Score]:
+    return [replace(one, caveats=tuple(Caveat(code, "Told.") for code in codes)) for one in made]
+
+
+@pytest.mark.parametrize("code", ["CONTENDED", "HOST_STEAL", "NOT_STEADY", "CLOCK_DISAGREE", "TELEMETRY_MISSING"])
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_verdict_on_a_compromised_side_is_not_clean(code: str, side: int) -> None:
+    sides = [campaign(1e-3, 0.001, 1), campaign(1.1e-3, 0.001, 2)]
+    assert all(row.clean for row in compare(sides[0], sides[1]).rows)
+    sides[side] = caveated(sides[side], code)
+    rows = compare(sides[0], sides[1]).rows
+    assert {row.verdict for row in rows} == {Verdict.SLOWER}
+    assert not any(row.clean for row in rows)
+    assert all(code in row.unclean[0] for row in rows)
+
+
+def test_what_belongs_to_the_machine_compromises_nothing() -> None:
+    rows = compare(campaign(1e-3, 0.001, 1), caveated(campaign(1.1e-3, 0.001, 2), "THERMAL", "POWER_CAP")).rows
+    assert all(row.clean for row in rows)
+
+
+def test_one_contended_run_of_five_is_enough() -> None:
+    noted = Samples((1e-3,) * 9, 1, caveats=(Caveat("CONTENDED", "Others ran."),))
+    made = score_of(record(TOYS["toy"], A, outcome=noted), *(record(TOYS["toy"], A, run=i) for i in range(1, 5)))
+    assert compromised(made)
+    assert any("CONTENDED" in reason for reason in made.unreportable)
+
+
+def test_what_nobody_watched_is_not_clean() -> None:
+    made = campaign(1e-3, 0.001, 1, cases=1)[0]
+    assert compromised(replace(made, backend="host", conditions={"load": 0.1})) == ()
+    assert "TELEMETRY_MISSING" in compromised(replace(made, backend="host"))[0]
+
+
+def test_a_number_may_be_published_from_five_verified_precise_quiet_runs_on() -> None:
+    made = replace(campaign(1e-3, 0.001, 1, cases=1)[0], backend="host", conditions={"load": 0.1})
+    assert unreportable(made) == ()
+    assert unreportable(replace(made, runs=4)) == ("It comes from fewer than 5 runs.",)
+    assert unreportable(replace(made, value=None, status=Status.REJECTED)) == ("There is no verified number.",)
+    assert "IMPRECISE" in unreportable(caveated([made], "IMPRECISE")[0])[0]
+    assert "scripted" in unreportable(replace(made, backend="fake"))[0]
+
+
+def test_a_score_knows_why_it_may_not_be_published() -> None:
+    assert any("fewer than 5" in reason for reason in score_of(record(TOYS["toy"], A)).unreportable)
+    assert score_of(record(TOYS["toy"], A, outcome=Rejected("wrong"))).unreportable == ("There is no verified number.",)
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"),
+    [({"cache": "cold"}, "cache mode"), ({"sync": "barrier"}, "synchronisation"), ({"backend": "host"}, "backend")],
+)
+def test_only_numbers_of_one_kind_are_compared(changed: dict[str, str], word: str) -> None:
+    one = campaign(1e-3, 0.001, 1, cases=2)
+    other = [replace(one[0], **changed), one[1]]  # type: ignore[arg-type]
+    result = compare(one, other)
+    assert [row.verdict for row in result.rows] == [Verdict.INCOMPARABLE, Verdict.SAME]
+    assert word in result.rows[0].reason
+    assert result.family == 1
+
+
+def test_a_score_tells_its_cache_mode_and_how_its_ranks_began() -> None:
+    cold = Samples((1e-3,) * 9, 1, sets=4, sync="window")
+    made = score_of(
+        record(TOYS["toy"], A, outcome=cold), record(TOYS["toy"], A, run=1, outcome=replace(cold, sync="barrier"))
+    )
+    assert (made.backend, made.cache, made.sync) == ("fake", "cold", "barrier and window")
+    assert score_of(record(TOYS["toy"], A)).cache == "hot"
+
+
+def test_exploration_calls_more_and_says_so() -> None:
+    one, other = campaign(1e-3, 0.01, 1, cases=40), campaign(1.03e-3, 0.01, 2, cases=40)
+    strict, loose = compare(one, other), compare(one, other, correction=Correction.BENJAMINI_HOCHBERG)
+    called = [sum(row.verdict is Verdict.SLOWER for row in result.rows) for result in (strict, loose)]
+    assert called[0] < called[1]
+    assert loose.correction is Correction.BENJAMINI_HOCHBERG
+    assert strict.family == loose.family == 40
+
+
+def test_more_runs_are_needed_in_a_larger_family_and_always_more_than_there_are() -> None:
+    one, other = campaign(1e-3, 0.008, 1, cases=60), campaign(1.03e-3, 0.008, 2, cases=60)
+    open_ = [row for row in compare(one, other).rows if row.verdict is Verdict.UNDECIDED and row.needed]
+    more = 0
+    for row in open_:
+        a, b = ([score for score in side if score.case == row.case] for side in (one, other))
+        alone = compare(a, b).rows[0]
+        assert row.needed is not None
+        assert row.needed > 5
+        if alone.needed is not None:
+            assert alone.needed <= row.needed
+            more += alone.needed < row.needed
+    assert more > 0
+
+
+def test_the_bootstrap_is_shown_from_ten_runs_on_and_the_spread_from_two() -> None:
+    few, many = (
+        compare(campaign(1e-3, 0.001, 1, runs=n, cases=1), campaign(1e-3, 0.001, 2, runs=n, cases=1)).rows[0]
+        for n in (5, 10)
+    )
+    assert few.medians is None
+    assert many.medians is not None
+    assert many.medians.low <= many.medians.value <= many.medians.high
+    assert few.spread_a is not None
+    assert few.spread_a.between == pytest.approx(0.001, rel=0.8)
+    assert few.spread_a.within == 0.0
+
+
+# -- the exit code of a comparison ------------------------------------------------------------
+
+
+def exit_of(monkeypatch: pytest.MonkeyPatch, a: list[Score], b: list[Score], **options: Any) -> int:
+    sides = iter((a, b))
+    monkeypatch.setattr(commands, "_load", lambda name, out: SimpleNamespace(damaged=False))
+    monkeypatch.setattr(commands, "scores_of", lambda loaded: next(sides))
+    return commands.compare("a", "b", Path(), **{"fail_on": "", "explore": False, "as_json": False, **options})
+
+
+@pytest.mark.parametrize(("codes", "clean_too", "code"), [((), 0, 1), (("CONTENDED",), 0, 3), (("CONTENDED",), 2, 1)])
+def test_only_a_clean_slower_fails(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    codes: tuple[str, ...],
+    clean_too: int,
+    code: int,
+) -> None:
+    fast, slow = campaign(1e-3, 0.001, 1), campaign(1.1e-3, 0.001, 2)
+    noted = [*slow[:clean_too], *caveated(slow[clean_too:], *codes)]
+    assert exit_of(monkeypatch, fast, noted, fail_on="slower") == code
+    out, err = capsys.readouterr()
+    assert ("not clean" in err) == (code == 3)
+    assert ("not clean" in out) == bool(codes)
+    assert exit_of(monkeypatch, fast, noted) == 0
+    assert exit_of(monkeypatch, fast, noted, fail_on="faster") == 0
+
+
+def test_exploring_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = campaign(1e-3, 0.001, 1)
+    with pytest.raises(UsageError, match="--explore"):
+        exit_of(monkeypatch, one, one, fail_on="slower", explore=True)
+
+
+def test_a_comparison_and_its_noise_are_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = campaign(1e-3, 0.001, 1, runs=10, cases=1)
+    assert exit_of(monkeypatch, one, one, as_json=True) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["correction"] == "Holm"
+    assert {"clean", "unclean", "medians", "spread_a"} <= set(told["rows"][0])
+    noise = commands.case_document(one[0])["noise"]
+    assert noise["for_1_percent"]["runs"] >= 2
+    assert noise["between"] > 0.0

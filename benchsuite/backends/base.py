@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from benchsuite.model import Array, Arrays, ArraySpec, Buffers, Case, Caveat, Device, Implementation, Step, World
 
 HOME: Mapping[str, str] = MappingProxyType({})
 """Every buffer lies where the backend computes: no places are asked for (``Benchmark.places``)."""
+
+
+class Elapsed(NamedTuple):
+    """What a batch took: ``seconds`` by the clock nearest to the work.
+
+    host: by the host's clock, for the same work and from the same moment, less what that takes for no work at
+    all; ``None`` where there is no second clock.
+    """
+
+    seconds: float
+    host: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +30,8 @@ class Description:
 
     cache, memory: as ``Backend.cache_bytes`` and ``memory_bytes``. device: the GPU that is measured,
     ``None`` without one. facts: for the record, name and short text. caveats: what every result
-    measured here must carry. environment: variables that let a worker see the same device.
+    measured here must carry. environment: variables that let a worker see the same device. bus: the
+    PCI address by which the GPU's sensors are found, empty without a GPU.
     """
 
     capabilities: frozenset[str]
@@ -29,6 +41,7 @@ class Description:
     facts: Mapping[str, str] = field(default_factory=dict)
     caveats: tuple[Caveat, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    bus: str = ""
 
 
 class Backend(Protocol):
@@ -76,11 +89,5 @@ class Backend(Protocol):
     def timer(self) -> Callable[[], float]:
         """A monotonic clock in seconds; the backend's work is complete when it is read."""
 
-    def elapsed(self, steps: Sequence[Step]) -> float:
-        """Seconds that the steps take, back to back, by the clock nearest to the work."""
-
-    def watch(self) -> Callable[[], tuple[Mapping[str, float], tuple[Caveat, ...]]]:
-        """Begin to read the device's sensors; the returned function ends it.
-
-        It gives the conditions (``Samples.conditions``) and what a reader must know of them.
-        """
+    def elapsed(self, steps: Sequence[Step]) -> Elapsed:
+        """What the steps take, back to back; ``MeasureError`` when a clock claims what cannot be."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from benchsuite.backends.base import HOME
+from benchsuite.backends.base import HOME, Elapsed
 from benchsuite.backends.host.backend import HostBackend
 from benchsuite.model import Buffers, Case, Implementation, Step, World
 
@@ -81,9 +81,9 @@ class FakeBackend(HostBackend):
         """The scripted clock."""
         return lambda: self._now
 
-    def elapsed(self, steps: Sequence[Step]) -> float:
+    def elapsed(self, steps: Sequence[Step]) -> Elapsed:
         """What the script says the steps took."""
         start = self._now
         for step in steps:
             step()
-        return self._now - start
+        return Elapsed(self._now - start)

@@ -25,6 +25,9 @@ RATES = {
 }
 """Our element types and the catalogue's columns, the first that a card has."""
 
+LEAST, MOST = 0.85, 1.1
+"""How a driver's count of memory may relate to the datasheet's: it keeps some, and some of its GB are GiB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
@@ -106,7 +109,34 @@ def named(name: str, memory: float = 0.0, processors: int = 0) -> Gpu | None:
 
     ``None`` when none matches, or when two remain that differ: no peak is better than a wrong one.
     """
-    return decided([gpu for key, gpu in gpus().items() if _plain(name) in _names()[key]], memory, processors)
+    return decided(called(name), memory, processors)
+
+
+def called(name: str) -> list[Gpu]:
+    """Every card that the driver calls ``name``."""
+    return [gpu for key, gpu in gpus().items() if _plain(name) in _names()[key]]
+
+
+def contradictions(name: str, memory: float, processors: int) -> tuple[str, ...]:
+    """Why a GPU cannot be the whole card that its name says, as sentences; memory in bytes.
+
+    Empty when it can, and when the catalogue knows no card of that name: then nothing is claimed. The name comes from
+    the driver; what computes and what stores is counted. A driver keeps some memory for itself, and 80 GB are 74.5 GiB.
+    """
+    if "mig " in f"{_plain(name)} ":
+        return (f"{name} is a slice of a card (MIG), not the whole.",)
+    cards = called(name)
+    if not cards or any(card.processors == processors and LEAST < memory / card.memory < MOST for card in cards):
+        return ()
+    counts = sorted({card.processors for card in cards})
+    found = []
+    if processors not in counts:
+        found.append(f"{name} has {' or '.join(map(str, counts))} multiprocessors; here are {processors}.")
+    if not any(LEAST < memory / card.memory < MOST for card in cards):
+        sizes = sorted({card.memory for card in cards})
+        told = " or ".join(f"{size / 1e9:.0f}" for size in sizes)
+        found.append(f"{name} has {told} GB of memory; here are {memory / 1e9:.0f} GB.")
+    return tuple(found) or (f"No {name} has {processors} multiprocessors with {memory / 1e9:.0f} GB of memory.",)
 
 
 def decided(found: list[Gpu], memory: float, processors: int) -> Gpu | None:

@@ -47,8 +47,8 @@ def allocate(
     """
     sizes = {name: int(array.nbytes) for name, array in inputs.items()}
     sizes |= {name: spec.nbytes for name, spec in specs.items()}
-    sets = rotation(sum(sizes.values()), backend.cache_bytes(), mode)
     size = sum(nbytes for name, nbytes in sizes.items() if places.get(name, DEVICE) == DEVICE)
+    sets = rotation(size or sum(sizes.values()), backend.cache_bytes(), mode)
     if sets * size > MEMORY_SHARE * backend.memory_bytes():
         raise MeasureError(
             f"{sets} buffer sets of {size / 2**20:.0f} MiB do not fit in {MEMORY_SHARE:.0%} of the free memory.",

@@ -11,7 +11,7 @@ from benchsuite.errors import MeasureError
 
 Timer = Callable[[], float]
 
-CALLS = 2_000
+CALLS = 10_000
 SHORTEST_BATCH = 500e-6
 
 

@@ -6,7 +6,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import overload
+from typing import NamedTuple, overload
 
 import numpy as np
 
@@ -16,23 +16,21 @@ from benchsuite.measure import buffers
 from benchsuite.measure.clock import Clock
 from benchsuite.measure.collect import Sampler, collect
 from benchsuite.measure.verify import check
+from benchsuite.measure.waiting import straggler_caveats
 from benchsuite.model import (
     Arrays,
     Benchmark,
     Case,
-    Caveat,
     Expected,
     Failed,
     Implementation,
     Outcome,
     Policy,
     Rejected,
-    Samples,
     Skipped,
     Step,
     World,
 )
-from benchsuite.telemetry import host
 
 Phase = Callable[[str], None]
 
@@ -96,7 +94,13 @@ class Bench:
     world: World
     clock: Clock
     policy: Policy
-    neighbours: Callable[[host.Reading, host.Reading, float], tuple[Caveat, ...]] = host.neighbours
+
+
+class Measured(NamedTuple):
+    """What came of a task. began: the timer's reading when its first warm-up sample began; 0 without samples."""
+
+    outcome: Outcome
+    began: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +115,10 @@ class Measurement:
     seconds: float
     phase: Phase = lambda name: None
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> Measured:
         """Samples, or why there are none. Never a time for a wrong result."""
         started = time.perf_counter()
-        self.phase("setup")
+        self.phase("compile")
         try:
             sets, steps = self._ready()
             problem = missing = None
@@ -125,25 +129,30 @@ class Measurement:
         except (BenchsuiteError, MemoryError, ImportError) as error:
             problem, missing = str(error) or "there was not enough memory", None
         if failed := _first(self.bench.world, problem):
-            return Failed(failed, phase="setup")
+            return Measured(Failed(failed, phase="compile"))
         if skipped := _first(self.bench.world, missing):
-            return Skipped(skipped)
-        self.phase("verify")
-        for step in steps:
+            return Measured(Skipped(skipped))
+        for step in steps:  # what a first call still compiles or loads belongs to this phase
             step()
+        self.bench.backend.timer()()
+        self.phase("verify")
         before = self._verified(sets, _some(len(sets), len(sets)))
         if isinstance(before, Rejected):
-            return before
+            return Measured(before)
         for one in sets:
             self.bench.backend.poison(one.outputs)
         setup = time.perf_counter() - started
         self.phase("measure")
-        sampler, samples = self._timed(steps)
+        bench = self.bench
+        sampler = Sampler(steps, bench.backend.elapsed, bench.backend.timer(), bench.world)
+        samples, began = collect(sampler, bench.clock, bench.policy, self.seconds)
+        awaited = straggler_caveats(sampler, samples, self.seconds)
         self.phase("verify")
         after = self._verified(sets, _some(sampler.cursor, len(sets)))
         if isinstance(after, Rejected):
-            return replace(after, reason=f"after timing: {after.reason}")
-        return replace(samples, setup_seconds=setup, max_error=max(before, after))
+            return Measured(replace(after, reason=f"after timing: {after.reason}"))
+        caveats = (*samples.caveats, *awaited)
+        return Measured(replace(samples, setup_seconds=setup, max_error=max(before, after), caveats=caveats), began)
 
     def _ready(self) -> tuple[list[buffers.BufferSet], list[Step]]:
         backend, benchmark, case = self.bench.backend, self.benchmark, self.case
@@ -162,20 +171,6 @@ class Measurement:
                 return _agree(self.bench.world, result)
             worst = max(worst, result)
         return _agree(self.bench.world, worst)
-
-    def _timed(self, steps: Sequence[Step]) -> tuple[Sampler, Samples]:
-        """The samples, with what else happened on the host meanwhile."""
-        bench = self.bench
-        sampler = Sampler(steps, bench.backend.elapsed, bench.world)
-        first, sensors = host.read(), bench.backend.watch()
-        try:
-            samples = collect(sampler, bench.clock, bench.policy, self.seconds)
-        finally:
-            conditions, told = sensors()
-        last = host.read()
-        own = sum(bench.world.allgather(last.own - first.own))
-        caveats = (*samples.caveats, *told, *bench.neighbours(first, last, own))
-        return sampler, replace(samples, caveats=caveats, conditions=conditions)
 
 
 def _some(executed: int, count: int) -> list[int]:

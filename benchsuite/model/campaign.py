@@ -234,6 +234,21 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """Where a task's noise arises, as relative standard deviations (``statistics.components``).
+
+    between: of the runs' true medians. within: of the median of ``samples`` independent samples of one run, times
+    their root. samples: how many a run had on average, freed of their correlation. cost: of set-up and warm-up of a
+    run, in such samples.
+    """
+
+    between: float
+    within: float
+    samples: float
+    cost: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """One task over all runs of a campaign, in the benchmark's metric (SI units, no prefix).
 
@@ -243,6 +258,8 @@ class Score:
     of_datasheet: value / dense datasheet peak (or memory bandwidth); of_clock: value / peak at the median
     clock of the timed regions. best: the fastest verified implementation of its case.
     unreportable: why the number must not be published as clean (docs/method.md); empty when it may.
+    spread: where its noise arises, from two runs on. backend, cache, sync: what measured it, whether its data came
+    from a cache (``hot``) and how its ranks began together: numbers that differ in one of them are not compared.
     """
 
     case: Case
@@ -267,3 +284,7 @@ class Score:
     reason: str = ""
     caveats: tuple[Caveat, ...] = ()
     unreportable: tuple[str, ...] = ()
+    spread: Spread | None = None
+    backend: str = ""
+    cache: str = ""
+    sync: str = ""

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchsuite import units
-from benchsuite.compare import Comparison
+from benchsuite.compare import Comparison, Correction, Row
 from benchsuite.doctor import Finding
 from benchsuite.model import Score, Status
 from benchsuite.render.words import (
@@ -26,6 +26,7 @@ from benchsuite.render.words import (
     sentence,
     tally,
     value,
+    withheld,
 )
 from benchsuite.statistics.runs import Verdict
 
@@ -104,7 +105,10 @@ def summary_lines(scores: Sequence[Score]) -> list[str]:
     skipped = tally(score.reason for score in scores if score.status is Status.SKIPPED)
     lines += [f"{units.DASH} {count} skipped: {sentence(clean(reason))}" for reason, count in skipped.items()]
     told = {(mark(caveat), meaning(caveat)) for score in good for caveat in score.caveats}
-    return lines + [f"  {letter}  {text}" for letter, text in sorted(told)]
+    lines += [f"  {letter}  {text}" for letter, text in sorted(told)]
+    said, reasons = withheld(scores)
+    why = [f"{reason.removesuffix('.')} ({count})." for reason, count in reasons.items()]
+    return lines + ([" ".join([said, *why])] if said else [])
 
 
 def comparison(result: Comparison, console: Console) -> None:
@@ -114,19 +118,47 @@ def comparison(result: Comparison, console: Console) -> None:
         words, style = VERDICTS[row.verdict]
         ratio = f"×{row.ratio:.3f}" if row.ratio is not None else ""
         interval = f"{row.low:.3f}–{row.high:.3f}" if row.low is not None and row.high is not None else ""
-        more = f"about {row.needed} runs a side would decide" if row.needed else row.reason
+        noted = "not clean" if not row.clean and row.verdict in _DECIDED else ""
+        told = f"about {row.needed} runs a side would decide" if row.needed else row.reason or _medians(row)
+        more = "; ".join(filter(None, (noted, told)))
         name = Text(clean(f"{row.case.benchmark} {parameters(row.case)}"))
         grid.add_row(
-            name, Text(clean(row.implementation)), ratio, interval, Text(words, style=style), Text(clean(more))
+            name,
+            Text(clean(row.implementation)),
+            ratio,
+            interval,
+            Text(words, style=style),
+            Text(clean(more)),
         )
     console.print(grid)
     counts = {verdict: sum(row.verdict is verdict for row in result.rows) for verdict in Verdict}
     told = ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items() if count)
     console.print(
-        f"{told}. Above 1 is better. {result.family} tests share a family-wise error rate of 5 % (Holm); "
+        f"{told}. Above 1 is better. {_ERRORS[result.correction].format(counted(result.family, 'test'))}; "
         f"differences within ±{result.margin:.0%} are not called.",
         soft_wrap=True,
     )
+    for reason, count in tally(reason for row in result.rows for reason in row.unclean).items():
+        console.print(f"{counted(count, 'pair')} not clean: {clean(reason)}.", markup=False, soft_wrap=True)
+
+
+_DECIDED = {Verdict.FASTER, Verdict.SLOWER, Verdict.SAME}
+_ERRORS = {
+    Correction.HOLM: "{} under one family-wise error rate of 5 % (Holm)",
+    Correction.BENJAMINI_HOCHBERG: "Of the differences among {}, 5 % may be false (Benjamini-Hochberg)",
+}
+
+
+def _medians(row: Row) -> str:
+    found = row.medians
+    return f"medians ×{found.value:.3f} ({found.low:.3f}–{found.high:.3f})" if found else ""
+
+
+def not_clean(rows: Sequence[Row]) -> str:
+    """Why these verdicts decide nothing, and what to do."""
+    reasons = "; ".join(tally(reason for row in rows for reason in row.unclean))
+    what = f"{counted(len(rows), 'difference')} found, but not clean: {clean(reasons)}."
+    return f"{what} Measure again on a machine that does nothing else."
 
 
 def findings(found: Iterable[Finding], console: Console) -> None:

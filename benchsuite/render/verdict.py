@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from benchsuite import units
 from benchsuite.model import Score, Status
-from benchsuite.render.words import counted, parameters, value
+from benchsuite.render.words import counted, parameters, value, withheld
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,7 @@ def _sentences(scores: Sequence[Score], runs: int) -> tuple[str, ...]:
     said = [_reached(name, [s for s in scores if s.case.benchmark == key]) for key, name in SUBJECTS]
     said.append(_memory(scores))
     said.append(_noted(scores))
+    said.append(withheld(scores)[0])
     if runs < ENOUGH_RUNS:
         said.append(f"{_count(runs)} only: numbers can be given, but not compared with those of another machine.")
     said.append("No reference: no other such machine is on record, so nothing here is called normal or slow.")

@@ -10,7 +10,7 @@ from benchsuite.model import Policy, Record, Score, Skip, Status
 from benchsuite.normalize import Ceilings
 from benchsuite.render import charts, rows, verdict
 from benchsuite.render.rows import Card, TableRow
-from benchsuite.render.words import family, mark, meaning, parameters
+from benchsuite.render.words import counted, family, mark, meaning, parameters, withheld
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,7 @@ class ReportView:
     families: tuple[Family, ...]
     figures: tuple[charts.Figure, ...]
     notes: tuple[Note, ...]
+    withheld: tuple[str, ...]
     gaps: tuple[Gap, ...]
     troubles: tuple[TableRow, ...]
     has_datasheet: bool
@@ -113,6 +114,7 @@ def build(campaign: CampaignView) -> ReportView:
         families=_families(shown, campaign.questions),
         figures=charts.figures(shown, campaign.ceilings, campaign.caches, _cores(campaign)),
         notes=_notes(shown),
+        withheld=_withheld(shown),
         gaps=gaps,
         troubles=tuple(row for row in table if row.code != Status.OK),
         has_datasheet=any(score.of_datasheet is not None for score in shown),
@@ -173,6 +175,13 @@ def _notes(scores: Sequence[Score]) -> tuple[Note, ...]:
             counts[told] = counts.get(told, 0) + 1
     total = len(scores)
     return tuple(Note(*told, f"{count} of {total} results") for told, count in sorted(counts.items()))
+
+
+def _withheld(scores: Sequence[Score]) -> tuple[str, ...]:
+    """Why numbers may not be published as clean, each reason with how many it concerns."""
+    return tuple(
+        f"{reason} {count} of {counted(len(scores), 'result')}." for reason, count in withheld(scores)[1].items()
+    )
 
 
 def _gaps(campaign: CampaignView) -> tuple[Gap, ...]:

@@ -18,18 +18,26 @@ STATUSES = {
 """Glyph, word and tone of each status; the first two must do without the third."""
 
 CAVEATS = {
-    "CONTENDED": ("c", "other processes used more than 0.12 cores meanwhile"),
+    "CGROUP_THROTTLED": ("q", "a CPU quota stopped our processes meanwhile"),
+    "CLOCK_DISAGREE": ("a", "two clocks disagree: the device's and the host's, or those of two ranks"),
+    "CLOCK_LOCKED": ("k", "the GPU's clock was locked below its maximum"),
+    "CONTENDED": ("c", "other processes used the processor or the GPU meanwhile"),
     "GPU_SHARED": ("g", "another process used this GPU when the run began"),
     "GPU_TELEMETRY_MISSING": ("n", "the GPU's sensors could not be read meanwhile"),
     "HOST_STEAL": ("s", "the hypervisor took more than 1 % of a core away"),
+    "HW_SLOWDOWN": ("w", "the GPU's hardware lowered its clock: heat, or trouble with its power"),
     "IMPRECISE": ("i", "a run's interval of the median stayed wider than the suite asks for"),
+    "LINK_NARROW": ("e", "the GPU's PCIe link was narrower or slower than it can be"),
     "MIG_SLICE": ("m", "a slice of a GPU (MIG): its neighbours share memory and power"),
     "MIXED_GPUS": ("d", "the GPUs of this machine differ"),
     "NOT_STEADY": ("u", "the first and the last third of a run's samples differ: unsteady"),
     "OVERSUBSCRIBED": ("o", "more ranks than cores"),
-    "POWER_CAPPED": ("p", "the power limit held the GPU's clock down"),
-    "TELEMETRY_MISSING": ("t", "this system does not tell how busy others were"),
-    "THROTTLED": ("h", "the GPU lowered its clock: heat, or trouble with its power"),
+    "POWER_CAP": ("p", "the power limit held the GPU's clock down"),
+    "POWER_LIMIT_LOWERED": ("l", "the GPU's power limit was set below its default"),
+    "RANKS_APART": ("b", "the ranks did not begin together"),
+    "STRAGGLER": ("r", "one rank was slower than the others"),
+    "TELEMETRY_MISSING": ("t", "how busy others were is not known"),
+    "THERMAL": ("h", "the GPU lowered its clock because of heat"),
 }
 """Letter and meaning of each note that may stand beside a number."""
 
@@ -83,6 +91,21 @@ def meaning(caveat: Caveat) -> str:
 def marks(score: Score) -> str:
     """The letters of a score's caveats."""
     return "".join(sorted({mark(caveat) for caveat in score.caveats}))
+
+
+def withheld(scores: Iterable[Score]) -> tuple[str, dict[str, int]]:
+    """How many verified results may not be published as clean, as a sentence or nothing; and why, with how many."""
+    good = [score for score in scores if score.status is Status.OK]
+    bad = [score for score in good if score.unreportable]
+    reasons = tally(clean(reason) for score in bad for reason in score.unreportable)
+    if not bad:
+        return "", reasons
+    if len(bad) == len(good):
+        return (
+            f"{f'None of the {len(good)} numbers' if len(good) > 1 else 'No number'} may be published as clean.",
+            reasons,
+        )
+    return f"{len(bad)} of {len(good)} numbers may not be published as clean.", reasons
 
 
 def counted(number: int, one: str, many: str = "") -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
+from benchsuite.model import Array
 
-def lag1(values: Sequence[float]) -> float:
+
+def lag1(values: Sequence[float] | Array) -> float:
     """Lag-1 autocorrelation r1 of ``values`` in the order taken; 0 when they do not vary."""
     x = np.asarray(values, dtype=np.float64)
     if x.size < 3:
@@ -19,26 +24,46 @@ def lag1(values: Sequence[float]) -> float:
     return float(centred[1:] @ centred[:-1]) / variance
 
 
-def effective_size(values: Sequence[float]) -> float:
-    """Independent samples that carry the same information: n (1 - r1) / (1 + r1), never above n.
+def persistence(values: Sequence[float] | Array) -> float:
+    """The lag-1 correlation of a Gaussian series whose ranks follow each other as those of ``values`` do, 0 to 0.99.
 
-    AR(1) formula (Zwiers & von Storch 1995). Without it a nominal 95 % interval covers 42-47 % at r1 = 0.9.
+    Ranks, because one spike among the values hides all correlation of the rest from their moments. Spearman's
+    coefficient of neighbours is turned into Pearson's by 2 sin(pi r / 6) (Pearson 1907), and freed of its bias in
+    short series, -(1 + 4 r) / n (Kendall 1954).
     """
-    r = max(0.0, min(lag1(values), 0.999))
-    return max(1.0, len(values) * (1.0 - r) / (1.0 + r))
+    n = len(values)
+    if n < 3:
+        return 0.0
+    _, place, count = np.unique(np.asarray(values, dtype=np.float64), return_inverse=True, return_counts=True)
+    r = 2.0 * math.sin(math.pi / 6.0 * lag1((np.cumsum(count) - count / 2.0)[place]))
+    return max(0.0, min(r + (1.0 + 4.0 * r) / n, 0.99))
 
 
+def effective_size(values: Sequence[float]) -> float:
+    """Independent samples whose median would be known as well: n / (1 + 2 sum of the signs' correlations).
+
+    The variance of a median depends on which side of it the samples lie. Of a Gaussian series whose neighbours
+    correlate by r (AR(1)), the sides of samples k apart correlate by 2 / pi asin(r^k) (Sheppard 1899). Without
+    this, a nominal 95 % interval covers 82-88 % at r = 0.5 (tests/simulation). Never above n.
+    """
+    r = persistence(values)
+    powers = r ** np.arange(1, len(values))
+    return max(1.0, len(values) / (1.0 + 4.0 / math.pi * float(np.arcsin(powers).sum())))
+
+
+@lru_cache(maxsize=4096)
 def median_ranks(n: int, confidence: float) -> tuple[int, int] | None:
     """Zero-based ranks (low, high) of the distribution-free interval of the median of ``n`` samples.
 
     r is the largest rank with 1 - 2 BinomCDF(r - 1; n, 1/2) >= confidence (David & Nagaraja, Order
     Statistics, 7.1). ``None`` when n is too small for that confidence (95 % needs 6, 99 % needs 8).
     """
-    from scipy.stats import binom
-
-    r = int(binom.ppf((1.0 - confidence) / 2.0, n, 0.5))
-    while r > 0 and 1.0 - 2.0 * float(binom.cdf(r - 1, n, 0.5)) < confidence:
-        r -= 1
+    left = int((1 - Fraction(confidence)) / 2 * 2**n)  # of the 2^n outcomes; exact, and nothing to import while timing
+    r, ways = 0, 1
+    while ways <= left:
+        left -= ways
+        r += 1
+        ways = ways * (n - r + 1) // r
     return (r - 1, n - r) if r >= 1 else None
 
 

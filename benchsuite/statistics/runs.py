@@ -14,6 +14,12 @@ from enum import StrEnum
 import numpy as np
 
 MIN_RUNS = 3
+"""Runs on each side below which there is no verdict."""
+MOST_RUNS = 1000
+"""Nobody makes more; a larger number needed is not told."""
+BOOTSTRAP_RUNS = 10
+RESAMPLES = 10_000
+QUANTILES = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +33,10 @@ class Estimate:
 
 def estimate(values: Sequence[float], confidence: float = 0.95) -> Estimate | None:
     """Geometric mean of positive run values with its t interval on the log scale; ``None`` below two runs."""
-    from scipy.stats import t
-
     if len(values) < 2:
         return None
+    from scipy.stats import t
+
     logs = np.log(np.asarray(values, dtype=np.float64))
     mean, spread = float(logs.mean()), float(logs.std(ddof=1)) / math.sqrt(logs.size)
     reach = float(t.ppf(0.5 + confidence / 2.0, logs.size - 1)) * spread
@@ -96,6 +102,17 @@ def holm(p_values: Sequence[float], alpha: float = 0.05) -> list[bool]:
     return rejected
 
 
+def benjamini_hochberg(p_values: Sequence[float], q: float = 0.05) -> list[bool]:
+    """Which hypotheses are rejected so that, on average, at most ``q`` of the rejections are false.
+
+    The step-up procedure of Benjamini & Hochberg (1995): all up to the largest rank i with p(i) <= q i / m.
+    """
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    passing = [rank for rank, index in enumerate(order, 1) if p_values[index] <= q * rank / len(order)]
+    rejected = set(order[: max(passing, default=0)])
+    return [index in rejected for index in range(len(p_values))]
+
+
 def verdict(ratio: Ratio, shown: bool, margin: float = 0.01) -> Verdict:
     """The verdict: a difference must be shown (after multiplicity correction) and lie beyond ``margin``."""
     if shown and ratio.low > 1.0 + margin:
@@ -107,13 +124,71 @@ def verdict(ratio: Ratio, shown: bool, margin: float = 0.01) -> Verdict:
     return Verdict.UNDECIDED
 
 
-def runs_needed(a: Sequence[float], b: Sequence[float], margin: float = 0.01) -> int | None:
-    """About how many runs a side would resolve ``margin`` with 80 % power at 5 % two-sided.
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is supposed when runs are planned: the log ratio of B over A and each side's standard deviation of it."""
 
-    n = 2 ((z_0.975 + z_0.8) sd / margin)^2 with the pooled standard deviation of the log run values;
-    ``None`` when fewer than two runs a side leave the spread unknown.
+    difference: float
+    sd_a: float
+    sd_b: float
+
+    @classmethod
+    def estimated(cls, a: Sequence[float], b: Sequence[float]) -> Truth | None:
+        """As two runs or more of each side tell it; ``None`` with fewer."""
+        if min(len(a), len(b)) < 2:
+            return None
+        x, y = np.log(a), np.log(b)
+        return cls(float(y.mean() - x.mean()), float(x.std(ddof=1)), float(y.std(ddof=1)))
+
+
+def power(truth: Truth, runs: int, margin: float = 0.01, tests: int = 1) -> float:
+    """How likely ``runs`` a side lead to faster, slower or same, if ``truth`` is true.
+
+    For given variances each verdict asks the estimated difference to lie beyond a bound (``verdict``, with the first
+    and hardest step of Holm among ``tests``), which is a normal probability. The mean of it is taken over quantiles of
+    what the two variances may be found to be: the true ones times a chi-square over its degrees of freedom.
     """
-    if min(len(a), len(b)) < 2:
+    from scipy.stats import chi2, norm, t
+
+    if truth.sd_a == truth.sd_b == 0.0:
+        return 1.0
+    drawn = chi2.ppf((np.arange(QUANTILES) + 0.5) / QUANTILES, runs - 1) / (runs - 1) / runs
+    va, vb = truth.sd_a**2 * drawn[:, None], truth.sd_b**2 * drawn[None, :]
+    freedom = (runs - 1) * (va + vb) ** 2 / (va**2 + vb**2)
+    reach, shown, same = (t.isf(tail, freedom) * np.sqrt(va + vb) for tail in (0.025, 0.025 / tests, 0.05))
+    up, down, d = math.log1p(margin), -math.log1p(-margin), truth.difference
+    error = math.sqrt((truth.sd_a**2 + truth.sd_b**2) / runs)
+    faster = norm.cdf((d - np.maximum(up + reach, shown)) / error)
+    slower = norm.cdf((-d - np.maximum(down + reach, shown)) / error)
+    inside = norm.cdf((up - same - d) / error) - norm.cdf((same - down - d) / error)
+    return float(np.mean(faster + slower + np.maximum(inside, 0.0)))
+
+
+def runs_needed(truth: Truth, margin: float = 0.01, tests: int = 1, wanted: float = 0.8) -> int | None:
+    """The fewest runs a side that decide with probability ``wanted``, if ``truth`` is true.
+
+    ``None`` when ``MOST_RUNS`` would not do: the difference lies about at the margin, or is drowned in noise.
+    """
+    few, enough = MIN_RUNS - 1, MIN_RUNS
+    while power(truth, enough, margin, tests) < wanted:
+        if enough >= MOST_RUNS:
+            return None
+        few, enough = enough, min(2 * enough, MOST_RUNS)
+    while enough - few > 1:
+        middle = (few + enough) // 2
+        few, enough = (few, middle) if power(truth, middle, margin, tests) >= wanted else (middle, enough)
+    return enough
+
+
+def ratio_of_medians(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> Estimate | None:
+    """The median of B's runs over that of A's, with a percentile bootstrap interval over runs (Efron 1979).
+
+    For display only: at 3 runs a side its intervals miss in 18 % of cases instead of 5 %. ``None`` below
+    ``BOOTSTRAP_RUNS`` runs on a side. The same values always give the same interval.
+    """
+    if min(len(a), len(b)) < BOOTSTRAP_RUNS:
         return None
-    variance = (float(np.log(a).var(ddof=1)) + float(np.log(b).var(ddof=1))) / 2.0
-    return max(MIN_RUNS, math.ceil(2.0 * 2.8**2 * variance / margin**2))
+    rng = np.random.default_rng(0)
+    x, y = (np.median(rng.choice(side, (RESAMPLES, len(side))), axis=1) for side in (a, b))
+    low, high = np.quantile(y / x, (0.5 - confidence / 2.0, 0.5 + confidence / 2.0))
+    return Estimate(float(np.median(b) / np.median(a)), float(low), float(high))

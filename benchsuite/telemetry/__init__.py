@@ -1,1 +1,1 @@
-"""What else happened on the machine while we measured."""
+"""What else happened on the machine while we measured: a process reads sensors, the controller joins."""

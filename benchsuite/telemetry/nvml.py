@@ -1,45 +1,39 @@
-"""What the GPU's own sensors say while it is measured. The only module that imports NVML.
+"""What the GPU's own sensors say (NVML). The only module that imports it; used by the sensor process and the checks.
 
-Clock, power, temperature and the reasons for throttling are read about 20 times a second by a thread
-of the measuring process: reading them costs the GPU nothing, and the process only waits meanwhile.
+NVML API reference, "Device Queries" and "NvLink". Whatever a card does not support is left out with the reason.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from statistics import median
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
-from benchsuite.model import Caveat
+from benchsuite.telemetry.kernel_log import KernelLog
 
-INTERVAL = 0.05
-THROTTLES = {
-    0x0008: "hardware slowdown",
-    0x0020: "software thermal limit",
-    0x0040: "hardware thermal limit",
-    0x0080: "hardware power brake",
-}
-"""Bits of nvmlDeviceGetCurrentClocksEventReasons that mean trouble. The power cap is how a card is meant to run."""
-POWER_CAP = 0x0004
-
-Conditions = Mapping[str, float]
-"""Medians: ``sm_clock`` and ``memory_clock`` in Hz, ``power`` and ``power_limit`` in W, ``temperature`` in °C,
-``pcie_generation`` and ``pcie_width`` of the link as it is now; and the ``throttle`` bits that were ever set."""
+LOST = "gpu_lost"
+"""The sensor that tells, with the value 1, that the driver says the GPU is gone (NVML_ERROR_GPU_IS_LOST)."""
+LINKS = 18
+"""NVLinks of a card: as many as Hopper and Blackwell have."""
+Sensor = Callable[[], float]
 
 
 def library() -> Any | None:
     """NVML, started; ``None`` where there is none."""
+    return opened()[0]
+
+
+def opened() -> tuple[Any | None, str]:
+    """NVML, started, or the reason why there is none."""
     try:
         import pynvml
     except ImportError:
-        return None
+        return None, "the package nvidia-ml-py is not installed"
     try:
         pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return None
-    return pynvml
+    except pynvml.NVMLError as error:
+        return None, said(error)
+    return pynvml, ""
 
 
 def handle(nvml: Any, bus: str) -> Any | None:
@@ -50,92 +44,141 @@ def handle(nvml: Any, bus: str) -> Any | None:
         return None
 
 
-def read(nvml: Any, gpu: Any) -> dict[str, float]:
-    """What the sensors say now; a sensor that this card lacks is left out."""
-    sensors: dict[str, Callable[[], float]] = {
+def said(error: Exception) -> str:
+    """NVML's own words, as they may stand within a sentence."""
+    text = str(error).strip()
+    return f"NVML says: {text}" if text else "NVML says nothing"
+
+
+def fast_sensors(nvml: Any, gpu: Any) -> dict[str, Sensor]:
+    """What changes from moment to moment. Hz, W, °C, J; ``throttle`` is a mask of NVML's event reasons."""
+    return {
         "sm_clock": lambda: 1e6 * nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM),
         "memory_clock": lambda: 1e6 * nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_MEM),
         "power": lambda: 1e-3 * nvml.nvmlDeviceGetPowerUsage(gpu),
         "power_limit": lambda: 1e-3 * nvml.nvmlDeviceGetEnforcedPowerLimit(gpu),
-        "temperature": lambda: float(nvml.nvmlDeviceGetTemperature(gpu, nvml.NVML_TEMPERATURE_GPU)),
-        "pcie_generation": lambda: float(nvml.nvmlDeviceGetCurrPcieLinkGeneration(gpu)),
-        "pcie_width": lambda: float(nvml.nvmlDeviceGetCurrPcieLinkWidth(gpu)),
-        "throttle": lambda: float(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(gpu)),
+        "temperature": lambda: nvml.nvmlDeviceGetTemperature(gpu, nvml.NVML_TEMPERATURE_GPU),
+        "pcie_generation": lambda: nvml.nvmlDeviceGetCurrPcieLinkGeneration(gpu),
+        "pcie_width": lambda: nvml.nvmlDeviceGetCurrPcieLinkWidth(gpu),
+        "throttle": lambda: nvml.nvmlDeviceGetCurrentClocksThrottleReasons(gpu),
+        "gpu_energy": lambda: 1e-3 * nvml.nvmlDeviceGetTotalEnergyConsumption(gpu),
+        "gpu_utilisation": lambda: 1e-2 * nvml.nvmlDeviceGetUtilizationRates(gpu).gpu,
     }
-    found = {}
-    for name, sensor in sensors.items():
+
+
+def slow_sensors(nvml: Any, gpu: Any) -> dict[str, Sensor]:
+    """Limits, and counts of errors, which hardly change."""
+
+    def ecc(kind: int) -> Sensor:
+        return lambda: nvml.nvmlDeviceGetTotalEccErrors(gpu, kind, nvml.NVML_VOLATILE_ECC)
+
+    def rows(part: int) -> Sensor:
+        return lambda: nvml.nvmlDeviceGetRemappedRows(gpu)[part]
+
+    def pages() -> float:
+        causes = (
+            nvml.NVML_PAGE_RETIREMENT_CAUSE_MULTIPLE_SINGLE_BIT_ECC_ERRORS,
+            nvml.NVML_PAGE_RETIREMENT_CAUSE_DOUBLE_BIT_ECC_ERROR,
+        )
+        return sum(len(nvml.nvmlDeviceGetRetiredPages(gpu, cause)) for cause in causes)
+
+    return {
+        "sm_clock_max": lambda: 1e6 * nvml.nvmlDeviceGetMaxClockInfo(gpu, nvml.NVML_CLOCK_SM),
+        "memory_clock_max": lambda: 1e6 * nvml.nvmlDeviceGetMaxClockInfo(gpu, nvml.NVML_CLOCK_MEM),
+        "power_limit_default": lambda: 1e-3 * nvml.nvmlDeviceGetPowerManagementDefaultLimit(gpu),
+        "pcie_generation_max": lambda: nvml.nvmlDeviceGetMaxPcieLinkGeneration(gpu),
+        "pcie_width_max": lambda: nvml.nvmlDeviceGetMaxPcieLinkWidth(gpu),
+        "persistence": lambda: nvml.nvmlDeviceGetPersistenceMode(gpu),
+        "ecc_corrected": ecc(nvml.NVML_MEMORY_ERROR_TYPE_CORRECTED),
+        "ecc_uncorrected": ecc(nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED),
+        "rows_remapped_corrected": rows(0),
+        "rows_remapped_uncorrected": rows(1),
+        "rows_remap_pending": rows(2),
+        "rows_remap_failed": rows(3),
+        "pages_retired": pages,
+        "nvlink_errors": lambda: nvlink_errors(nvml, gpu),
+    }
+
+
+def nvlink_errors(nvml: Any, gpu: Any) -> float:
+    """Replays, recoveries and failed checksums of all active links. Raises NVML's error where there are none."""
+    kinds = (
+        nvml.NVML_NVLINK_ERROR_DL_REPLAY,
+        nvml.NVML_NVLINK_ERROR_DL_RECOVERY,
+        nvml.NVML_NVLINK_ERROR_DL_CRC_FLIT,
+        nvml.NVML_NVLINK_ERROR_DL_CRC_DATA,
+    )
+    total, found = 0, 0
+    for link in range(LINKS):
         try:
-            found[name] = float(sensor())
+            if nvml.nvmlDeviceGetNvLinkState(gpu, link):
+                total += sum(nvml.nvmlDeviceGetNvLinkErrorCounter(gpu, link, kind) for kind in kinds)
+                found += 1
         except nvml.NVMLError:
-            continue
-    return found
+            if link == 0:
+                raise
+            break
+    if not found:
+        raise nvml.NVMLError(nvml.NVML_ERROR_NOT_SUPPORTED)
+    return total
 
 
-def others(nvml: Any, gpu: Any, own: Iterable[int]) -> tuple[int, ...] | None:
-    """Other processes that compute on this GPU; ``None`` where NVML does not tell (containers hide them)."""
+def others(nvml: Any, gpu: Any, own: Iterable[int], proc: Path = Path("/proc")) -> tuple[int, ...] | None:
+    """Other processes that compute on this GPU, by number only; ``None`` where NVML does not tell.
+
+    In a container NVML may number processes as the host does. Then none of ours is found among them, although one
+    of them must be ours as soon as we use the GPU: a single one that we cannot see otherwise counts as ours.
+    """
     try:
-        found = nvml.nvmlDeviceGetComputeRunningProcesses(gpu)
+        found = {process.pid for process in nvml.nvmlDeviceGetComputeRunningProcesses(gpu)}
     except nvml.NVMLError:
         return None
     mine = set(own)
-    return tuple(sorted(process.pid for process in found if process.pid not in mine))
+    if mine and not found & mine and len(found) == 1 and not (proc / str(*found)).exists():
+        return ()
+    return tuple(sorted(found - mine))
 
 
-@dataclass
-class Watch:
-    """Reads the sensors until it is stopped."""
+class GpuSensors:
+    """The sensors of the GPU at a PCI bus id; never raises, says instead why it is blind."""
 
-    nvml: Any
-    gpu: Any
-    interval: float = INTERVAL
-    readings: list[dict[str, float]] = field(default_factory=list)
-    _ended: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    def __init__(self, bus: str, kernel_log: Path = Path("/dev/kmsg")) -> None:
+        self._nvml, self.reason = opened()
+        self._gpu = None
+        self._permanent: dict[str, str] = {}
+        self._log = KernelLog(kernel_log, bus)
+        if self._nvml is not None:
+            try:
+                self._gpu = self._nvml.nvmlDeviceGetHandleByPciBusId(bus.encode())
+            except self._nvml.NVMLError as error:
+                self.reason = said(error)
 
-    def start(self) -> Watch:
-        """Begin; the first reading is taken after one interval, under load."""
-        self._thread = threading.Thread(target=self._follow, daemon=True)
-        self._thread.start()
-        return self
-
-    def _follow(self) -> None:
-        while not self._ended.wait(self.interval):
-            self.readings.append(read(self.nvml, self.gpu))
-
-    def stop(self) -> Conditions:
-        """The medians over the watch, and every throttle bit that was set in it; one late reading if it was short."""
-        self._ended.set()
-        if self._thread is not None:
-            self._thread.join()
-        if not self.readings:
-            self.readings.append(read(self.nvml, self.gpu))
-        return summary(self.readings)
-
-
-def summary(readings: Iterable[Mapping[str, float]]) -> Conditions:
-    """Medians by sensor; the bits of ``throttle`` joined."""
-    taken = list(readings)
-    names = sorted({name for reading in taken for name in reading} - {"throttle"})
-    found = {name: median([reading[name] for reading in taken if name in reading]) for name in names}
-    bits = [int(reading["throttle"]) for reading in taken if "throttle" in reading]
-    if bits:
-        joined = 0
-        for bit in bits:
-            joined |= bit
-        found["throttle"] = float(joined)
-    return {**found, "readings": float(len(taken))}
-
-
-def caveats(conditions: Conditions) -> tuple[Caveat, ...]:
-    """What a reader must know of these conditions. Sensors that said nothing are never taken for health."""
-    if "sm_clock" not in conditions or "throttle" not in conditions:
-        return (Caveat("GPU_TELEMETRY_MISSING", "The GPU's sensors could not be read while this was measured."),)
-    bits = int(conditions["throttle"])
-    reasons = [name for bit, name in THROTTLES.items() if bits & bit]
-    found = []
-    if reasons:
-        found.append(Caveat("THROTTLED", f"The GPU lowered its clock while this was measured: {', '.join(reasons)}."))
-    if bits & POWER_CAP:
-        limit = f" of {conditions['power_limit']:.0f} W" if "power_limit" in conditions else ""
-        found.append(Caveat("POWER_CAPPED", f"The power limit{limit} held the clock down while this was measured."))
-    return tuple(found)
+    def read(
+        self, own: Iterable[int], *, slow: bool
+    ) -> tuple[dict[str, float], dict[str, str], tuple[int, ...] | None]:
+        """What the sensors say now, what they do not say with the reason, and other processes."""
+        nvml, gpu = self._nvml, self._gpu
+        values: dict[str, float] = {}
+        if nvml is None or gpu is None:
+            return values, {"gpu": self.reason}, None
+        missing: dict[str, str] = {}
+        sensors, rare = fast_sensors(nvml, gpu), slow_sensors(nvml, gpu)
+        known = [*sensors, *rare]
+        if slow:
+            sensors |= rare
+            self._log.read(values, missing)
+        gone = (nvml.NVML_ERROR_GPU_IS_LOST, nvml.NVML_ERROR_RESET_REQUIRED)
+        for name, sensor in sensors.items():
+            if name in self._permanent:
+                missing[name] = self._permanent[name]
+                continue
+            try:
+                values[name] = float(sensor())
+            except nvml.NVMLError as error:
+                code = getattr(error, "value", None)
+                if code in gone:
+                    return {LOST: 1.0}, dict.fromkeys(("gpu", *known), said(error)), None
+                missing[name] = said(error)
+                if code in {nvml.NVML_ERROR_NOT_SUPPORTED, nvml.NVML_ERROR_FUNCTION_NOT_FOUND}:
+                    self._permanent[name] = said(error)  # it will not be supported in a moment either
+        return values, missing, others(nvml, gpu, own)

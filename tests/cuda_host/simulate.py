@@ -23,6 +23,7 @@ import numpy as np
 
 from benchsuite import assets
 from benchsuite.backends.cuda.backend import CudaBackend
+from benchsuite.backends.cuda.runtime import Spent
 from benchsuite.errors import MeasureError
 from benchsuite.measure.verify import check
 from benchsuite.model import (
@@ -191,12 +192,13 @@ class SimulatedRuntime:
     def synchronize(self) -> None:
         return
 
-    def elapsed(self, steps: Sequence[Step], gated: bool = True) -> float:
+    def elapsed(self, steps: Sequence[Step], gated: bool = True) -> Spent:
         """The simulator's own time: it says nothing of a GPU."""
         start = time.perf_counter()
         for step in steps:
             step()
-        return time.perf_counter() - start
+        spent = time.perf_counter() - start
+        return Spent(spent, spent)
 
     def _library(self, source: Source) -> ctypes.CDLL:
         if source not in self._libraries:

@@ -1,4 +1,4 @@
-"""Real campaigns with a fault in them: started as a person starts them, watched, hurt, and judged when they have ended."""
+"""Real campaigns with a fault in them: started as a person starts them, watched, hurt, judged when they have ended."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -18,7 +19,7 @@ import psutil
 import pytest
 
 from benchsuite import beat, discovery, store
-from benchsuite.journal import Event, cut_torn_line, read
+from benchsuite.journal import Event, read
 from benchsuite.model import Record, Status
 from benchsuite.protocol import decode
 
@@ -32,7 +33,9 @@ import ctypes, os, resource, signal, subprocess, sys, threading, time
 
 import numpy as np
 
-from benchsuite.model import ArraySpec, Axis, Benchmark, Expected, HostCall, Implementation, Metric, Tolerance, Work
+from benchsuite.model import (
+    ArraySpec, Axis, Benchmark, CacheMode, Expected, HostCall, Implementation, Metric, Tolerance, Work,
+)
 
 FOLDER = os.environ.get("FAULT_FOLDER", "")
 
@@ -79,6 +82,7 @@ BENCHMARK = Benchmark(
     work=lambda case: Work(flops=case.integer("n"), read=8.0 * case.integer("n"), written=8.0 * case.integer("n")),
     reference=lambda case, ranks, rng: {"y": Expected(2.0 * ranks[0]["x"])},
     tolerance=lambda case: Tolerance(relative=1e-12),
+    cache=CacheMode.HOT,
     implementations=(Implementation("good", HostCall(double)), Implementation("faulty", HostCall(faulty))),
 )
 '''
@@ -178,6 +182,10 @@ class Running:
         """Whether a rank says that it does this."""
         return any(words in sign.doing for sign in self.signs())
 
+    def said(self) -> str:
+        """What it has written to standard error so far."""
+        return self._text("stderr")
+
     def send(self, number: signal.Signals) -> float:
         """Signal the controller, and when (monotonic)."""
         self.process.send_signal(number)
@@ -227,7 +235,8 @@ def start(
         **(environment or {}),
     }
     out = out or folder / "runs"
-    words = [*wrapper, sys.executable, "-m", "benchsuite", *command, "--out", str(out)]
+    where = () if command[0] == "doctor" else ("--out", str(out))
+    words = [*wrapper, sys.executable, "-m", "benchsuite", *command, *where]
     with open(folder / "stdout.txt", "wb") as stdout, open(folder / "stderr.txt", "wb") as stderr:
         process = subprocess.Popen(
             words,
@@ -242,7 +251,9 @@ def start(
     return Running(process, tag, out, folder)
 
 
-def begin(folder: Path, fault: str = "", *, backend: str = "fake", options: Sequence[str] = (), **more: object) -> Running:
+def begin(
+    folder: Path, fault: str = "", *, backend: str = "fake", options: Sequence[str] = (), **more: object
+) -> Running:
     """Start a campaign with this fault; ``more`` goes to ``write`` (cases, policy) and ``start``."""
     suite = write(folder, fault, **{key: more.pop(key) for key in ("cases", "policy") if key in more})  # type: ignore[arg-type]
     words = ("run", str(suite), "--backend", backend, "--no-report", "--seed", "1", *options)
@@ -337,9 +348,13 @@ def cgroup(controller: str, limits: Mapping[str, str]) -> Iterator[Callable[[], 
     try:
         for name, value in limits.items():
             (group / name).write_text(value)
-        yield lambda: (group / "cgroup.procs").write_text(str(os.getpid())) and None
+        yield partial(_enter, group)
     finally:
         _remove(group)
+
+
+def _enter(group: Path) -> None:
+    (group / "cgroup.procs").write_text(str(os.getpid()))
 
 
 def _remove(group: Path) -> None:

@@ -62,14 +62,18 @@ ROWS: dict[int, Row] = {
         "ends with a sentence and not with 0; the earlier file stays whole",
         "os.fsync and os.replace raise at the n-th call in the controller",
     ),
-    17: Row("Ctrl-C, once and twice", "the task is finished, exit 130; the second ends it now", "SIGINT to the controller"),
+    17: Row(
+        "Ctrl-C, once and twice", "the task is finished, exit 130; the second ends it now", "SIGINT to the controller"
+    ),
     18: Row("SIGTERM, the notice before preemption", "ends in 5 s with 143, can be resumed", "SIGTERM in every phase"),
     19: Row(
         "The controller is killed at any moment",
         "resumed: nothing lost, nothing measured twice",
         "every state of the files a kill can leave behind; real SIGKILLs at random moments",
     ),
-    20: Row("A torn last line", "left out with a warning; the run goes on", "the file cut at every byte of its last line"),
+    20: Row(
+        "A torn last line", "left out with a warning; the run goes on", "the file cut at every byte of its last line"
+    ),
     21: Row("A damaged or edited result", "named, left out, not ranked", "one byte changed"),
     22: Row("Resumed with other code, plan, host or device", "refused with a sentence", "each of them changed"),
     23: Row("The wall clock is stepped", "durations stay true", "the wall clock of controller and worker jumps"),
@@ -85,13 +89,19 @@ ROWS: dict[int, Row] = {
     29: Row("No NVML", "measured; TELEMETRY_MISSING, not reportable", "no library"),
     30: Row("Driver and NVML do not match", "the GPU is skipped, the processor measured", "NVML code 18"),
     31: Row("The GPU is lost while measuring", "a hard failure of the gate", "NVML code 15 after two calls"),
-    32: Row("An NVML call hangs", "the sensor process is ended, the run goes on, annotated", "a call that never returns"),
+    32: Row(
+        "An NVML call hangs", "the sensor process is ended, the run goes on, annotated", "a call that never returns"
+    ),
     33: Row("A sensor is not supported or not allowed", "no value and the reason, not 0", "NVML codes 3 and 4"),
     34: Row("The GPU throttles", "annotated; every sample is kept", "a recorded trace"),
     35: Row("Persistence mode is off", "the first call's delay is in the warm-up only", "a slow first call"),
     36: Row("A narrow PCIe link", "judged under load only: LINK_NARROW", "traces of link width and generation"),
-    37: Row("The GPU is not what its name says", "contradicted: a hard failure of the gate", "a wrong name; a MIG slice"),
-    38: Row("New memory errors or XIDs", "a hard failure of the gate; unknown where it cannot be read", "a count that grows"),
+    37: Row(
+        "The GPU is not what its name says", "contradicted: a hard failure of the gate", "a wrong name; a MIG slice"
+    ),
+    38: Row(
+        "New memory errors or XIDs", "a hard failure of the gate; unknown where it cannot be read", "a count that grows"
+    ),
     39: Row(
         "NaN, infinity, one wrong bit in the result",
         "rejected, with the place; no number",
@@ -104,8 +114,12 @@ ROWS: dict[int, Row] = {
         "measured with what is left; what is missing is said",
         "another user without rights, a small /dev/shm, no home",
     ),
-    43: Row("Fewer cores than the machine has", "as many threads as cores allowed", "taskset -c 0; a cpuset control group"),
-    44: Row("A worker floods or forges its output", "bounded; forged lines do not count", "1 GB of output; forged JSON"),
+    43: Row(
+        "Fewer cores than the machine has", "as many threads as cores allowed", "taskset -c 0; a cpuset control group"
+    ),
+    44: Row(
+        "A worker floods or forges its output", "bounded; forged lines do not count", "1 GB of output; forged JSON"
+    ),
     45: Row("A fork bomb", "contained by the limit on processes; failed; none is left", "a pids control group"),
     46: Row("Compiling takes longer than the deadline", "it has its own", "a slow first call; a slow setup"),
     47: Row("A hostile or huge file", "refused in bounded time and memory", "a corpus of broken files"),

@@ -8,14 +8,15 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchsuite import backends, campaign, discovery, execute, identity, journal, store
+from benchsuite import backends, campaign, discovery, identity, journal, store
 from benchsuite.attempt import End, no_poll
 from benchsuite.backends.base import Description
 from benchsuite.errors import Exit, UsageError
@@ -25,7 +26,16 @@ from benchsuite.protocol import Job, Kind, Message, encode, result
 from benchsuite.record import SCHEMA
 from benchsuite.suite import parse
 from tests.conftest import toy
-from tests.faults.injection import assert_contained, assert_once_each, begin, mounted, resume, run_campaign, run_command, start
+from tests.faults.injection import (
+    assert_contained,
+    assert_once_each,
+    begin,
+    mounted,
+    resume,
+    run_campaign,
+    run_command,
+    start,
+)
 from tests.inline import InlineRunner, Notes
 
 NAME = "20260102-030405-toys-beef"
@@ -207,7 +217,7 @@ class Sweep:
         return range(next(n for n, write in enumerate(self.writes) if write.moved) + 1, len(self.writes))
 
     def resumed(self, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Go on after a kill before write ``number``, every other time in the middle of it, and judge what comes of it."""
+        """Go on after a kill before write ``number``, every other time in the middle of it, and judge the end."""
         target, content = self.folder / "state" / NAME, self.writes[number].content
         torn = random.Random(number).randrange(len(content)) if content and number % 2 else None
         lay(self.writes, number, torn, target)
@@ -361,7 +371,7 @@ def begun(folder: Path) -> Path:
         return running.wait(patience=10).folder
 
 
-def assert_refused(folder: Path, *words: str, **more: object) -> None:
+def assert_refused(folder: Path, *words: str, **more: Any) -> None:
     """Going on is refused with these words and changes no file; where it began, it can still be gone on with."""
     run = next((folder / "runs").glob(f"*/{store.CAMPAIGN}")).parent
     files = {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != store.LOCK}
@@ -429,9 +439,7 @@ def test_a_run_is_not_gone_on_with_on_another_gpu(tmp_path: Path, quiet: dict[st
     one, other = (
         Description(frozenset({"cuda"}), 1, 1, card, environment={"CUDA_VISIBLE_DEVICES": f"GPU-{n}"}) for n in (1, 2)
     )
-    made = replace(
-        prepared(quiet, 1, 1), backend="cuda", machine=identity.machine(campaign._devices("cuda", one))
-    )
+    made = replace(prepared(quiet, 1, 1), backend="cuda", machine=identity.machine(campaign._devices("cuda", one)))
     campaign._same(made, one)
     with pytest.raises(UsageError, match="another machine or device"):
         campaign._same(made, other)

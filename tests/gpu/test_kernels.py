@@ -53,5 +53,5 @@ def test_the_device_s_time_is_of_the_work(backend: CudaBackend) -> None:
     step = backend.bind(item, {**buffers, **made}, case, SoloWorld(), places)
     for _ in range(200):  # until the clock has risen
         backend.elapsed([step] * 20)
-    twice, once = (min(backend.elapsed([step] * count) for _ in range(10)) for count in (40, 20))
+    twice, once = (min(backend.elapsed([step] * count).seconds for _ in range(10)) for count in (40, 20))
     assert 1.7 < twice / once < 2.3

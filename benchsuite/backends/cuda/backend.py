@@ -10,11 +10,12 @@ import importlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 
 import numpy as np
 
 from benchsuite import units
-from benchsuite.backends.base import HOME
+from benchsuite.backends.base import HOME, Elapsed
 from benchsuite.backends.cuda.runtime import Runtime
 from benchsuite.errors import MeasureError, UnavailableError
 from benchsuite.model import (
@@ -24,19 +25,18 @@ from benchsuite.model import (
     ArraySpec,
     Buffers,
     Case,
-    Caveat,
     CudaKernel,
     CudaLibrary,
     Implementation,
     Step,
     World,
 )
-from benchsuite.telemetry import nvml
 
 NAN, ODD = 0xFF, 0xA5
 """Poison: a NaN in every floating format (0xFF is one in e4m3 too), a fixed odd pattern in integers."""
 CLOCKS_AGREE, CLOCKS_SLACK = 1.02, 20e-6
-"""How far the device's time may exceed the host's around it: a part, and seconds."""
+"""How far the device's time may exceed all of the host's around it: a part, and seconds."""
+IDLE_BATCHES = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,7 @@ class CudaBackend:
         self.runtime = runtime
         self.device = runtime.device()
         self._poison: dict[str, int] = {}
+        self._idle: dict[bool, float] = {}
 
     def capabilities(self) -> frozenset[str]:
         """``cuda``, the architecture, the vendor libraries."""
@@ -136,34 +137,30 @@ class CudaBackend:
 
         return now
 
-    def elapsed(self, steps: Sequence[Step]) -> float:
-        """Seconds by the device's clock, held against the host's: no device is busier than the wall clock.
+    def elapsed(self, steps: Sequence[Step]) -> Elapsed:
+        """Seconds by the device's clock, and by the host's for the same work, less what it sees of no work.
 
-        Raises ``MeasureError`` when the two disagree.
+        Raises ``MeasureError`` when the device claims to have been busier than the wall clock allows.
         """
         parts = [part for step in steps for part in (step.parts if isinstance(step, CudaStep) else (step,))]
         gated = all(step.gated for step in steps if isinstance(step, CudaStep))
+        idle = self._seen_of_nothing(gated)
         start = time.perf_counter()
-        seconds = self.runtime.elapsed(parts, gated)
+        seconds, host, waits = self.runtime.elapsed(parts, gated)
         wall = time.perf_counter() - start
         if not seconds <= CLOCKS_AGREE * wall + CLOCKS_SLACK:
             raise MeasureError(
                 f"The GPU's clock says {seconds * 1e6:.1f} µs for work that took {wall * 1e6:.1f} µs on the host's.",
                 "Neither can be trusted here; restart the driver, and report it if it stays.",
             )
-        return seconds
+        return Elapsed(seconds, host - waits * idle)
 
-    def watch(self) -> Callable[[], tuple[Mapping[str, float], tuple[Caveat, ...]]]:
-        """Clock, power, temperature and throttling while it lasts; sensors that say nothing are a caveat."""
-        library = nvml.library()
-        gpu = nvml.handle(library, self.runtime.bus()) if library is not None else None
-        watching = nvml.Watch(library, gpu).start() if gpu is not None else None
-
-        def stop() -> tuple[Mapping[str, float], tuple[Caveat, ...]]:
-            conditions = watching.stop() if watching is not None else {}
-            return conditions, nvml.caveats(conditions)
-
-        return stop
+    def _seen_of_nothing(self, gated: bool) -> float:
+        """Seconds that the host's clock shows more than the device's for an empty batch: launch and wait."""
+        if gated not in self._idle:
+            spent = [self.runtime.elapsed([], gated) for _ in range(IDLE_BATCHES)]
+            self._idle[gated] = median(one.host - one.device for one in spent)
+        return self._idle[gated]
 
     def _kernel(self, kernel: CudaKernel, buffers: Buffers, case: Case, places: Mapping[str, str]) -> CudaStep:
         if reason := kernel.lacks(case, self.device):

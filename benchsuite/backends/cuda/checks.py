@@ -191,6 +191,7 @@ def _opened(seen: Driver, surroundings: Mapping[str, str], checks: list[Check], 
         facts=facts(seen, device, providers, driver.release(root)),
         caveats=tuple(caveats(seen.cards, others)),
         environment={name: surroundings[name] for name in SETTINGS if name in surroundings},
+        bus=seen.cards[0].bus,
     )
     return Answer(tuple(checks), described)
 

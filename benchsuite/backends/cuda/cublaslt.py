@@ -81,7 +81,7 @@ def _fastest(steps: Sequence[Step], runtime: Runtime) -> Step:
         try:
             step()
             runtime.synchronize()
-            timed.append((min(runtime.elapsed([step], True) for _ in range(TRIALS)), step))
+            timed.append((min(runtime.elapsed([step], True).device for _ in range(TRIALS)), step))
         except Exception as error:  # the binding raises its own kind, which cannot be named without importing it
             problem = error
     if not timed:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 
 from benchsuite.backends.cuda import arrays, gate, libraries, tensormap
 from benchsuite.backends.cuda.faults import Faults
+from benchsuite.backends.cuda.runtime import Spent
 from benchsuite.backends.cuda.streams import Streams
 from benchsuite.errors import MeasureError, UnavailableError
 from benchsuite.model import (
@@ -260,15 +262,18 @@ class CupyRuntime:
         with self._faults.explained("finish what it was given"):
             self._streams.synchronize()
 
-    def elapsed(self, steps: Sequence[Step], gated: bool = True) -> float:
-        """Seconds of the steps on the device's clock; ``gated``: without what the host needs to enqueue them."""
+    def elapsed(self, steps: Sequence[Step], gated: bool = True) -> Spent:
+        """Seconds of the steps by both clocks; ``gated``: without what the host needs to enqueue them."""
         with self._faults.explained("finish what was timed"):
             if not gated:
+                start = time.perf_counter()
                 self._enclose(steps)
-                return self._read()
+                device = self._read()
+                return Spent(device, time.perf_counter() - start)
             closed = self._gate = self._gate or self._make_gate()
-            chunks = (steps[first : first + GATED] for first in range(0, len(steps), GATED))
-            return math.fsum(closed.held(functools.partial(self._enclose, chunk), self._read) for chunk in chunks)
+            chunks = [steps[first : first + GATED] for first in range(0, max(1, len(steps)), GATED)]
+            spent = [closed.held(functools.partial(self._enclose, chunk), self._read) for chunk in chunks]
+            return Spent(math.fsum(one.device for one in spent), math.fsum(one.host for one in spent), len(spent))
 
     def _enclose(self, steps: Sequence[Step]) -> None:
         """The steps between the two events; those of other devices start after the first and end before the second."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from benchsuite.backends.cuda.runtime import Spent
 from benchsuite.errors import MeasureError
 from benchsuite.model import Array, Source, Step
 
@@ -29,8 +31,10 @@ class Gate:
 
         self.held(lambda: None, idle)  # once for nothing: what its first launch loads is never timed
 
-    def held(self, enqueue: Step, read: Callable[[], float]) -> float:
+    def held(self, enqueue: Step, read: Callable[[], float]) -> Spent:
         """Close the gate, ``enqueue`` behind it, open it; what ``read`` then says, which must wait for the device.
+
+        The host's seconds begin when the gate is opened.
 
         Raises ``MeasureError`` when the gate had to open by itself.
         """
@@ -41,11 +45,13 @@ class Gate:
         try:
             enqueue()
         finally:
+            opened = time.perf_counter()
             self._words[0] = self._number
         seconds = read()
+        host = time.perf_counter() - opened
         if self._words[1] == self._number:
             raise MeasureError(
                 f"Launches took longer than {PATIENCE / 1e9:.0f} s to enqueue, so part of that would have been timed.",
                 "A step that waits for the device while it is enqueued must be declared with gated=False.",
             )
-        return seconds
+        return Spent(seconds, host)

@@ -7,9 +7,21 @@ kernels, so that everything above this contract runs without a GPU too.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from benchsuite.model import Array, Buffers, Device, Launch, Source, Step
+
+
+class Spent(NamedTuple):
+    """Seconds that a batch took. device: between two events, on its own clock.
+
+    host: by the host's clock, from the moment when the device may begin until its end is seen; ``waits``: of how
+    many such waits that is the sum.
+    """
+
+    device: float
+    host: float
+    waits: int = 1
 
 
 class Runtime(Protocol):
@@ -75,8 +87,8 @@ class Runtime(Protocol):
     def synchronize(self) -> None:
         """Return when everything enqueued has ended; ``MeasureError`` when the device reports an error."""
 
-    def elapsed(self, steps: Sequence[Step], gated: bool) -> float:
-        """Seconds the device needs for the steps, back to back, from events on its own clock.
+    def elapsed(self, steps: Sequence[Step], gated: bool) -> Spent:
+        """What the device needs for the steps, back to back, from events on its own clock and by the host's.
 
         ``gated``: the device waits until they are enqueued, so that launch cost stays outside.
         """

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from benchsuite import units
-from benchsuite.backends.base import HOME
+from benchsuite.backends.base import HOME, Elapsed
 from benchsuite.backends.host import providers
 from benchsuite.errors import UnavailableError
 from benchsuite.machine import cpu
@@ -20,7 +20,6 @@ from benchsuite.model import (
     ArraySpec,
     Buffers,
     Case,
-    Caveat,
     CollectiveCall,
     HostCall,
     HostKernel,
@@ -117,16 +116,12 @@ class HostBackend:
         """``perf_counter``: host work is complete when its call returns."""
         return time.perf_counter
 
-    def elapsed(self, steps: Sequence[Step]) -> float:
+    def elapsed(self, steps: Sequence[Step]) -> Elapsed:
         """Seconds of the calls, by ``perf_counter``."""
         start = time.perf_counter()
         for step in steps:
             step()
-        return time.perf_counter() - start
-
-    def watch(self) -> Callable[[], tuple[Mapping[str, float], tuple[Caveat, ...]]]:
-        """A processor's sensors are not read here; ``telemetry.host`` tells of its neighbours."""
-        return lambda: ({}, ())
+        return Elapsed(time.perf_counter() - start)
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Array:

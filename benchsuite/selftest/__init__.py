@@ -1,0 +1,1 @@
+"""`benchsuite selftest`: the suite measures itself, and says what can be trusted on this machine."""

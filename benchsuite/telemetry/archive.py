@@ -1,0 +1,52 @@
+"""The readings on disk: ``telemetry.jsonl`` in the run directory, no longer than a cap."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from benchsuite.telemetry.reading import Reader, Reading, boot
+
+FILE = "telemetry.jsonl"
+CAP = 64 << 20
+"""Bytes: hours of a GPU's readings."""
+FULL = b'{"note":"the file is full: later readings were joined to the samples, but not kept"}\n'
+
+
+class Archive:
+    """Appends lines until ``cap`` bytes; then one line more says that it is full."""
+
+    def __init__(self, path: Path, cap: int = CAP) -> None:
+        self._path, self._cap = path, cap
+        self._full = self._ends_with(FULL)
+        if not self._ends_with(b"\n"):  # the controller before us ended within a line
+            self.append(b"\n")
+
+    def append(self, lines: bytes) -> None:
+        """Add whole lines. A full disk costs this file, not the run."""
+        with suppress(OSError), open(self._path, "ab", buffering=0) as stream:
+            if not self._full and stream.tell() + len(lines) > self._cap:
+                self._full, lines = True, FULL
+            elif self._full:
+                return
+            stream.write(lines)
+
+    def readings(self) -> list[Reading]:
+        """What was read since the machine was started; the clock of earlier readings was another."""
+        now, reader = boot(), Reader()
+        try:
+            with open(self._path, "rb") as stream:
+                return [reading for reading in reader.readings(stream) if now and reader.boot == now]
+        except OSError:
+            return []
+
+    def _ends_with(self, text: bytes) -> bool:
+        """An empty file, or none, ends with a newline for our purpose."""
+        try:
+            with open(self._path, "rb") as stream:
+                size = stream.seek(0, os.SEEK_END)
+                stream.seek(max(0, size - len(text)))
+                return stream.read() == text or (size == 0 and text == b"\n")
+        except OSError:
+            return text == b"\n"
