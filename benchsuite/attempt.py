@@ -24,7 +24,7 @@ from benchsuite.protocol import Job, Kind, Message, decode, encode
 POLL = 0.03
 CAPTURE = 1 << 20
 LONGEST_LINE = 64 << 20
-FRAMES = ("File ", "Current thread ", "Thread 0x", "Extension modules:", "=")
+FRAMES = ("Traceback (most", "File ", "Current thread ", "Thread 0x", "Extension modules:", "=")
 """What begins the lines that Python adds to the words of a crash."""
 APART = (
     ". The ranks did not find each other: see whether the host's name resolves, whether a firewall is between them, "

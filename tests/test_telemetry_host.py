@@ -97,6 +97,13 @@ def test_an_energy_counter_that_wraps_goes_on(tmp_path: Path) -> None:
     assert told == pytest.approx([50e-6, 200e-6, 200e-6])
 
 
+def test_the_energy_of_some_packages_is_not_taken_for_that_of_all(tmp_path: Path) -> None:
+    tree(whole(tmp_path), {"sys/class/powercap/intel-rapl:2/name": "package-1\n"})
+    values, missing = HostSensors(tmp_path, [0]).read(slow=False)
+    assert "package_energy" not in values
+    assert "cannot be read" in missing["package_energy"]
+
+
 def test_version_1_of_control_groups_counts_nanoseconds(tmp_path: Path) -> None:
     whole(tmp_path)
     tree(

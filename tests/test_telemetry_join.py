@@ -198,6 +198,15 @@ def test_only_what_nobody_watched_is_marked() -> None:
     assert told == tuple(number for number, start in enumerate(joined.starts) if 0.5 + start + 0.05 > 1.0)
 
 
+def test_counters_of_two_sensor_processes_are_not_compared() -> None:
+    """The second one counts our time anew: that is no foreign work, but nobody watched in between."""
+    seen = [Reading(one.at, {**one.values, "own": one.at - 1.5 * (one.at > 1.55)}) for one in quiet()]
+    seen[16] = Reading(seen[16].at, seen[16].values, first=True)
+    joined = join(samples(), 0.5, seen, Expected())
+    assert codes(joined) == ["TELEMETRY_MISSING"]
+    assert joined.annotations == {"TELEMETRY_MISSING": (10,)}
+
+
 def test_the_reason_of_silence_is_told() -> None:
     lost = [Reading(one.at, one.values, {"gpu": "NVML says: GPU is lost"}) for one in quiet()]
     assert "NVML says: GPU is lost." in join(samples(), 0.5, lost, Expected(gpu=True)).caveats[0].text
@@ -259,13 +268,24 @@ def test_no_interval_is_called_foreign_unless_its_surroundings_were(steps: list[
     for wait, load in steps:
         at, busy = at + wait, busy + load * wait
         seen.append(reading(at, busy=busy))
-    pairs = list(itertools.pairwise(seen))
     quietest, busiest = min(load for _, load in steps), max(load for _, load in steps)
-    found = intervals(pairs)["CONTENDED"]
+    found = intervals([seen])["CONTENDED"]
     if busiest <= conditions.FOREIGN_CORES - 1e-9:
         assert not found
     if quietest >= conditions.FOREIGN_CORES + 1e-9:
-        assert len(found) == len(pairs)
+        assert len(found) == len(steps)
+
+
+def test_touching_ends_is_no_overlap_and_the_least_overlap_is_one() -> None:
+    window = [(1.0, 2.0)]
+    assert touched(window, [(2.0, 3.0)]) == touched(window, [(0.0, 1.0)]) == []
+    assert touched(window, [(1.9999, 3.0)]) == touched(window, [(0.0, 1.0001)]) == [0]
+
+
+def test_a_tick_or_two_between_two_readings_is_noise() -> None:
+    """The kernel books whole ticks: 20 ms within one beat look like 0.2 cores, and are 0.04 over half a second."""
+    seen = [reading(n * BEAT, busy=0.02 if n > 20 else 0.0) for n in range(40)]
+    assert join(samples(), 0.5, seen, Expected()).annotations == {}
 
 
 def test_windows_must_be_covered_whole() -> None:
@@ -277,6 +297,6 @@ def test_windows_must_be_covered_whole() -> None:
 def test_rates_are_parts_of_the_time() -> None:
     first = reading(0.0, cpu_pressure=1.0, numa_misses=5.0)
     last = reading(2.0, busy=3.0, own=1.0, steal=0.1, cpu_pressure=2.0, numa_misses=9.0)
-    assert rates([(first, last)]) == pytest.approx(
+    assert rates([[first, last]]) == pytest.approx(
         {"foreign_cores": 1.0, "steal": 0.05, "cpu_pressure": 0.5, "numa_misses": 4.0}
     )

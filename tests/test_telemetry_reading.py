@@ -31,7 +31,7 @@ def steady(readings: list[Reading]) -> list[Reading]:
     made = []
     for one in readings:
         known = {name: value for name, value in known.items() if name not in one.missing} | dict(one.values)
-        made.append(Reading(one.at, dict(known), one.missing, one.foreign))
+        made.append(Reading(one.at, dict(known), one.missing, one.foreign, first=not made))
     return made
 
 
@@ -52,7 +52,7 @@ def test_only_what_changed_is_written() -> None:
 def test_a_new_process_knows_nothing_of_the_one_before() -> None:
     first, second, reader = Writer("b"), Writer("b"), Reader()
     lines = [first.line(Reading(1.0, {"power": 5.0}, {"x": "y"})), second.line(Reading(2.0, {"busy": 1.0}))]
-    assert list(reader.readings(lines))[1] == Reading(2.0, {"busy": 1.0})
+    assert list(reader.readings(lines))[1] == Reading(2.0, {"busy": 1.0}, first=True)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_readings_of_this_boot_are_read_back_past_a_torn_line(tmp_path: Path) ->
     path.write_bytes(other + mine + mine[:20])
     kept = Archive(path)
     kept.append(Writer(boot()).line(Reading(3.0, {"steal": 2.0})))
-    assert kept.readings() == [Reading(2.0, {"busy": 1.0}), Reading(3.0, {"steal": 2.0})]
+    assert kept.readings() == [Reading(2.0, {"busy": 1.0}, first=True), Reading(3.0, {"steal": 2.0}, first=True)]
 
 
 def test_readings_of_an_unknown_boot_are_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

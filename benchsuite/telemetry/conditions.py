@@ -83,7 +83,7 @@ def _narrow(reading: Reading) -> bool:
 def _locked(reading: Reading) -> bool:
     """Application clocks are told by a reason; clocks locked otherwise are only seen, slow without any reason."""
     told = reading.values
-    if not {"sm_clock", "sm_clock_max", "throttle"} <= set(told) or not _loaded(reading):
+    if not {"sm_clock", "sm_clock_max", "throttle"} <= set(told):
         return False
     return told["sm_clock"] < HELD * told["sm_clock_max"] and bits(reading) in {0, LOCKED}
 

@@ -7,6 +7,7 @@ shows, or that the counts show, holds for the whole interval, and touches every 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -52,17 +53,17 @@ def join(samples: Samples, began: float, readings: Sequence[Reading], expected: 
     if not windows:
         unknown = Caveat("TELEMETRY_MISSING", "When this was measured is not known, so neither is what else happened.")
         return replace(samples, caveats=(*samples.caveats, unknown))
-    pairs = list(itertools.pairwise(_around(readings, windows)))
-    watched = [(one, next_one) for one, next_one in pairs if next_one.at - one.at <= STALE and not next_one.first]
+    watched = rows(_around(readings, windows))
+    pairs = [pair for row in watched for pair in itertools.pairwise(row)]
     found = {code: touched(windows, held) for code, held in intervals(watched).items()}
     told = {**rates(watched), **gauges(_within(windows, watched))}
-    notes = [*caveats(found, told, len(windows)), *silences(windows, watched, expected, found)]
+    notes = [*caveats(found, told, len(windows)), *silences(windows, pairs, expected, found)]
     return replace(
         samples,
         conditions={**samples.conditions, **told},
         annotations={**samples.annotations, **{code: tuple(hit) for code, hit in found.items() if hit}},
         caveats=(*samples.caveats, *notes),
-        energy=energy.of(windows, samples.iterations, watched, gpu=expected.gpu),
+        energy=energy.of(windows, samples.iterations, pairs, gpu=expected.gpu),
     )
 
 
@@ -85,36 +86,54 @@ def touched(windows: Sequence[Interval], held: Sequence[Interval]) -> list[int]:
     return hit
 
 
-def intervals(pairs: Sequence[Pair]) -> dict[str, list[Interval]]:
+def rows(readings: Sequence[Reading]) -> list[list[Reading]]:
+    """The readings in unbroken rows of one sensor process: between two rows nobody watched, and nothing was counted."""
+    found: list[list[Reading]] = []
+    for one in readings:
+        if not found or one.first or one.at - found[-1][-1].at > STALE:
+            found.append([])
+        found[-1].append(one)
+    return [row for row in found if len(row) > 1]
+
+
+def intervals(watched: Sequence[Sequence[Reading]]) -> dict[str, list[Interval]]:
     """When each condition held, by its code."""
     found: dict[str, list[Interval]] = {code: [] for code in TEXTS}
-    for number, (first, last) in enumerate(pairs):
-        for code in conditions.shown(first, last) | conditions.counted(*_compared(pairs, number)):
-            found[code].append((first.at, last.at))
+    for row in watched:
+        for number, (first, last) in enumerate(itertools.pairwise(row)):
+            for code in conditions.shown(first, last) | conditions.counted(*_compared(row, number)):
+                found[code].append((first.at, last.at))
     return found
 
 
-def _compared(pairs: Sequence[Pair], number: int) -> Pair:
-    """The readings around a pair between which its counters are compared: ``SPAN`` apart, if there are such."""
-    left = right = number
-    while pairs[right][1].at - pairs[left][0].at < SPAN and (left > 0 or right < len(pairs) - 1):
-        if right < len(pairs) - 1 and (right - number <= number - left or left == 0):
+def _compared(row: Sequence[Reading], number: int) -> Pair:
+    """The readings around an interval between which its counters are compared: ``SPAN`` apart, if there are such."""
+    left, right = number, number + 1
+    while row[right].at - row[left].at < SPAN and (left > 0 or right < len(row) - 1):
+        if right < len(row) - 1 and (right - number <= number - left + 1 or left == 0):
             right += 1
         else:
             left -= 1
-    return pairs[left][0], pairs[right][1]
+    return row[left], row[right]
 
 
-def rates(pairs: Sequence[Pair]) -> dict[str, float]:
-    """What the counters say of the whole time: parts of a core, or of the time."""
-    if not pairs:
-        return {}
-    first, last = pairs[0][0], pairs[-1][1]
-    told = {"foreign_cores": conditions.foreign_cores(first, last), "steal": conditions.stolen(first, last)}
+def rates(watched: Sequence[Sequence[Reading]]) -> dict[str, float]:
+    """What the counters say of the whole time: parts of a core, or of the time; pages."""
+
+    def went(name: str) -> float | None:
+        parts = [difference(name, row[0], row[-1]) for row in watched]
+        return None if not parts or None in parts else math.fsum(part for part in parts if part is not None)
+
+    length = math.fsum(row[-1].at - row[0].at for row in watched)
+    busy, own, steal = went("busy"), went("own"), went("steal")
+    told = {
+        "foreign_cores": None if busy is None or own is None else max(0.0, busy - own) / length,
+        "steal": None if steal is None else steal / length,
+        "numa_misses": went("numa_misses"),
+    }
     for name in PARTS:
-        went = difference(name, first, last)
-        told[name] = None if went is None else went / (last.at - first.at)
-    told["numa_misses"] = difference("numa_misses", first, last)
+        part = went(name)
+        told[name] = None if part is None else part / length
     return {name: value for name, value in told.items() if value is not None}
 
 
@@ -211,7 +230,7 @@ def _around(readings: Sequence[Reading], windows: Sequence[Interval]) -> Sequenc
     return readings[first : last + 1]
 
 
-def _within(windows: Sequence[Interval], pairs: Sequence[Pair]) -> Sequence[Reading]:
+def _within(windows: Sequence[Interval], watched: Sequence[Sequence[Reading]]) -> Sequence[Reading]:
     """The readings while samples were taken; where these were shorter than the beat, those around them."""
-    around = list({one.at: one for pair in pairs for one in pair}.values())
+    around = [one for row in watched for one in row]
     return [one for one in around if windows[0][0] <= one.at <= windows[-1][1]] or around

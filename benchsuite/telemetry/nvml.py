@@ -152,6 +152,9 @@ class GpuSensors:
                 self._gpu = self._nvml.nvmlDeviceGetHandleByPciBusId(bus.encode())
             except self._nvml.NVMLError as error:
                 self.reason = said(error)
+        known = self._gpu is not None
+        self._fast = fast_sensors(self._nvml, self._gpu) if known else {}
+        self._all = {**self._fast, **slow_sensors(self._nvml, self._gpu)} if known else {}
 
     def read(
         self, own: Iterable[int], *, slow: bool
@@ -162,22 +165,19 @@ class GpuSensors:
         if nvml is None or gpu is None:
             return values, {"gpu": self.reason}, None
         missing: dict[str, str] = {}
-        sensors, rare = fast_sensors(nvml, gpu), slow_sensors(nvml, gpu)
-        known = [*sensors, *rare]
         if slow:
-            sensors |= rare
             self._log.read(values, missing)
         gone = (nvml.NVML_ERROR_GPU_IS_LOST, nvml.NVML_ERROR_RESET_REQUIRED)
-        for name, sensor in sensors.items():
+        for name, sensor in (self._all if slow else self._fast).items():
             if name in self._permanent:
                 missing[name] = self._permanent[name]
                 continue
             try:
                 values[name] = float(sensor())
-            except nvml.NVMLError as error:
+            except (nvml.NVMLError, AttributeError) as error:  # another nvidia-ml-py may lack a function
                 code = getattr(error, "value", None)
                 if code in gone:
-                    return {LOST: 1.0}, dict.fromkeys(("gpu", *known), said(error)), None
+                    return {LOST: 1.0}, dict.fromkeys(("gpu", *self._all), said(error)), None
                 missing[name] = said(error)
                 if code in {nvml.NVML_ERROR_NOT_SUPPORTED, nvml.NVML_ERROR_FUNCTION_NOT_FOUND}:
                     self._permanent[name] = said(error)  # it will not be supported in a moment either

@@ -78,7 +78,7 @@ def test_same_against_same_is_called_different_in_5_percent_at_most(runs: int) -
 @pytest.mark.long
 @pytest.mark.parametrize("runs", [3, 5, 10])
 def test_the_same_to_half_a_percent(runs: int) -> None:
-    reps = 40_000
+    reps = 20_000
     found = claims(medians(campaigns(reps, runs))) / reps
     assert found <= 0.055, found
 
@@ -101,7 +101,7 @@ def scored(samples: Array) -> list[Score]:
     return scores(records, plan_of((case, "good")), TOYS, cache=1)[0]
 
 
-@pytest.mark.parametrize("reps", [400, pytest.param(10_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("reps", [400, pytest.param(4000, marks=pytest.mark.long)])
 def test_from_samples_to_verdicts_no_difference_is_called_where_there_is_none(reps: int) -> None:
     """Beyond the margin of 1 %: much rarer than 5 %, since noise must also look like more than 1 %."""
     found = [compare(scored(a), scored(b)).rows[0].verdict for a, b in campaigns(reps, 5)]
@@ -151,7 +151,8 @@ def test_of_200_comparisons_not_one_is_wrong_in_95_percent_of_reports(reps: int)
     unchanged = list(families(reps, 0))
     assert at_least(sum(any(holm(family)) for family in unchanged), reps) <= 0.05
     assert at_least(sum(any(benjamini_hochberg(family)) for family in unchanged), reps) <= 0.05
-    assert all(min(family) <= 0.05 for family in unchanged)  # without a correction every report would be wrong
+    uncorrected = sum(min(family) <= 0.05 for family in unchanged)
+    assert at_least(uncorrected, reps) > 0.95  # without a correction nearly every report would be wrong
     changed = list(families(reps, CHANGED))
     assert at_least(sum(any(holm(family)[CHANGED:]) for family in changed), reps) <= 0.05
 
