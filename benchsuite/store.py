@@ -4,7 +4,6 @@ runs/<id>/campaign.json   suite, plan, machine facts, versions, seed
           records.jsonl   one record a line, only ever appended
           journal.jsonl   what happened, chained by digest
           telemetry.jsonl what the sensors said meanwhile
-          telemetry.jsonl what the sensors said, ten times a second (benchsuite.telemetry)
           .lock           held by the process that measures or goes on with it
           attempts/NNNN/  job, results and captured output of each process group
 """
