@@ -22,6 +22,7 @@ from benchsuite.plan import Options, build
 from benchsuite.record import SCHEMA
 from benchsuite.suite import parse
 from benchsuite.telemetry import watch
+from benchsuite.telemetry.__main__ import SLOW
 from benchsuite.telemetry.archive import FILE, Archive
 from benchsuite.telemetry.health import Health, health
 from benchsuite.telemetry.kernel_log import KernelLog
@@ -80,7 +81,7 @@ Observed = Callable[..., Seen]
 def observed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Observed:
     """Measures one task for real while a double of NVML replays these states."""
 
-    def campaign(*states: str, benchmark: Benchmark | None = None) -> Seen:
+    def campaign(*states: str, benchmark: Benchmark | None = None, readings: int = 1) -> Seen:
         for name, value in (nvml_double.environment(tmp_path, states) if states else {}).items():
             monkeypatch.setenv(name, value)
         catalogue = {"toy": benchmark or toy()}
@@ -92,6 +93,7 @@ def observed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Observed:
         with Telemetry(directory.path, BUS) as telemetry:
             wait_for((directory.path / FILE).exists)
             Execution(plan, catalogue, directory, runner.place, "cuda", Notes(), observer=telemetry).run()
+            wait_for(lambda: len(Archive(directory.path / FILE).readings()) >= readings)
         loaded = store.load(directory.path)
         assert not loaded.problems
         (score,), _ = normalize.scores(loaded.records, plan, catalogue, 1 << 20)
@@ -313,7 +315,7 @@ def test_a_gpu_that_is_not_what_its_name_says_is_contradicted(name: str, memory:
 @needs_double
 @pytest.mark.fault(38)
 def test_new_errors_of_memory_or_links_fail_hard(observed: Observed) -> None:
-    seen = observed(IDLE, f"{WORK} corrected=9 uncorrected=1 remapped=2 retired=3 link_errors=1")
+    seen = observed(IDLE, f"{WORK} corrected=9 uncorrected=1 remapped=2 retired=3 link_errors=1", readings=SLOW + 2)
     told = " ".join(seen.health.faults)
     assert len(seen.health.faults) == 4
     assert "uncorrected memory errors: 1." in told
