@@ -34,12 +34,12 @@ STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """What one rank last said. ``created``: when its process began (the kernel's clock), so that a pid used again
-    for another process is not mistaken for it."""
+    """What one rank last said. ``began``: the kernel's tick at which its process began, so that a pid used again for
+    another process is not mistaken for it."""
 
     rank: int
     pid: int
-    created: float
+    began: int
     doing: str = ""
 
 
@@ -48,7 +48,7 @@ class Beat:
 
     def __init__(self, job: Job, rank: int) -> None:
         self.rank = rank
-        self._sign = Sign(rank, os.getpid(), psutil.Process().create_time())
+        self._sign = Sign(rank, os.getpid(), began(os.getpid()))
         self._controller = job.controller if job.host == socket.gethostname() else 0
         self._descriptor = os.open(path(Path(job.results).parent, rank), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         self._ended = threading.Event()
@@ -57,7 +57,7 @@ class Beat:
 
     def say(self, doing: str) -> None:
         """From now on this rank is ``doing`` that. A full disk loses the words, not the measurement."""
-        line = encode(Sign(self._sign.rank, self._sign.pid, self._sign.created, doing)) + b"\n"
+        line = encode(Sign(self._sign.rank, self._sign.pid, self._sign.began, doing)) + b"\n"
         try:
             os.pwrite(self._descriptor, line, 0)
             os.ftruncate(self._descriptor, len(line))
@@ -97,12 +97,19 @@ def signs(folder: Path) -> list[Sign]:
     return sorted(found, key=lambda sign: sign.rank)
 
 
+def began(pid: int) -> int:
+    """Ticks from the start of the machine to that of the process (proc(5), field 22): no clock that can be set.
+
+    Raises ``OSError`` when there is no such process.
+    """
+    return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19])
+
+
 def process(sign: Sign) -> psutil.Process | None:
     """The process that gave the sign, if it is still there."""
     try:
-        found = psutil.Process(sign.pid)
-        return found if abs(found.create_time() - sign.created) < 1.0 else None
-    except psutil.Error:
+        return psutil.Process(sign.pid) if began(sign.pid) == sign.began else None
+    except (psutil.Error, OSError):
         return None
 
 

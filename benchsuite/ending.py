@@ -60,9 +60,22 @@ def end(process: subprocess.Popen[bytes], folder: Path, tag: str, grace: float =
     process.wait()
     kill_ranks(folder)
     deadline = time.monotonic() + grace
-    while (left := tagged(tag)) and time.monotonic() < deadline:
+    while (left := _halted(tag, deadline)) and time.monotonic() < deadline:
         _kill(left)
         _reap(left)
+
+
+def _halted(tag: str, deadline: float) -> list[psutil.Process]:
+    """All that carry the tag, stopped: what is ended one by one while it multiplies is never all ended."""
+    found: dict[int, psutil.Process] = {}
+    while fresh := [process for process in tagged(tag) if process.pid not in found]:
+        for process in fresh:
+            with suppress(psutil.Error):
+                process.suspend()
+            found[process.pid] = process
+        if time.monotonic() > deadline:
+            break
+    return list(found.values())
 
 
 def kill_ranks(folder: Path) -> list[psutil.Process]:
@@ -84,9 +97,9 @@ def tagged(tag: str) -> list[psutil.Process]:
 
 def sign_launcher(folder: Path, process: subprocess.Popen[bytes]) -> None:
     """Note which process starts the ranks, for a later start that must clean up after us."""
-    with suppress(psutil.Error, OSError):
-        created = psutil.Process(process.pid).create_time()
-        (folder / LAUNCHER).write_bytes(encode(beat.Sign(-1, process.pid, created, "launcher")))
+    with suppress(OSError):
+        sign = beat.Sign(-1, process.pid, beat.began(process.pid), "launcher")
+        (folder / LAUNCHER).write_bytes(encode(sign))
 
 
 def clean(attempts: Iterable[Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from benchsuite import ending
 from benchsuite.attempt import CAPTURE, End, ProcessRunner, allowed
 from benchsuite.errors import MeasureError
 from benchsuite.model import Case, Failed, Policy, Task
@@ -218,3 +220,26 @@ def test_what_poll_raises_ends_the_attempt_and_is_raised_on(tmp_path: Path) -> N
     with pytest.raises(MeasureError, match="enough"):
         ProcessRunner(ScriptLauncher("time.sleep(600)"), {})(job, folder, lambda message: None, poll)
     assert time.monotonic() - started < 20
+
+
+HOPPING = """
+say("hello")
+if os.fork() == 0:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        time.sleep(0.03)
+        if os.fork():
+            os._exit(0)
+        os.setsid()
+    os._exit(0)
+say("bye")
+"""
+
+
+def test_what_hops_from_session_to_session_is_ended_all_the_same(tmp_path: Path) -> None:
+    """Thirty times a second it is another process of another session."""
+    done = attempt(HOPPING, tmp_path)
+    assert done.end == End()
+    tag = hashlib.sha256(b"secret").hexdigest()[:16]
+    time.sleep(0.2)
+    assert ending.tagged(tag) == []

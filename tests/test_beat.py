@@ -70,7 +70,7 @@ def test_a_rank_that_is_gone_is_named(tmp_path: Path) -> None:
 
 
 def test_a_reused_pid_is_not_the_rank(tmp_path: Path) -> None:
-    mine = beat.Sign(0, os.getpid(), psutil.Process().create_time() - 100.0, "x")
+    mine = beat.Sign(0, os.getpid(), beat.began(os.getpid()) - 100, "x")
     assert beat.process(mine) is None
     beat.path(tmp_path, 0).write_bytes(encode(mine))
     assert ending.kill_ranks(tmp_path) == []
