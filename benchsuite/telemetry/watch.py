@@ -112,7 +112,8 @@ class Telemetry:
             return f"the sensor process could not be started: {error.strerror}"
         self._process = process
         try:
-            self._tell(sorted(self._pids))
+            if self._pids:
+                self._tell(sorted(self._pids))
             return self._listen(process)
         finally:
             process.kill()
