@@ -86,12 +86,11 @@ def _outcome(measurement: Measurement) -> Measured:
         return measurement.outcome()
     except DeviceLostError:
         raise  # the tasks after this one go on in a fresh process
-    except BenchsuiteError as error:
-        return Measured(Failed(str(error)))
-    except Exception as error:  # whatever a kernel raises costs its own task, never the attempt
+    except Exception as error:  # whatever goes wrong costs its own task, never the attempt
         if measurement.bench.world.size > 1:
-            raise  # the other ranks wait in a collective: only ending the attempt frees them
-        return Measured(Failed(f"{type(error).__name__}: {error}"))
+            raise  # perhaps here alone, and the others wait in a collective: only ending the attempt frees them
+        told = str(error) if isinstance(error, BenchsuiteError) else f"{type(error).__name__}: {error}"
+        return Measured(Failed(told))
 
 
 def _show_stacks(folder: Path, rank: int) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -69,8 +70,13 @@ def codes(samples: Samples) -> list[str]:
 
 
 def sensors() -> list[psutil.Process]:
-    """The sensor processes of this process."""
-    return [one for one in psutil.Process().children() if "benchsuite.telemetry" in " ".join(one.cmdline())]
+    """The sensor processes of this one; a child that has ended and was not waited for has no command any more."""
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):
+            if "benchsuite.telemetry" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def test_a_measurement_is_observed_from_beginning_to_end(tmp_path: Path) -> None:
