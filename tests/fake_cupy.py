@@ -223,7 +223,6 @@ class Cupy:
             deviceGetAttribute=lambda which, device: attributes[which],
             getDeviceProperties=lambda device: {"name": b"NVIDIA H100 80GB HBM3", "major": major, "minor": minor},
             getDeviceCount=lambda: world.count,
-            deviceGetPCIBusId=lambda device: f"0000:{device + 1:02x}:00.0",
             memGetInfo=lambda: (world.free, world.memory),
             driverGetVersion=lambda: 13000,
             deviceSynchronize=lambda: world.tell("sync-device"),

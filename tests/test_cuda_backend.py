@@ -74,9 +74,6 @@ class TinyRuntime:
     def providers(self) -> dict[str, str]:
         return {"benchsuite": "NVRTC 13.5"}
 
-    def bus(self) -> str:
-        return "0000:01:00.0"
-
     def address(self, array: Array) -> int:
         return int(array.ctypes.data)
 

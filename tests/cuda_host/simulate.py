@@ -128,9 +128,6 @@ class SimulatedRuntime:
     def providers(self) -> dict[str, str]:
         return {"benchsuite": "simulated"}
 
-    def bus(self) -> str:
-        return ""
-
     def free_memory(self) -> int:
         return self._device.memory
 

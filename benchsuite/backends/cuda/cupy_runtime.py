@@ -115,11 +115,6 @@ class CupyRuntime:
         driver = libraries.cuda_version(self._cupy.cuda.runtime.driverGetVersion())
         return {"driver": f"CUDA {driver}", "cupy": self._cupy.__version__, **libraries.versions()}
 
-    def bus(self) -> str:
-        """The PCI bus id of the GPU."""
-        with self._faults.explained("tell its bus id"):
-            return str(self._cupy.cuda.runtime.deviceGetPCIBusId(0))
-
     def free_memory(self) -> int:
         """What the driver and CuPy's own pool have left."""
         with self._faults.explained("tell its free memory"):

@@ -36,9 +36,6 @@ class Runtime(Protocol):
     def providers(self) -> dict[str, str]:
         """Versions of driver, compiler, CuPy and the vendor libraries."""
 
-    def bus(self) -> str:
-        """The PCI bus id of the GPU, by which its sensors are found; empty where it has none."""
-
     def free_memory(self) -> int:
         """Bytes of device memory that may be allocated."""
 
