@@ -20,6 +20,7 @@ from benchsuite.launchers.base import Launcher
 from benchsuite.machine import oom
 from benchsuite.model import Policy
 from benchsuite.protocol import Job, Kind, Message, decode, encode
+from benchsuite.reading import printable
 
 POLL = 0.03
 CAPTURE = 1 << 20
@@ -226,4 +227,4 @@ def _last_line(path: Path) -> str:
         return ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     own = [line for line in lines if not line.startswith(FRAMES)]
-    return "".join(c for c in (own or lines or [""])[-1] if c.isprintable())[:400]
+    return printable((own or lines or [""])[-1])[:400]

@@ -71,7 +71,7 @@ ABOVE = {
     "identity": {"assets", "discovery"},
     "lock": {"errors"},
     "interrupt": {"errors"},
-    "attempt": {"beat", "ending", "errors", "launchers", "machine", "protocol", "model"},
+    "attempt": {"beat", "ending", "errors", "launchers", "machine", "protocol", "model", "reading"},
     "execute": {"attempt", "errors", "model", "protocol", "record", "store"},
 }
 """What each module or folder of ours may import of ours (besides itself): the arrows of the data's road."""

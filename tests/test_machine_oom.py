@@ -9,11 +9,11 @@ import pytest
 from benchsuite.machine import oom
 
 
-def tree(root: Path, own: str, file: str, text: str) -> tuple[Path, Path]:
-    (root / "own").write_text(own)
-    (root / file).parent.mkdir(parents=True, exist_ok=True)
-    (root / file).write_text(text)
-    return root / "own", root
+def tree(root: Path, own: str, file: str, text: str) -> Path:
+    for path, content in (("proc/self/cgroup", own), (f"sys/fs/cgroup/{file}", text)):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(content)
+    return root
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,8 @@ def tree(root: Path, own: str, file: str, text: str) -> tuple[Path, Path]:
     ],
 )
 def test_kills_are_counted_or_unknown(tmp_path: Path, own: str, file: str, text: str, expected: int | None) -> None:
-    assert oom.kills(*tree(tmp_path, own, file, text)) == expected
+    assert oom.kills(tree(tmp_path, own, file, text)) == expected
 
 
 def test_no_control_groups_tell_nothing(tmp_path: Path) -> None:
-    assert oom.kills(tmp_path / "missing", tmp_path) is None
+    assert oom.kills(tmp_path) is None

@@ -65,7 +65,7 @@ def memory_limit(root: Path = ROOT) -> int:
     """Bytes that may still be allocated: what the system has available, at most the container's limit."""
     limits = [
         int(text)
-        for directory in _groups(root, "memory")
+        for directory in control_groups(root, "memory")
         for name in ("memory.max", "memory.limit_in_bytes")
         if (text := _text(directory / name)).isdigit() and int(text) < _UNLIMITED
     ]
@@ -85,7 +85,7 @@ def _siblings(root: Path, cpu: int) -> str:
 def _cpu_quota(root: Path) -> float | None:
     """CPUs' worth of time per period, the least of all enclosing groups; None without a quota."""
     quotas = []
-    for directory in _groups(root, "cpu"):
+    for directory in control_groups(root, "cpu"):
         words = _text(directory / "cpu.max").split() or [
             _text(directory / "cpu.cfs_quota_us"),
             _text(directory / "cpu.cfs_period_us"),
@@ -95,7 +95,7 @@ def _cpu_quota(root: Path) -> float | None:
     return min(quotas, default=None)
 
 
-def _groups(root: Path, controller: str) -> Iterator[Path]:
+def control_groups(root: Path, controller: str) -> Iterator[Path]:
     """The process's control groups that may limit ``controller``, with every parent up to the mount.
 
     Lines of /proc/self/cgroup are ``id:controllers:path``; version 2 has no controllers. Within a

@@ -190,7 +190,7 @@ class Starter:
             now = max(self._world.allgather(self.clocks.common(rank, self._timer())))
             start = now + LEAD + TRIPS * self.clocks.error + self.clocks.before[rank].seconds
         while self._timer() < start + delay:
-            pass  # whoever sleeps here wakes on another's core: ranks began 20 µs apart instead of 1
+            pass  # whoever sleeps here may wake on another's core, and late
 
     def doubt(self, taken: Sequence[Timed]) -> None:
         """Go back to the barrier when most of these batches did not begin together."""

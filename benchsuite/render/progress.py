@@ -14,6 +14,7 @@ from rich.text import Text
 from benchsuite import units
 from benchsuite.execute import Watcher
 from benchsuite.model import Plan, Record, Status, Task
+from benchsuite.render.words import clean
 
 STEPS = 10
 
@@ -120,5 +121,4 @@ def trouble(record: Record) -> str:
     """A line for a result that is wrong or missing, else nothing."""
     if record.status not in {Status.REJECTED, Status.FAILED}:
         return ""
-    reason = "".join(c if c.isprintable() else " " for c in record.reason)
-    return f"{record.status.value}: {record.case.key} [{record.implementation}]: {reason}"
+    return clean(f"{record.status.value}: {record.case.key} [{record.implementation}]: {record.reason}")
