@@ -13,7 +13,20 @@ from operator import or_
 from statistics import median
 
 from benchsuite.catalog import gpus
-from benchsuite.model import Benchmark, Case, Caveat, Metric, Plan, Record, Score, Spread, Status, Summary, Work
+from benchsuite.model import (
+    Benchmark,
+    Case,
+    Caveat,
+    Metric,
+    Plan,
+    Quantiles,
+    Record,
+    Score,
+    Spread,
+    Status,
+    Summary,
+    Work,
+)
 from benchsuite.reportable import unreportable
 from benchsuite.statistics.components import components
 from benchsuite.statistics.runs import estimate
@@ -140,7 +153,8 @@ def _score(records: Sequence[Record]) -> Score:
 
 def _valued(score: Score, records: Sequence[Record]) -> Score:
     summaries = [record.summary for record in records if record.summary is not None]
-    score = replace(_in_its_mode(score, records), spread=_spread(records, summaries))
+    score = replace(_in_its_mode(score, records), spread=_spread(records, summaries), joules=_joules(records))
+    score = replace(score, samples=tuple(_quantiles(summary) for summary in summaries))
     values = tuple(score.metric.quantity(score.work, summary.median) for summary in summaries)
     over_runs = estimate(values)
     if over_runs is not None:
@@ -172,6 +186,20 @@ def _spread(records: Sequence[Record], summaries: Sequence[Summary]) -> Spread |
     spent = median(one.setup_seconds + one.iterations * sum(one.warmup) for one in samples)
     independent = median(one.iterations * sum(one.seconds) for one in samples) / found.samples
     return replace(found, cost=spent / independent)
+
+
+def _quantiles(summary: Summary) -> Quantiles:
+    return Quantiles(summary.n, summary.minimum, summary.p5, summary.median, summary.p95, summary.maximum)
+
+
+def _joules(records: Sequence[Record]) -> float | None:
+    """Energy of one iteration, the median over runs: the card's where it has a counter, else the processor's."""
+    told = [energy for record in records if record.samples is not None for energy in record.samples.energy]
+    for source in ("gpu", "package"):
+        found = [one.per_iteration for one in told if one.source == source and one.per_iteration is not None]
+        if found:
+            return median(found)
+    return None
 
 
 def _all_of(words: Iterable[str]) -> str:

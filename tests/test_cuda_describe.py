@@ -379,7 +379,8 @@ def test_doctor_tells_each_thing_with_its_remedy(process: Path, tmp_path: Path) 
 
 def test_the_controller_imports_no_cupy() -> None:
     code = (
-        "import sys\nfrom benchsuite import cli, commands, campaign, backends, doctor\n"
+        "import sys\nfrom benchsuite import cli, campaign, backends, doctor, results\n"
+        "from benchsuite.commands import measure, show\n"
         "from benchsuite.backends.cuda import describe\n"
         "print(sorted({'cupy', 'cuda', 'pynvml'} & {name.split('.')[0] for name in sys.modules}))"
     )

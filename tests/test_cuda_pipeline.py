@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchsuite import assets, commands, discovery, gate, normalize, store
+from benchsuite import assets, discovery, gate, normalize, results, store
 from benchsuite.backends.cuda.backend import CudaBackend
+from benchsuite.commands import show
 from benchsuite.execute import Execution
 from benchsuite.model import Samples, Status
 from benchsuite.plan import Capacity, Options, build
@@ -117,7 +118,7 @@ def test_what_the_sensors_said_is_stored_with_the_samples(tmp_path: Path) -> Non
 
 
 def test_scores_have_the_datasheet_and_the_probe_beside_them(loaded: store.Loaded) -> None:
-    scores = {score.case.benchmark: score for score in commands.scores_of(loaded) if score.status is Status.OK}
+    scores = {score.case.benchmark: score for score in results.scores_of(loaded) if score.status is Status.OK}
     card = normalize.card(FACTS)
     assert card is not None
     product = scores["gemm"]
@@ -129,7 +130,7 @@ def test_scores_have_the_datasheet_and_the_probe_beside_them(loaded: store.Loade
 
 
 def test_the_gate_s_table_has_a_row_for_each(loaded: store.Loaded) -> None:
-    rows = {row.name.split()[0]: row for row in gate.rows(commands.scores_of(loaded), FACTS)}
+    rows = {row.name.split()[0]: row for row in gate.rows(results.scores_of(loaded), FACTS)}
     assert set(rows) == {"gemm", "memory", "paged-decode"}
     assert rows["gemm"].verdict is gate.Verdict.NO_PEER
     assert rows["paged-decode"].ratio is not None
@@ -137,7 +138,7 @@ def test_the_gate_s_table_has_a_row_for_each(loaded: store.Loaded) -> None:
 
 def test_the_report_shows_them(loaded: store.Loaded) -> None:
     page = html.report(
-        build_view(commands.campaign_view(loaded.campaign, loaded.records, loaded.digest)), assets.folder("reports")
+        build_view(show.campaign_view(loaded.campaign, loaded.records, loaded.digest)), assets.folder("reports")
     )
     assert "Of datasheet" in page
     assert "Nobody knows what the GPU's sensors said" in unescape(page), "a reader gets sentences, not codes alone"

@@ -42,7 +42,7 @@ ABOVE = {
     "selftest": {
         "backends",
         "campaign",
-        "commands",
+        "results",
         "compare",
         "discovery",
         "errors",
@@ -60,6 +60,8 @@ ABOVE = {
     "normalize": {"catalog", "model", "units", "errors", "reportable", "statistics"},
     "gate": {"model", "units"},
     "frame": {"model", "reading"},
+    "publication": {"model", "normalize", "errors", "reading", "store"},
+    "results": {"discovery", "model", "normalize", "publication", "statistics", "store"},
     "compare": {"model", "units", "errors", "reportable", "statistics"},
     "reading": {"errors", "units"},
     "record": {"model", "reading", "units", "errors", "statistics"},

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchsuite import commands, discovery
+from benchsuite import discovery, results
+from benchsuite.commands import show
 from benchsuite.compare import Correction, compare
 from benchsuite.errors import UsageError
 from benchsuite.model import Case, Caveat, Failed, Metric, Record, Rejected, Samples, Score, Status, Work
@@ -287,9 +288,9 @@ def test_the_bootstrap_is_shown_from_ten_runs_on_and_the_spread_from_two() -> No
 
 def exit_of(monkeypatch: pytest.MonkeyPatch, a: list[Score], b: list[Score], **options: Any) -> int:
     sides = iter((a, b))
-    monkeypatch.setattr(commands, "_load", lambda name, out: SimpleNamespace(damaged=False))
-    monkeypatch.setattr(commands, "scores_of", lambda loaded: next(sides))
-    return commands.compare("a", "b", Path(), **{"fail_on": "", "explore": False, "as_json": False, **options})
+    monkeypatch.setattr(results, "load", lambda name, out: SimpleNamespace(damaged=False))
+    monkeypatch.setattr(results, "scores_of", lambda loaded: next(sides))
+    return show.compare("a", "b", Path(), **{"fail_on": "", "explore": False, "as_json": False, **options})
 
 
 @pytest.mark.parametrize(("codes", "clean_too", "code"), [((), 0, 1), (("CONTENDED",), 0, 3), (("CONTENDED",), 2, 1)])
@@ -324,6 +325,6 @@ def test_a_comparison_and_its_noise_are_json(
     told = json.loads(capsys.readouterr().out)
     assert told["correction"] == "Holm"
     assert {"clean", "unclean", "medians", "spread_a"} <= set(told["rows"][0])
-    noise = commands.case_document(one[0])["noise"]
+    noise = results.case_document(one[0])["noise"]
     assert noise["for_1_percent"]["runs"] >= 2
     assert noise["between"] > 0.0

@@ -249,6 +249,18 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
+class Quantiles:
+    """The samples of one run in seconds per iteration: how many, and how they spread. For what travels without them."""
+
+    n: int
+    minimum: float
+    p5: float
+    median: float
+    p95: float
+    maximum: float
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """One task over all runs of a campaign, in the benchmark's metric (SI units, no prefix).
 
@@ -260,6 +272,8 @@ class Score:
     unreportable: why the number must not be published as clean (docs/method.md); empty when it may.
     spread: where its noise arises, from two runs on. backend, cache, sync: what measured it, whether its data came
     from a cache (``hot``) and how its ranks began together: numbers that differ in one of them are not compared.
+    joules: energy of one iteration, the median over runs, where a counter told it. samples: the spread of each run's
+    samples. source: where a number stands that was not measured here: file and line, or a publication.
     """
 
     case: Case
@@ -288,3 +302,6 @@ class Score:
     backend: str = ""
     cache: str = ""
     sync: str = ""
+    joules: float | None = None
+    samples: tuple[Quantiles, ...] = ()
+    source: str = ""

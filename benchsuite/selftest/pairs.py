@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchsuite import campaign, commands, discovery, store, units
+from benchsuite import campaign, discovery, results, store, units
 from benchsuite import compare as comparing
 from benchsuite import suite as suites
 from benchsuite.compare import Comparison, Row
@@ -57,7 +57,7 @@ def judged(loaded: store.Loaded) -> Pair:
     """A kept campaign against itself."""
 
     def scores(records: Sequence[Record]) -> list[Score]:
-        return commands.scores_of(replace(loaded, records=tuple(records)))
+        return results.scores_of(replace(loaded, records=tuple(records)))
 
     runs = loaded.campaign.plan.policy.runs
     interleaved, in_turn = (comparing.compare(scores(a), scores(b)) for a, b in deal(loaded.records, runs))

@@ -1,0 +1,39 @@
+"""Arguments only: each command calls one function. Heavy modules wait until a command needs them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+from benchsuite.cli import describe, measure, show
+from benchsuite.cli.app import app
+from benchsuite.errors import BenchsuiteError, Exit
+
+__all__ = ["app", "describe", "main", "measure", "show"]
+
+
+def main() -> None:
+    """Run the command line; an expected failure is one sentence on standard error and an exit code."""
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except BenchsuiteError as error:
+        from benchsuite.reading import printable
+
+        print(f"benchsuite: {printable(str(error))}", file=sys.stderr)
+        sys.exit(int(error.exit_code))
+    except KeyboardInterrupt:
+        print("benchsuite: interrupted.", file=sys.stderr)
+        sys.exit(int(Exit.INTERRUPTED))
+    except BrokenPipeError:  # the reader of a pipe went away: nothing more to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(int(Exit.DONE))
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"benchsuite: The output could not be written: {error.strerror}.", file=sys.stderr)
+        sys.exit(int(Exit.FAILED))

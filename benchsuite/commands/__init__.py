@@ -1,0 +1,1 @@
+"""What each command does, from loaded data to printed text; the command line (``cli``) only parses."""

@@ -1,0 +1,67 @@
+"""``run`` and ``resume``: measure, print, render."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from benchsuite import campaign, results, store
+from benchsuite.commands import show
+from benchsuite.errors import BenchsuiteError
+from benchsuite.render import progress
+
+
+def run(request: campaign.Request, *, as_json: bool, with_report: bool, all_implementations: bool) -> int:
+    """Measure, print, render. Returns the exit code; what was measured is shown even when it ends early."""
+    store.prepare_folder(request.out)
+    settled, found, line = campaign.settle(request)
+    made, plan = campaign.make_plan(settled, found)
+    print(line, file=sys.stderr)
+    with progress.watcher(plan, sys.stderr) as watcher:
+        ended = _until_stopped(lambda: campaign.run(made, request.out, watcher, found, request.wait))
+    return _conclude(*ended, as_json=as_json, with_report=with_report, all_implementations=all_implementations)
+
+
+def resume(name: str, out: Path, wait: float, *, as_json: bool, with_report: bool, all_implementations: bool) -> int:
+    """Go on with a run that ended early; like ``run`` from there."""
+    path = store.find(name, out)
+    watcher = partial(progress.watcher, stream=sys.stderr)
+    ended = _until_stopped(lambda: campaign.resume(path, watcher, wait))
+    return _conclude(*ended, as_json=as_json, with_report=with_report, all_implementations=all_implementations)
+
+
+def _conclude(
+    directory: store.RunDirectory,
+    stopped: BenchsuiteError | None,
+    *,
+    as_json: bool,
+    with_report: bool,
+    all_implementations: bool,
+) -> int:
+    """Print and render what there is; raise on what ended it early."""
+    scores = results.normalized(directory.campaign, directory.records)[0]
+    show.results_of(directory.campaign, scores, as_json=as_json, all_implementations=all_implementations)
+    lines = [f"Records: {directory.path}"]
+    if with_report and stopped is None:
+        loaded = store.load(directory.path)
+        lines.append(f"Report:  {show.render(loaded, directory.path / 'report.html')}")
+    if not as_json:
+        print("\n".join(lines))
+    if stopped is not None:
+        raise stopped
+    return int(campaign.exit_code(scores))
+
+
+def _until_stopped(
+    measure: Callable[[], store.RunDirectory],
+) -> tuple[store.RunDirectory, BenchsuiteError | None]:
+    """The run directory, and what ended the run early, if anything did after it was opened."""
+    try:
+        return measure(), None
+    except BenchsuiteError as stopped:
+        directory = stopped.__dict__.get("directory")
+        if directory is None:
+            raise
+        return directory, stopped

@@ -1,0 +1,80 @@
+"""A run directory -> its scores: what every command begins with that shows, compares or publishes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchsuite import discovery, normalize, publication, store
+from benchsuite.model import Offer, Publication, Record, Score, Spread
+from benchsuite.statistics.components import pilot
+
+
+def load(name: str, out: Path) -> store.Loaded:
+    """The run called ``name`` (``store.find``), read back."""
+    return store.load(store.find(name, out))
+
+
+def scores_of(loaded: store.Loaded) -> list[Score]:
+    """A loaded run's scores, computed from its records."""
+    return normalized(loaded.campaign, loaded.records)[0]
+
+
+def normalized(made: store.Campaign, records: Sequence[Record]) -> tuple[list[Score], normalize.Ceilings]:
+    """The scores of these records of a campaign, and the ceilings they were set against."""
+    card = normalize.card(made.facts)
+    return normalize.scores(records, made.plan, discovery.discover(), made.cache, card)
+
+
+def public(loaded: store.Loaded, offer: Offer | None = None) -> Publication:
+    """The public part of a loaded run."""
+    scores, ceilings = normalized(loaded.campaign, loaded.records)
+    return publication.of(loaded.campaign, scores, ceilings, loaded.digest, offer)
+
+
+def document(made: store.Campaign, scores: Sequence[Score], problems: Sequence[str]) -> dict[str, Any]:
+    """The JSON of a run: every case with parameters, implementation, median, unit, interval and status."""
+    return {
+        "run": made.id,
+        "suite": made.suite.name,
+        "started": made.started,
+        "version": made.version,
+        "backend": made.backend,
+        "problems": list(problems),
+        "cases": [case_document(score) for score in scores],
+    }
+
+
+def case_document(score: Score) -> dict[str, Any]:
+    """One case as JSON. ``median`` is null unless the result was verified."""
+    return {
+        "benchmark": score.case.benchmark,
+        "parameters": dict(score.case.params),
+        "ranks": score.case.ranks,
+        "implementation": score.implementation,
+        "provider": score.provider,
+        "status": score.status.value,
+        "median": score.value,
+        "unit": score.metric.value,
+        "interval": [score.low, score.high] if score.value is not None else None,
+        "interval_kind": score.interval,
+        "runs": list(score.run_values),
+        "of_ceiling": score.of_ceiling,
+        "ceiling": score.ceiling_name,
+        "of_datasheet": score.of_datasheet,
+        "of_clock": score.of_clock,
+        "conditions": dict(score.conditions),
+        "best": score.best,
+        "noise": _noise(score.spread) if score.spread else None,
+        "unreportable": list(score.unreportable),
+        "reason": score.reason,
+        "caveats": [{"code": caveat.code, "text": caveat.text} for caveat in score.caveats],
+    }
+
+
+def _noise(spread: Spread) -> dict[str, Any]:
+    """Where a case's noise arises, and how many runs of how many independent samples would know it to 1 %."""
+    needed = pilot(spread, 0.01)
+    plan = {"runs": needed.runs, "samples": needed.samples} if needed else None
+    return {"between": spread.between, "within": spread.within, "samples": spread.samples, "for_1_percent": plan}
