@@ -169,6 +169,7 @@ def size(nbytes: float) -> str:
 
 _PREFIXES = tuple((10.0**power, letter) for power, letter in zip(range(15, -13, -3), "PTGMk mµnp", strict=True))
 _SYMBOL = {"flop/s": "FLOP/s", "B/s": "B/s", "busbw B/s": "B/s", "s": "s", "Hz": "Hz"}
+_SYMBOL |= {"algbw B/s": "B/s", "1/s": "1/s", "W": "W", "°C": "°C", "1": "", "ratio": ""}
 
 
 def prefix(value: float) -> tuple[float, str]:

@@ -107,18 +107,27 @@ class Work:
 
 
 class Metric(StrEnum):
-    """What a benchmark's headline number means, and how seconds and work become it."""
+    """What a benchmark's headline number means, and how seconds and work become it.
+
+    Our own benchmarks use those down to ``CLOCK``; the rest is what other tools print (``imports``).
+    """
 
     FLOPS = "flop/s"
     BANDWIDTH = "B/s"
     BUSBW = "busbw B/s"
     LATENCY = "s"
     CLOCK = "Hz"
+    ALGBW = "algbw B/s"
+    RATE = "1/s"
+    POWER = "W"
+    TEMPERATURE = "°C"
+    COUNT = "1"
+    RATIO = "ratio"
 
     @property
     def higher_is_better(self) -> bool:
         """Whether a larger number is the better one."""
-        return self is not Metric.LATENCY
+        return self not in {Metric.LATENCY, Metric.POWER, Metric.TEMPERATURE}
 
     def quantity(self, work: Work, seconds: float) -> float:
         """The metric of one iteration of ``work`` that took ``seconds`` (SI units, no prefixes).
@@ -139,6 +148,8 @@ class Metric(StrEnum):
                 return seconds / work.steps
             case Metric.CLOCK:
                 return work.steps / seconds
+            case _:
+                raise ValueError(f"{self.name} is read from other tools, not made from time and work")
 
 
 class CacheMode(StrEnum):
