@@ -6,11 +6,11 @@ import errno
 import os
 import sys
 
-from benchsuite.cli import describe, measure, show
+from benchsuite.cli import catalog, describe, evidence, exchange, measure, show, site
 from benchsuite.cli.app import app
 from benchsuite.errors import BenchsuiteError, Exit
 
-__all__ = ["app", "describe", "main", "measure", "show"]
+__all__ = ["app", "catalog", "describe", "evidence", "exchange", "main", "measure", "show", "site"]
 
 
 def main() -> None:

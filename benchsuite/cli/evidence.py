@@ -1,0 +1,1 @@
+"""Commands about who vouches for what: sign, verify."""

@@ -1,0 +1,1 @@
+"""Commands that take results in and out: import, export."""
