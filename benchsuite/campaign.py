@@ -8,10 +8,11 @@ import re
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
-from benchsuite import __version__, assets, backends, discovery, ending, identity, lock, plan, store, units
+from benchsuite import __version__, assets, backends, discovery, ending, identity, lock, plan, rental, store, units
 from benchsuite import suite as suites
 from benchsuite.attempt import ProcessRunner
 from benchsuite.backends import host
@@ -21,9 +22,11 @@ from benchsuite.execute import Blind, Execution, Facts, Observer, Place, Watcher
 from benchsuite.interrupt import stoppable
 from benchsuite.launchers.local import LocalLauncher
 from benchsuite.launchers.mpi import MpiLauncher, oversubscribed
-from benchsuite.machine import cpu, facts
+from benchsuite.machine import cpu, facts, pci
 from benchsuite.model import Plan, Policy, Score, Status
+from benchsuite.normalize import card
 from benchsuite.record import SCHEMA
+from benchsuite.rental import Rental
 from benchsuite.telemetry.watch import Telemetry
 
 SUITES = {"host": "quick", "cuda": "gpu"}
@@ -38,6 +41,7 @@ class Request:
 
     suite "": the one made for the backend. backend "auto": the GPU where one can be used, else the processor.
     device: which GPU, as nvidia-smi counts. seed None: a fresh one. wait: seconds to wait for another run to end.
+    rental: what the user says of the machine's place and price.
     """
 
     suite: str = ""
@@ -50,6 +54,7 @@ class Request:
     seed: int | None = None
     device: int | None = None
     wait: float = 0.0
+    rental: Rental = field(default_factory=Rental)
 
     def command(self, seed: int) -> str:
         """The command that repeats this campaign, without anything that names this machine."""
@@ -125,7 +130,7 @@ def make_plan(request: Request, found: Description) -> tuple[store.Campaign, Pla
         backend=request.backend,
         suite=suite,
         plan=made,
-        facts=_facts(request.backend, found),
+        facts=_with_offer(_facts(request.backend, found), request),
         caches={"L2": found.device.l2} if found.device else cpu.cache_sizes(),
         cores=machine.cores,
         cache=machine.cache,
@@ -145,7 +150,17 @@ def _devices(backend: str, found: Description) -> list[str]:
 def _facts(backend: str, found: Description) -> dict[str, dict[str, str]]:
     if backend == "fake":
         return {"processor": {"model": "scripted clock"}}
-    return {**facts.collect(), **({"gpu": dict(found.facts)} if found.facts else {})}
+    return {**facts.collect(), **({"gpu": {**found.facts, **pci.facts()}} if found.facts else {})}
+
+
+def _with_offer(told: dict[str, dict[str, str]], request: Request) -> dict[str, dict[str, str]]:
+    """The facts with a section that says where the machine was rented; scripted time was rented nowhere by itself."""
+    if request.backend == "fake" and request.rental == Rental():
+        return told
+    measured = card(told)
+    today = datetime.now(UTC).date().isoformat()
+    offer = rental.facts(request.rental, measured.gpu.key if measured else "", today)
+    return {**told, **({"offer": offer} if offer else {})}
 
 
 def run(

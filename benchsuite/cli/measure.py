@@ -38,6 +38,22 @@ def run(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Repeat the data and order of an earlier run.")] = None,
     wait: Wait = 0.0,
+    price: Annotated[
+        float | None, typer.Option(metavar="USD", help="What an hour costs: of one GPU, or of a machine without one.")
+    ] = None,
+    provider: Annotated[str, typer.Option(help="Who rents the machine out; default what the firmware says.")] = "",
+    instance: Annotated[str, typer.Option(help="The provider's name of the machine type.")] = "",
+    region: Annotated[str, typer.Option(help="Where it stands, in the provider's words.")] = "",
+    kind: Annotated[str, typer.Option(help="on-demand, spot, reserved …: which of the instance's prices.")] = "",
+    metadata: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The cloud's metadata document, to tell provider and instance.")
+    ] = None,
+    ask_metadata: Annotated[
+        bool, typer.Option("--ask-metadata", help="Ask the cloud's metadata address for it; else nothing is asked.")
+    ] = False,
+    catalog: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Your own machines and prices (docs/catalog.md).")
+    ] = None,
     all_implementations: All = False,
     json: Json = False,
     report: Report = True,
@@ -45,8 +61,10 @@ def run(
     """Measure a suite on this machine, print a table and write a report."""
     from benchsuite.campaign import Request
     from benchsuite.commands import measure
+    from benchsuite.rental import Rental
 
-    request = Request(suite, tuple(only or ()), budget, runs, out, backend, ranks, seed, device, wait)
+    rental = Rental(provider, instance, region, kind, price, metadata, ask_metadata, tuple(catalog or ()))
+    request = Request(suite, tuple(only or ()), budget, runs, out, backend, ranks, seed, device, wait, rental)
     raise typer.Exit(measure.run(request, as_json=json, with_report=report, all_implementations=all_implementations))
 
 
