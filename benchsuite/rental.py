@@ -5,19 +5,16 @@ The result is a section of a campaign's facts, since a price is part of what was
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchsuite import reading
+from benchsuite.catalog import load
+from benchsuite.catalog.prices import KINDS, Price
 from benchsuite.errors import UsageError
 from benchsuite.machine import metadata, place
 from benchsuite.machine.place import Place
-
-if TYPE_CHECKING:
-    from benchsuite.catalog import Catalog
-    from benchsuite.catalog.prices import Price
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +83,7 @@ def _price(rental: Rental, stands: Place, hardware: str, today: str) -> dict[str
         return {"devices": "1", "usd per hour": f"{rental.price:g}", "as of": today, "source": "entered by the user"}
     if not stands.provider or not stands.instance:
         return {}
-    from benchsuite.catalog import load
-
-    found = listed(load(rental.catalog), stands, hardware)
+    found = listed(load(rental.catalog).prices, stands, hardware)
     if found is None:
         return {}
     return {
@@ -105,19 +100,19 @@ DEAREST = 10_000.0
 """Dollars an hour beyond which a price is a slip of the pen."""
 
 
-def listed(catalog: Catalog, stands: Place, hardware: str) -> Price | None:
-    """The catalogue's price of this instance; ``None`` unless there is exactly one.
+def listed(prices: Iterable[Price], stands: Place, hardware: str) -> Price | None:
+    """The price of this instance; ``None`` unless there is exactly one.
 
     Without a word about the kind, on-demand is meant: a spot price is never assumed. Prices of other regions are
     taken only where all regions agree.
     """
-    kind = stands.kind or "on-demand"
+    market = KINDS.get(stands.kind.lower() or "on-demand")
     rows = [
         row
-        for row in catalog.prices
+        for row in prices
         if _plain(row.provider) == _plain(stands.provider)
         and _plain(row.instance) == _plain(stands.instance)
-        and row.kind == kind
+        and row.market is market
         and (not hardware or row.hardware == hardware)
     ]
     near = [row for row in rows if stands.region and row.region == stands.region] or rows

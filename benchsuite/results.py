@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchsuite import discovery, normalize, publication, store
+from benchsuite import discovery, normalize, publication, store, worth
 from benchsuite.model import Offer, Publication, Record, Score, Spread
 from benchsuite.statistics.components import pilot
 
@@ -30,7 +30,8 @@ def normalized(made: store.Campaign, records: Sequence[Record]) -> tuple[list[Sc
 def public(loaded: store.Loaded, offer: Offer | None = None) -> Publication:
     """The public part of a loaded run."""
     scores, ceilings = normalized(loaded.campaign, loaded.records)
-    return publication.of(loaded.campaign, scores, ceilings, loaded.digest, offer)
+    samples = publication.digest(publication.encode_samples(loaded.records))
+    return publication.of(loaded.campaign, scores, ceilings, loaded.digest, offer, samples)
 
 
 def document(made: store.Campaign, scores: Sequence[Score], problems: Sequence[str]) -> dict[str, Any]:
