@@ -143,7 +143,9 @@ def make_plan(request: Request, found: Description) -> tuple[store.Campaign, Pla
 def _devices(backend: str, found: Description) -> list[str]:
     """What a campaign measures, so exactly that no other device has the same words."""
     gpu = found.device
-    words = [] if gpu is None else [gpu.name, *sorted(f"{k}={v}" for k, v in found.environment.items())]
+    # A processor of which fewer cores may be used is another machine: it is slower, and nobody's fault.
+    words = [f"cores={cpu.available_cores()}"] if gpu is None else [gpu.name]
+    words += [] if gpu is None else sorted(f"{k}={v}" for k, v in found.environment.items())
     return [backend, facts.collect()["processor"].get("model", ""), *words]
 
 

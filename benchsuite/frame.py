@@ -1,54 +1,152 @@
-"""Scores as a pandas table: for notebooks, and for the CSV an analyst takes along."""
+"""Results as pandas tables: for notebooks, and for the CSV, JSON and Parquet files that an analyst takes along."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json as encoder
+import math
+from collections.abc import Mapping, Sequence
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from benchsuite.model import Score
+from benchsuite.errors import UsageError
+from benchsuite.model import Exhibit, Offer, Score
 from benchsuite.reading import printable
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+LICENCE = "# Written by benchsuite. One row a task; numbers in SI units without prefix; an empty cell is not known."
+REMEDY = "pip install 'benchsuite[parquet]'"
 
 
 def frame(scores: Sequence[Score]) -> DataFrame:
     """One row a task: benchmark, parameters (a column each), ranks, implementation, value and interval in SI units."""
     import pandas
 
+    return pandas.DataFrame([_row(score) for score in scores])
+
+
+def table(exhibits: Sequence[Exhibit]) -> DataFrame:
+    """One row a task of an exhibit: first what was measured and who vouches for it, then ``frame``'s columns, then
+    mode, conditions and energy. ``usd_per_hour`` buys all devices of the offer."""
+    import pandas
+
     rows = [
-        {
-            "benchmark": score.case.benchmark,
-            **dict(score.case.params),
-            "ranks": score.case.ranks,
-            "implementation": score.implementation,
-            "provider": score.provider,
-            "status": score.status.value,
-            "value": score.value,
-            "low": score.low,
-            "high": score.high,
-            "unit": score.metric.value,
-            "runs": score.runs,
-            "of_ceiling": score.of_ceiling,
-            "best": score.best,
-            "notes": " ".join(caveat.code for caveat in score.caveats),
-            "reason": score.reason,
-        }
-        for score in scores
+        {**_origin(exhibit), **_row(score), **_mode(score)}
+        for exhibit in exhibits
+        for score in exhibit.publication.results
     ]
     return pandas.DataFrame(rows)
 
 
 def csv(scores: Sequence[Score]) -> str:
     """The table as CSV; a text that a spreadsheet would take for a formula gets a ``'`` before it (OWASP)."""
-    table = frame(scores)
-    for name in table.columns:
-        if any(isinstance(value, str) for value in table[name]):
-            table[name] = [_harmless(value) for value in table[name]]
-    table.columns = [_harmless(name) for name in table.columns]
-    return str(table.to_csv(index=False))
+    return _csv(frame(scores))
+
+
+def csv_of(exhibits: Sequence[Exhibit]) -> str:
+    """``table`` as CSV, after lines with ``#`` that say where each exhibit comes from."""
+    return "\n".join([LICENCE, *(_provenance(exhibit) for exhibit in exhibits), _csv(table(exhibits))])
+
+
+def json_of(exhibits: Sequence[Exhibit]) -> str:
+    """``table`` as JSON: an array of objects; what is not known is null."""
+    records = table(exhibits).to_dict(orient="records")
+    rows = [{str(name): _known(value) for name, value in row.items()} for row in records]
+    return encoder.dumps(rows, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+
+
+def parquet_of(exhibits: Sequence[Exhibit]) -> bytes:
+    """``table`` as a Parquet file. Raises ``UsageError`` without pyarrow."""
+    try:
+        import pyarrow  # noqa: F401 - pandas' engine
+    except ImportError as error:
+        raise UsageError("Parquet needs pyarrow, which is not installed.", REMEDY) from error
+    made = table(exhibits)
+    for name in made.columns:  # a parameter that is a number here and a text there is a text
+        if made[name].dtype == object:
+            made[name] = [None if _known(value) is None else str(value) for value in made[name]]
+    stream = BytesIO()
+    made.to_parquet(stream, index=False, engine="pyarrow")
+    return stream.getvalue()
+
+
+def _row(score: Score) -> dict[str, Any]:
+    return {
+        "benchmark": score.case.benchmark,
+        **dict(score.case.params),
+        "ranks": score.case.ranks,
+        "implementation": score.implementation,
+        "provider": score.provider,
+        "status": score.status.value,
+        "value": score.value,
+        "low": score.low,
+        "high": score.high,
+        "unit": score.metric.value,
+        "runs": score.runs,
+        "of_ceiling": score.of_ceiling,
+        "best": score.best,
+        "notes": " ".join(caveat.code for caveat in score.caveats),
+        "reason": score.reason,
+    }
+
+
+def _origin(exhibit: Exhibit) -> dict[str, Any]:
+    told, offer = exhibit.publication, exhibit.publication.offer or Offer()
+    return {
+        "exhibit": exhibit.label,
+        "publication": told.id,
+        "origin": told.origin.value,
+        "level": exhibit.level.value,
+        "signer": exhibit.signer,
+        "machine": told.machine.id,
+        "device": told.machine.name,
+        "hardware": told.machine.hardware,
+        "devices": told.machine.devices,
+        "started": told.started,
+        "suite": told.suite,
+        "version": told.version,
+        "code": told.code,
+        "cloud": offer.provider,
+        "instance": offer.instance,
+        "region": offer.region,
+        "usd_per_hour": offer.usd_per_hour,
+        "price_kind": offer.kind,
+        "price_as_of": offer.as_of,
+    }
+
+
+def _mode(score: Score) -> dict[str, Any]:
+    return {
+        "of_datasheet": score.of_datasheet,
+        "of_clock": score.of_clock,
+        "clean": not score.unreportable,
+        "backend": score.backend,
+        "cache": score.cache,
+        "sync": score.sync,
+        "joules": score.joules,
+        "source": score.source,
+        **{f"condition_{name}": value for name, value in sorted(score.conditions.items())},
+    }
+
+
+def _provenance(exhibit: Exhibit) -> str:
+    """One line of a CSV's preamble."""
+    told = exhibit.publication
+    digests: Mapping[str, str] = {"records": told.digest, "samples": told.samples}
+    named = [f"{name} sha256:{digest}" for name, digest in digests.items() if digest]
+    signer = f" ({exhibit.signer})" if exhibit.signer else ""
+    words = [exhibit.label, told.id, told.origin.value, f"{exhibit.level.value}{signer}", told.started, told.source]
+    return printable("# " + "; ".join([*filter(None, words), *named]))
+
+
+def _csv(made: DataFrame) -> str:
+    for name in made.columns:
+        if any(isinstance(value, str) for value in made[name]):
+            made[name] = [_harmless(value) for value in made[name]]
+    made.columns = [_harmless(name) for name in made.columns]
+    return str(made.to_csv(index=False, lineterminator="\n"))
 
 
 def _harmless(value: Any) -> Any:
@@ -56,3 +154,8 @@ def _harmless(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return f"'{printable(value)}" if value.startswith(FORMULA) else printable(value)
+
+
+def _known(value: Any) -> Any:
+    """A number or text; ``None`` for what pandas writes where a row lacks a column."""
+    return None if value is None or (isinstance(value, float) and math.isnan(value)) else value

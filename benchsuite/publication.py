@@ -1,17 +1,26 @@
-"""A campaign -> what the world may see of it, by allowlist: a new fact, field or text is private until named here.
+"""A campaign -> what the world may see of it, and back: the public record, its samples, and what stays at home.
 
-Texts that a program or a person wrote (failure messages, command lines, the texts of caveats) never leave; codes do.
+What leaves is settled in one table (``allowlist``); what comes back from elsewhere is looked at number by number
+(``plausible``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from enum import Enum
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from benchsuite import reading
+from benchsuite import allowlist, plausible, reading, suite
+from benchsuite.allowlist import CAVEATS, REASONS, UNKNOWN
+from benchsuite.catalog import gpus
 from benchsuite.errors import DataError, NewerError
 from benchsuite.model import (
     PUBLIC_SCHEMA,
@@ -21,141 +30,304 @@ from benchsuite.model import (
     Offer,
     Origin,
     Publication,
+    Record,
     Roof,
+    Samples,
     Score,
-    Status,
 )
 from benchsuite.normalize import Ceilings, card
-from benchsuite.store import Campaign
+from benchsuite.reportable import unreportable
+from benchsuite.store import Campaign, Loaded
 
-PUBLIC_FACTS: Mapping[str, frozenset[str]] = {
-    "gpu": frozenset(
-        {
-            "name",
-            "processors",
-            "memory",
-            "memory bytes",
-            "driver",
-            "compute capability",
-            "power limit",
-            "default power limit",
-            "maximum clock",
-            "memory clock",
-            "ecc",
-            "mig",
-            "pcie",
-            "l2 cache",
-        }
-    ),
-    "processor": frozenset(
-        {
-            "model",
-            "architecture",
-            "cores usable",
-            "logical processors",
-            "cache L1d",
-            "cache L2",
-            "cache L3",
-            "vector extensions",
-            "virtual machine",
-        }
-    ),
-    "memory": frozenset({"usable", "transparent huge pages"}),
-    "system": frozenset({"system", "kernel", "Python", "frequency governor"}),
-    "packages": frozenset(
-        {
-            "numpy",
-            "scipy",
-            "numba",
-            "llvmlite",
-            "torch",
-            "mkl",
-            "mpi4py",
-            "mpich",
-            "openmpi",
-            "cupy-cuda12x",
-            "cupy-cuda13x",
-        }
-    ),
-}
-"""Section and name of every fact that may leave."""
+LIMITS = reading.Limits(size=8 << 20, depth=8, text=600, values=200_000)
+"""Of a publication's file."""
+OWN = "own"
+"""What a suite is called in public that is not one of ours: its name was given by a person."""
+SAMPLES = ".samples.jsonl"
+"""What the file of a publication's samples is called, after the publication's id."""
+SHA256 = re.compile(r"[0-9a-f]{64}|")
+
+
+@dataclass(frozen=True, slots=True)
+class Vetted:
+    """A publication as it may be used, a sentence for each thing that was left out of it, and SHA-256 of its file."""
+
+    publication: Publication
+    problems: tuple[str, ...] = ()
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """The part of a publication that says which format it has."""
+
+    schema: int
 
 
 def of(
-    campaign: Campaign, scores: Sequence[Score], ceilings: Ceilings, digest: str = "", offer: Offer | None = None
+    campaign: Campaign,
+    scores: Sequence[Score],
+    ceilings: Ceilings,
+    digest: str = "",
+    offer: Offer | None = None,
+    samples: str = "",
 ) -> Publication:
-    """The public part of a campaign. ``scores``: all of it, skips included, as ``normalize.scores`` made them."""
+    """The public part of a campaign.
+
+    scores: all of it, skips included, as ``normalize.scores`` made them; digest, samples: SHA-256 of the raw records
+    and of ``encode_samples`` of them; offer: where the machine was rented, as its user wants it told.
+    """
+    name = campaign.suite.name if campaign.suite.name in suite.available() else OWN
     return Publication(
         schema=PUBLIC_SCHEMA,
-        id=campaign.id,
+        id=reading.identifier(campaign.id if name != OWN else campaign.id.replace(campaign.suite.name, OWN)),
         origin=Origin.MEASURED,
         machine=machine(campaign),
         started=campaign.started,
-        suite=campaign.suite.name,
-        results=tuple(_public(score) for score in scores),
+        suite=name,
+        results=tuple(made for score in scores if (made := _public(score))),
         version=campaign.version,
         code=campaign.code,
         backend=campaign.backend,
         runs=campaign.plan.policy.runs,
-        roof=Roof(dict(ceilings.flops), ceilings.bandwidth),
-        offer=offer,
+        roof=allowlist.cut(Roof(dict(ceilings.flops), ceilings.bandwidth)),
+        offer=allowlist.cut(offer) if offer else None,
         digest=digest,
+        samples=samples,
+        planned=len(campaign.plan.tasks) + len(campaign.plan.skips),
     )
 
 
 def machine(campaign: Campaign) -> Machine:
-    """The machine of a campaign, with the facts that may leave."""
-    facts = {
-        section: {name: values[name] for name in values if name in PUBLIC_FACTS[section]}
-        for section, values in campaign.facts.items()
-        if section in PUBLIC_FACTS
-    }
+    """The machine of a campaign, with the facts that may leave. Its id is a keyed pseudonym (``identity.machine``)."""
+    facts = allowlist.facts(campaign.facts)
     found = card(campaign.facts)
-    gpu = campaign.facts.get("gpu", {})
-    name = gpu.get("name") or campaign.facts.get("processor", {}).get("model", "unknown processor")
-    return Machine(campaign.machine, name, found.gpu.key if found else "", 1, facts)
+    kind = "GPU" if "gpu" in campaign.facts else "processor"
+    name = facts.get("gpu", {}).get("name", "") if kind == "GPU" else facts.get("processor", {}).get("model", "")
+    return Machine(campaign.machine, name or f"unknown {kind}", found.gpu.key if found else "", 1, facts)
 
 
-REASONS = {
-    Status.REJECTED: "The result was wrong.",
-    Status.FAILED: "It could not be measured.",
-    Status.SKIPPED: "It cannot run on this machine.",
-}
-
-
-def _public(score: Score) -> Score:
-    """A score with our own words only."""
-    return replace(
-        score,
-        reason=REASONS.get(score.status, ""),
-        caveats=tuple(Caveat(caveat.code, "") for caveat in score.caveats),
-    )
+def _public(score: Score) -> Score | None:
+    """A score with our own words only; ``None`` for a case whose names hold what could identify somebody."""
+    made: Score = allowlist.cut(score)
+    if (made.case, made.implementation) != (score.case, score.implementation):
+        return None
+    return _in_our_words(replace(made, caveats=score.caveats))
 
 
 def encode(publication: Publication) -> bytes:
-    """The canonical JSON of a publication: sorted names, so that the same publication has the same digest."""
-    return msgspec.json.encode(publication, order="sorted") + b"\n"
+    """The canonical JSON of a publication: sorted names, nothing that has its default, so that the same publication
+    has the same digest."""
+    return msgspec.json.encode(_sparse(publication), order="sorted") + b"\n"
+
+
+def _sparse(value: Any) -> Any:
+    if is_dataclass(value):
+        told = ((name, getattr(value, name), usual) for name, usual in _defaults(value.__class__).items())
+        return {name: _sparse(one) for name, one, usual in told if one != usual}
+    if isinstance(value, tuple):
+        return [_sparse(one) for one in value]
+    if isinstance(value, Mapping):
+        return {name: _sparse(one) for name, one in value.items()}
+    return value.value if isinstance(value, Enum) else value
+
+
+@cache
+def _defaults(kind: type) -> Mapping[str, Any]:
+    """Each field's default; a value that nothing equals where it has none."""
+    return {
+        one.name: one.default_factory() if one.default_factory is not MISSING else one.default for one in fields(kind)
+    }
+
+
+def encode_samples(records: Iterable[Record]) -> bytes:
+    """Every timed interval behind the results, for all to see: a line of JSON for each task of each run.
+
+    case, implementation, run; iterations: of one sample; seconds: per iteration; starts: when each began, in seconds
+    after the first warm-up sample; steady_from; annotations: samples by the condition that touched them.
+    """
+    lines = (_sample_line(record) for record in records if record.samples is not None)
+    return b"".join(msgspec.json.encode(line, order="sorted") + b"\n" for line in lines if line)
+
+
+def _sample_line(record: Record) -> dict[str, Any] | None:
+    kept = allowlist.cut(replace(record, samples=allowlist.cut(record.samples)))
+    if (kept.case, kept.implementation) != (record.case, record.implementation):
+        return None
+    head = {"case": kept.case.key, "implementation": kept.implementation, "run": kept.run}
+    return head | {name: getattr(kept.samples, name) for name in allowlist.FIELDS[Samples]}
+
+
+def digest(data: bytes) -> str:
+    """What a publication and a signature note of a file."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def read(path: Path) -> Publication:
-    """A publication's file. Raises ``DataError``."""
-    data = reading.content(path)
-    found = reading.value(data, Publication)
-    if found.schema > PUBLIC_SCHEMA:
-        raise NewerError(f"{path} has schema {found.schema}; this benchsuite knows up to {PUBLIC_SCHEMA}.")
-    if not found.results:
-        raise DataError(f"{path} holds no result.", "Leave it out.")
+    """A publication's file without what cannot be true of it (``vetted`` names that). Raises ``DataError``."""
+    return vetted(path).publication
+
+
+def vetted(path: Path) -> Vetted:
+    """A publication's file, and what had to be left out of it. Raises ``DataError`` when nothing of it can be used."""
+    try:
+        data = reading.content(path, LIMITS)
+        return replace(vet(decode(data)), digest=digest(data))
+    except NewerError:
+        raise
+    except DataError as error:
+        raise DataError(f"{path} is no publication that can be used. {error.message}", error.remedy) from error
+
+
+def decode(data: bytes) -> Publication:
+    """The publication in these bytes. Raises ``DataError``, ``NewerError`` when a newer benchsuite wrote it."""
+    try:
+        found = reading.value(data, Publication, LIMITS)
+    except DataError:
+        _refuse_newer(_version(data))
+        raise
+    _refuse_newer(found.schema)
     return found
+
+
+def _version(data: bytes) -> int:
+    try:
+        return msgspec.json.decode(data, type=Version).schema
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return PUBLIC_SCHEMA
+
+
+def _refuse_newer(schema: int) -> None:
+    if schema > PUBLIC_SCHEMA:
+        message = f"It has schema {schema}; this benchsuite knows schemas up to {PUBLIC_SCHEMA}."
+        raise NewerError(message, "Read it with a newer benchsuite (pip install --upgrade benchsuite).")
+
+
+def vet(told: Publication) -> Vetted:
+    """A publication that came from elsewhere: results that cannot be true are named and left out.
+
+    Of what was measured only the facts that may leave are taken, and our own words for every code.
+    Raises ``DataError`` when it has no usable head, or no result is left.
+    """
+    _head(told)
+    limits, kept, problems, seen = _limits(told.machine.hardware), [], [], set()
+    measured = told.origin is Origin.MEASURED
+    for score in told.results:
+        key = (score.case, score.implementation)
+        why = (
+            "is there twice" if key in seen else plausible.problem(score, limits) or (_texts(score) if measured else "")
+        )
+        seen.add(key)
+        if why:
+            problems.append(f"{score.case.key} [{score.implementation}] {why}; it was left out.")
+        else:
+            kept.append(_in_our_words(score) if measured else score)
+    if not kept:
+        raise DataError(f"It holds no result. {' '.join(problems[:1])}".strip(), "Leave it out.")
+    facts = allowlist.facts(told.machine.facts) if measured else told.machine.facts
+    return Vetted(replace(told, results=tuple(kept), machine=replace(told.machine, facts=facts)), tuple(problems))
+
+
+def _head(told: Publication) -> None:
+    """Raises ``DataError`` unless the publication says with sense what it is of."""
+    reading.identifier(told.id)
+    reading.identifier(told.machine.id)
+    offer = told.offer or Offer()
+    roof = (*told.roof.flops.values(), *(() if told.roof.bandwidth is None else (told.roof.bandwidth,)))
+    wrong = {
+        "number of devices": told.machine.devices < 1 or offer.devices < 1,
+        "price": offer.usd_per_hour is not None and not offer.usd_per_hour >= 0.0,
+        "number of runs": told.runs < 0 or told.planned < 0,
+        "ceiling": not all(one > 0.0 for one in roof),
+        "digest": not all(SHA256.fullmatch(one) for one in (told.digest, told.samples)),
+        "date": not re.fullmatch(r"\d{4}-\d\d(-\d\d(T[\d:.]{5,15}(Z|[+-]\d\d:\d\d)?)?)?|", told.started),
+        "schema": told.schema < 1,
+        "version": any(one != allowlist.word(one) for one in (told.version, told.code, told.backend, told.tool)),
+        "suite": told.suite != allowlist.word(told.suite),
+    }
+    for what, broken in wrong.items():
+        if broken:
+            raise DataError(f"Its {what} is impossible.", reading.REMEDY)
+
+
+@cache
+def _limits(hardware: str) -> plausible.Limits:
+    found = gpus.gpus().get(hardware)
+    return plausible.Limits(found.peaks, found.bandwidth) if found else plausible.Limits()
+
+
+def _texts(score: Score) -> str:
+    """Why a measured result holds texts that no benchsuite writes."""
+    case = score.case
+    words = (case.benchmark, *(one for pair in case.params for one in pair if isinstance(one, str)))
+    others = (score.implementation, score.interval, score.ceiling_name, score.backend, score.cache, score.sync)
+    return "" if all(word == allowlist.word(word) for word in (*words, *others)) else "has names that are none"
+
+
+def _in_our_words(score: Score) -> Score:
+    """With what our own tables say of its status and its codes, whatever it brought. A note that nobody here knows
+    is never dropped: it would leave the number clean."""
+    codes = dict.fromkeys(one.code if one.code in CAVEATS else UNKNOWN for one in score.caveats)
+    caveats = tuple(Caveat(code, CAVEATS[code]) for code in codes)
+    reason, provider = REASONS.get(score.status, ""), allowlist.library(score.provider)
+    if (reason, provider, caveats, "") != (score.reason, score.provider, score.caveats, score.source):
+        score = replace(score, reason=reason, provider=provider, caveats=caveats, source="")
+    problems = unreportable(score)
+    return score if problems == score.unreportable else replace(score, unreportable=problems)
+
+
+def leaving(loaded: Loaded) -> list[str]:
+    """What would leave this machine (``+``, with its value) and what stays (``-``, with the reason), a line each."""
+    return [*_told(loaded), *_facts(loaded.campaign), *_fields(loaded.records)]
+
+
+def _told(loaded: Loaded) -> Iterator[str]:
+    campaign = loaded.campaign
+    yield f"+ started {campaign.started}, benchsuite {campaign.version}, code {campaign.code}, {campaign.backend}"
+    if campaign.suite.name in suite.available():
+        yield f"+ id {campaign.id}, suite {campaign.suite.name}"
+    else:
+        yield f"+ suite {OWN}"
+        yield "- suite's name and title: a person wrote them"
+    yield f"+ machine {campaign.machine}: a name that only this host can make again"
+    yield "- command, seed, order and the suite's text: nobody needs them to read the results"
+
+
+def _facts(campaign: Campaign) -> Iterator[str]:
+    for section, values in sorted(campaign.facts.items()):
+        for name, value in sorted(values.items()):
+            if kept := allowlist.fact(section, name, value):
+                yield f"+ {section}: {name} = {kept}"
+            else:
+                named = name in allowlist.FACTS.get(section, {})
+                reason = "its value has another form than such a fact has" if named else "not on the list"
+                yield f"- {section}: {reading.printable(name)[:60]}: {reason}"
+
+
+def _fields(records: Sequence[Record]) -> Iterator[str]:
+    tasks = {(record.case.key, record.implementation) for record in records}
+    yield f"+ results: {len(tasks)}, each with {', '.join(allowlist.FIELDS[Score])}"
+    for name, reason in allowlist.STAYS[Score].items():
+        yield f"- results: {name}: {reason}"
+    taken = sum(len(record.samples.seconds) for record in records if record.samples)
+    yield f"+ samples: {taken} timed intervals, with when each began"
+    for kind in (Record, Samples):
+        for name, reason in allowlist.STAYS[kind].items():
+            yield f"- {kind.__name__.lower()}: {name}: {reason}"
+    codes = sorted({caveat.code for record in records for caveat in record.caveats})
+    for code in codes:
+        known = code if code in CAVEATS else UNKNOWN
+        yield f"+ note {known}: {CAVEATS[known]}"
 
 
 def exhibits(publications: Sequence[Publication]) -> list[Exhibit]:
     """Each with a name that is unique among them."""
     names = [label(publication) for publication in publications]
-    seen: dict[str, int] = {}
+    total, seen = Counter(names), Counter[str]()
     found = []
     for publication, name in zip(publications, names, strict=True):
-        seen[name] = seen.get(name, 0) + 1
-        found.append(Exhibit(publication, name if names.count(name) == 1 else f"{name} #{seen[name]}"))
+        seen[name] += 1
+        found.append(Exhibit(publication, name if total[name] == 1 else f"{name} #{seen[name]}"))
     return found
 
 

@@ -57,7 +57,7 @@ def value(data: bytes, kind: type[T], limits: Limits = LIMITS) -> T:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise DataError(f"Byte {error.start + 1} is not UTF-8.", REMEDY) from error
-    _shape(data, limits)
+    _shape(data, text, limits)
     try:
         json.loads(text, object_pairs_hook=_named_once, parse_constant=_no_constant, parse_float=_skip, parse_int=_skip)
         return msgspec.json.decode(data, type=kind)
@@ -131,13 +131,15 @@ def _opened(path: Path, limits: Limits) -> IO[bytes]:
     return os.fdopen(descriptor, "rb")
 
 
-def _shape(data: bytes, limits: Limits) -> None:
+def _shape(data: bytes, whole: str, limits: Limits) -> None:
     """Refuse what is too large, too deep or hidden, before anything is built from it. Linear in the size."""
     if len(data) > limits.line:
         raise DataError(f"It is longer than {limits.line >> 20} MiB.", REMEDY)
-    for found in TEXT.finditer(data):
-        _text(found[1], found.start(), limits)
-    bare = TEXT.sub(b"", data)
+    parts = TEXT.split(data)
+    if b"\\" in data or FORBIDDEN.search(whole) or max(map(len, parts[1::2]), default=0) > limits.text:
+        for found in TEXT.finditer(data):  # one by one only where there is something to find
+            _text(found[1], found.start(), limits)
+    bare = b"".join(parts[::2])
     if b"0" * (limits.digits + 1) in bare.translate(DIGITS):
         raise DataError(f"A number has more than {limits.digits} digits.", REMEDY)
     if bare.count(b",") >= limits.values:

@@ -22,6 +22,7 @@ COMPROMISING = {
     "CLOCK_DISAGREE": "two clocks disagree on it",
     "TELEMETRY_MISSING": "nobody knows what else the processor did",
     "GPU_TELEMETRY_MISSING": "nobody knows what the GPU's sensors said",
+    "UNKNOWN_NOTE": "something was noted that nobody here knows",
 }
 """Conditions under which neither a number nor a verdict is clean, by the code of the caveat."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchsuite import discovery, normalize, publication, store, worth
-from benchsuite.model import Offer, Publication, Record, Score, Spread
+from benchsuite import discovery, normal, normalize, publication, store, worth
+from benchsuite.appraisal import Appraisal, appraise
+from benchsuite.model import Exhibit, Offer, Publication, Record, Score, Spread
 from benchsuite.statistics.components import pilot
 
 
@@ -28,14 +29,36 @@ def normalized(made: store.Campaign, records: Sequence[Record]) -> tuple[list[Sc
 
 
 def public(loaded: store.Loaded, offer: Offer | None = None) -> Publication:
-    """The public part of a loaded run."""
+    """The public part of a loaded run, with its own offer unless another is given."""
     scores, ceilings = normalized(loaded.campaign, loaded.records)
     samples = publication.digest(publication.encode_samples(loaded.records))
-    return publication.of(loaded.campaign, scores, ceilings, loaded.digest, offer, samples)
+    return publication.of(
+        loaded.campaign, scores, ceilings, loaded.digest, offer or worth.offer_of(loaded.campaign.facts), samples
+    )
 
 
-def document(made: store.Campaign, scores: Sequence[Score], problems: Sequence[str]) -> dict[str, Any]:
-    """The JSON of a run: every case with parameters, implementation, median, unit, interval and status."""
+def appraised(
+    made: store.Campaign, scores: Sequence[Score], exhibits: Iterable[Exhibit] = (), files: Sequence[Path] = ()
+) -> Appraisal:
+    """A campaign's scores set against the catalogue, the user's ``files`` of it, and records of such machines.
+
+    Raises ``DataError`` when a file of the catalogue cannot be read.
+    """
+    from benchsuite.catalog import load
+
+    judged = normal.hardware(made.facts, made.machine)
+    known = normal.reference(load(files).figures, exhibits, judged)
+    return appraise(scores, known, worth.offer_of(made.facts))
+
+
+def document(
+    made: store.Campaign, scores: Sequence[Score], problems: Sequence[str], appraisal: Appraisal | None = None
+) -> dict[str, Any]:
+    """The JSON of a run: every case with parameters, implementation, median, unit, interval and status.
+
+    ``standing`` and ``worth`` of a case are null without an ``appraisal``.
+    """
+    thought = appraisal.documents() if appraisal else [{"standing": None, "worth": None}] * len(scores)
     return {
         "run": made.id,
         "suite": made.suite.name,
@@ -43,7 +66,7 @@ def document(made: store.Campaign, scores: Sequence[Score], problems: Sequence[s
         "version": made.version,
         "backend": made.backend,
         "problems": list(problems),
-        "cases": [case_document(score) for score in scores],
+        "cases": [case_document(score) | also for score, also in zip(scores, thought, strict=True)],
     }
 
 

@@ -1,120 +1,52 @@
-"""GPUs by their name: datasheet peaks, and what their units do in one clock.
+"""GPUs by their name: which card a driver's name means, and whether what is there can be that card.
 
-``gpus.toml`` holds a table for each card, with the sources of its figures. All rates are dense: a figure
-that counts the zeros of 2:4 sparsity is never used.
+The figures are the catalogue's (``hardware``); here only names are looked up.
 """
 
 from __future__ import annotations
 
 import math
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib import resources
-from typing import Any
 
-RATES = {
-    "fp64": ("fp64_tensor", "fp64"),
-    "fp32": ("fp32",),
-    "tf32": ("tf32",),
-    "bf16": ("bf16",),
-    "fp16": ("fp16",),
-    "e4m3": ("fp8",),
-    "int8": ("int8",),
-}
-"""Our element types and the catalogue's columns, the first that a card has."""
+from benchsuite.catalog.hardware import Accelerator
+from benchsuite.catalog.shipped import shipped
+
+Gpu = Accelerator
+"""A card's datasheet, as it is called here."""
 
 LEAST, MOST = 0.85, 1.1
 """How a driver's count of memory may relate to the datasheet's: it keeps some, and some of its GB are GiB."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gpu:
-    """One card's datasheet. ``peaks``: operations per second by element type, dense; bandwidth in bytes per second.
-
-    processors: streaming multiprocessors; clock: the boost clock in Hz; watts: the board's power limit.
-    """
-
-    key: str
-    name: str
-    processors: int
-    clock: float
-    peaks: Mapping[str, float]
-    bandwidth: float
-    memory: float
-    watts: float | None
-    source: tuple[str, ...]
-    confidence: str
-
-    def per_clock(self, dtype: str) -> int | None:
-        """Operations of one processor in one clock; ``None`` where the datasheet has no such rate.
-
-        Every unit does a power of two: the nearest one to peak / (processors x clock) is it. Rounding
-        absorbs that datasheets state some rows at another clock (H100: tensor rows at 1830 MHz, the
-        vector rows at 1980 MHz).
-        """
-        peak = self.peaks.get(dtype)
-        if peak is None or not self.processors or not self.clock:
-            return None
-        return int(2 ** round(math.log2(peak / (self.processors * self.clock))))
-
-    def at_clock(self, dtype: str, hertz: float, processors: int = 0) -> float | None:
-        """The peak at a clock that was really held: processors x operations per clock x clock."""
-        rate = self.per_clock(dtype)
-        return None if rate is None else rate * (processors or self.processors) * hertz
-
-
 @cache
 def gpus() -> Mapping[str, Gpu]:
-    """Every NVIDIA card of the catalogue by key."""
-    text = resources.files(__package__).joinpath("gpus.toml").read_text(encoding="utf-8")
-    tables: dict[str, dict[str, Any]] = tomllib.loads(text)["gpu"]
-    return {key: _gpu(key, row) for key, row in tables.items() if row["vendor"] == "nvidia" and "sms" in row}
+    """Every NVIDIA card of the shipped catalogue whose processors are known, by key."""
+    return {key: card for key, card in shipped().accelerators.items() if is_card(card)}
 
 
-def _gpu(key: str, row: Mapping[str, Any]) -> Gpu:
-    peaks = {
-        dtype: float(row[found]) * 1e12
-        for dtype, columns in RATES.items()
-        if (found := next((column for column in columns if row.get(column)), None))
-    }
-    return Gpu(
-        key=key,
-        name=row["name"],
-        processors=int(row["sms"]),
-        clock=float(row.get("boost_mhz", 0)) * 1e6,
-        peaks=peaks,
-        bandwidth=float(row["mem_bw_gbs"]) * 1e9,
-        memory=float(row["mem_gb"]) * 1e9,
-        watts=row.get("tdp_w"),
-        source=tuple(row["source"]),
-        confidence=row["confidence"],
-    )
-
-
-@cache
-def _names() -> Mapping[str, tuple[str, ...]]:
-    text = resources.files(__package__).joinpath("gpus.toml").read_text(encoding="utf-8")
-    tables: dict[str, dict[str, Any]] = tomllib.loads(text)["gpu"]
-    return {key: tuple(map(_plain, (*row.get("nvml_names", ()), row["name"]))) for key, row in tables.items()}
+def is_card(card: Gpu) -> bool:
+    """Whether NVIDIA's driver can name it, and how many processors it has is known."""
+    return card.vendor == "nvidia" and card.processors > 0
 
 
 def _plain(name: str) -> str:
     return " ".join(name.lower().replace("-", " ").removeprefix("nvidia ").split())
 
 
-def named(name: str, memory: float = 0.0, processors: int = 0) -> Gpu | None:
+def named(name: str, memory: float = 0.0, processors: int = 0, known: Iterable[Gpu] | None = None) -> Gpu | None:
     """The card that the driver calls ``name``; several share a name, so memory in bytes and processors decide.
 
-    ``None`` when none matches, or when two remain that differ: no peak is better than a wrong one.
+    ``known``: the cards to choose from, where a user's own are among them; else the shipped ones. ``None`` when none
+    matches, or when two remain that differ: no peak is better than a wrong one.
     """
-    return decided(called(name), memory, processors)
+    return decided(called(name, known), memory, processors)
 
 
-def called(name: str) -> list[Gpu]:
+def called(name: str, known: Iterable[Gpu] | None = None) -> list[Gpu]:
     """Every card that the driver calls ``name``."""
-    return [gpu for key, gpu in gpus().items() if _plain(name) in _names()[key]]
+    cards = gpus().values() if known is None else filter(is_card, known)
+    return [card for card in cards if _plain(name) in map(_plain, (*card.nvml_names, card.name))]
 
 
 def contradictions(name: str, memory: float, processors: int) -> tuple[str, ...]:

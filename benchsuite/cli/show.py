@@ -17,12 +17,23 @@ def show(
     all_implementations: All = False,
     json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print every task as CSV.")] = False,
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RUN", help="A run or publication of another such machine, to set the numbers against."),
+    ] = None,
+    catalog: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Your own machines and figures (docs/catalog.md).")
+    ] = None,
 ) -> None:
-    """Show a run's results again, computed from its records."""
+    """Show a run's results again, computed from its records, and say how they stand among others."""
     from benchsuite.commands import show as showing
 
     form = "csv" if csv else "json" if json else "text"
-    raise typer.Exit(showing.show(name, out, form=form, all_implementations=all_implementations))
+    references, files = tuple(reference or ()), tuple(catalog or ())
+    code = showing.show(
+        name, out, form=form, all_implementations=all_implementations, references=references, catalog=files
+    )
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from benchsuite import campaign, results, store
-from benchsuite.commands import show
+from benchsuite.commands import normality, show
 from benchsuite.errors import BenchsuiteError
 from benchsuite.render import progress
 
@@ -21,7 +21,8 @@ def run(request: campaign.Request, *, as_json: bool, with_report: bool, all_impl
     print(line, file=sys.stderr)
     with progress.watcher(plan, sys.stderr) as watcher:
         ended = _until_stopped(lambda: campaign.run(made, request.out, watcher, found, request.wait))
-    return _conclude(*ended, as_json=as_json, with_report=with_report, all_implementations=all_implementations)
+    against = normality.Against(catalog=request.rental.catalog)
+    return _conclude(*ended, against, as_json=as_json, with_report=with_report, all_implementations=all_implementations)
 
 
 def resume(name: str, out: Path, wait: float, *, as_json: bool, with_report: bool, all_implementations: bool) -> int:
@@ -29,12 +30,14 @@ def resume(name: str, out: Path, wait: float, *, as_json: bool, with_report: boo
     path = store.find(name, out)
     watcher = partial(progress.watcher, stream=sys.stderr)
     ended = _until_stopped(lambda: campaign.resume(path, watcher, wait))
-    return _conclude(*ended, as_json=as_json, with_report=with_report, all_implementations=all_implementations)
+    against = normality.SHIPPED
+    return _conclude(*ended, against, as_json=as_json, with_report=with_report, all_implementations=all_implementations)
 
 
 def _conclude(
     directory: store.RunDirectory,
     stopped: BenchsuiteError | None,
+    against: normality.Against,
     *,
     as_json: bool,
     with_report: bool,
@@ -42,7 +45,8 @@ def _conclude(
 ) -> int:
     """Print and render what there is; raise on what ended it early."""
     scores = results.normalized(directory.campaign, directory.records)[0]
-    show.results_of(directory.campaign, scores, as_json=as_json, all_implementations=all_implementations)
+    made = directory.campaign
+    show.results_of(made, scores, as_json=as_json, all_implementations=all_implementations, against=against)
     lines = [f"Records: {directory.path}"]
     if with_report and stopped is None:
         loaded = store.load(directory.path)

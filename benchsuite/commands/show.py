@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.console import Console
 
-from benchsuite import assets, campaign, discovery, results, store
+from benchsuite import assets, campaign, discovery, exhibits, results, store
 from benchsuite import compare as comparing
+from benchsuite.commands import normality
 from benchsuite.errors import DataError, Exit, UsageError
 from benchsuite.model import Record, Score
 from benchsuite.reading import printable
-from benchsuite.render import terminal
+from benchsuite.render import terminal, terminal_comparison
 from benchsuite.statistics.runs import Verdict
 
 if TYPE_CHECKING:
@@ -24,8 +25,19 @@ if TYPE_CHECKING:
 WATCHED = {"slower": {Verdict.SLOWER}, "faster": {Verdict.FASTER}, "different": {Verdict.SLOWER, Verdict.FASTER}}
 
 
-def show(name: str, out: Path, *, form: str, all_implementations: bool) -> int:
-    """Print a run's scores as ``text``, ``json`` or ``csv``. The exit code is that of the run."""
+def show(
+    name: str,
+    out: Path,
+    *,
+    form: str,
+    all_implementations: bool,
+    references: Sequence[str] = (),
+    catalog: Sequence[Path] = (),
+) -> int:
+    """Print a run's scores as ``text``, ``json`` or ``csv``. The exit code is that of the run.
+
+    references: what its numbers are set against, as ``exhibits.gather`` takes it; catalog: the user's files of it.
+    """
     loaded = results.load(name, out)
     scores = results.scores_of(loaded)
     if form == "csv":
@@ -33,8 +45,14 @@ def show(name: str, out: Path, *, form: str, all_implementations: bool) -> int:
 
         print(csv(scores), end="")
     else:
-        shown = {"as_json": form == "json", "all_implementations": all_implementations}
-        results_of(loaded.campaign, scores, problems=loaded.problems, **shown)
+        results_of(
+            loaded.campaign,
+            scores,
+            as_json=form == "json",
+            all_implementations=all_implementations,
+            problems=loaded.problems,
+            against=normality.Against(tuple(exhibits.gather(references, out)), tuple(catalog)),
+        )
     return int(campaign.exit_code(scores))
 
 
@@ -68,12 +86,12 @@ def compare(a: str, b: str, out: Path, *, fail_on: str, explore: bool, as_json: 
     if as_json:
         print(msgspec.json.encode(result).decode())
     else:
-        terminal.comparison(result, Console(highlight=False))
+        terminal_comparison.comparison(result, Console(highlight=False))
     met = [row for row in result.rows if fail_on and row.verdict in WATCHED[fail_on]]
     if any(row.clean for row in met):
         return int(Exit.REJECTED)
     if met:
-        print(f"benchsuite: {terminal.not_clean(met)}", file=sys.stderr)
+        print(f"benchsuite: {terminal_comparison.not_clean(met)}", file=sys.stderr)
     return int(Exit.INCONCLUSIVE if met or not result.family else Exit.DONE)
 
 
@@ -84,15 +102,18 @@ def results_of(
     as_json: bool,
     all_implementations: bool,
     problems: Sequence[str] = (),
+    against: normality.Against = normality.SHIPPED,
 ) -> None:
-    """Print a run: its table, or one JSON document."""
+    """Print a run: its table and what to think of its numbers, or one JSON document."""
+    appraisal, troubles = normality.appraised(made, scores, against)
     if as_json:
-        print(msgspec.json.encode(results.document(made, scores, problems)).decode())
+        print(msgspec.json.encode(results.document(made, scores, (*problems, *troubles), appraisal)).decode())
         return
     console = Console(highlight=False)
     terminal.table(scores, console, all_implementations=all_implementations)
-    for line in (*terminal.summary_lines(scores), *problems):
+    for line in (*terminal.summary_lines(scores), *problems, *troubles):
         console.print(printable(line), markup=False, soft_wrap=True)
+    normality.section(appraisal, console)
 
 
 def render(loaded: store.Loaded, target: Path) -> Path:

@@ -1,1 +1,72 @@
-"""What other tools measured, read from their output: every value with its unit, its meaning and its place."""
+"""Other tools' output -> ``Imported``: which formats there are, which of them a text is, and reading it.
+
+A format is one module of this folder with a tuple ``FORMATS``; ``MODULES`` names them all.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from benchsuite import reading
+from benchsuite.errors import DataError, UsageError
+from benchsuite.imports.base import Format, Imported
+
+MODULES = (
+    "all_reduce_bench",
+    "google_benchmark",
+    "gpu_burn",
+    "gpu_fryer",
+    "gpu_stream",
+    "mamf",
+    "nccl_tests",
+    "nvbandwidth",
+    "nvbench",
+    "osu",
+    "pytest_benchmark",
+    "stream",
+    "superbench",
+)
+
+
+@cache
+def formats() -> tuple[Format, ...]:
+    """Every format, by name."""
+    names = [f"{__name__}.{module}" for module in MODULES if find_spec(f"{__name__}.{module}")]
+    found: list[Format] = [one for name in names for one in import_module(name).FORMATS]
+    return tuple(sorted(found, key=lambda one: one.name))
+
+
+def named(name: str) -> Format:
+    """The format that ``--format`` calls ``name``. Raises ``UsageError``."""
+    for one in formats():
+        if one.name == name:
+            return one
+    raise UsageError(f"There is no format {name!r}.", f"Choose one of {', '.join(one.name for one in formats())}.")
+
+
+def detect(text: str) -> Format:
+    """The one format that tells the text as its own. Raises ``DataError`` when none does, or several do."""
+    if not text.strip():
+        raise DataError("It is empty.", "Save what the tool printed, from its first line to its last.")
+    found = [one for one in formats() if one.tells(text)]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(one.name for one in found or formats())
+    problem = f"It may be any of {names}." if found else "No known tool printed it."
+    raise DataError(problem, "Name its format with --format." if found else f"--format knows {names}.")
+
+
+def read(path: Path, format: str = "") -> Imported:  # noqa: A002 - the option is called so
+    """What a file of another tool holds. ``format``: its name; empty: told from the text.
+
+    Raises ``DataError`` when it cannot be read or holds nothing, and ``UsageError`` for an unknown format.
+    """
+    text = reading.text(path)
+    kind = named(format) if format else detect(text)
+    found = kind.read(text)
+    if not found.rows:
+        raise DataError(f"It holds no result of {kind.title}.", " ".join(found.problems))
+    return found

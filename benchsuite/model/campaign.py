@@ -273,7 +273,8 @@ class Score:
     spread: where its noise arises, from two runs on. backend, cache, sync: what measured it, whether its data came
     from a cache (``hot``) and how its ranks began together: numbers that differ in one of them are not compared.
     joules: energy of one iteration, the median over runs, where a counter told it. samples: the spread of each run's
-    samples. source: where a number stands that was not measured here: file and line, or a publication.
+    samples. source: where a number stands that was not measured here: file and line, or a publication; meaning: what
+    it is, in words, and as it was printed there.
     """
 
     case: Case
@@ -305,3 +306,4 @@ class Score:
     joules: float | None = None
     samples: tuple[Quantiles, ...] = ()
     source: str = ""
+    meaning: str = ""

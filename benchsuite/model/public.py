@@ -82,7 +82,8 @@ class Publication:
 
     id: the campaign's; started: UTC; suite, version, code: what measured it (``code`` is a digest of benchsuite's
     sources); runs: fresh processes asked for; digest: SHA-256 of the raw records; tool: ``benchsuite``, or whose output
-    was imported; source: for what we did not measure, where the numbers stand.
+    was imported; source: for what we did not measure, where the numbers stand; samples: SHA-256 of the file of public
+    samples (``publication.encode_samples``); planned: tasks that the campaign set out to measure, skips included.
     """
 
     schema: int
@@ -101,6 +102,8 @@ class Publication:
     digest: str = ""
     tool: str = "benchsuite"
     source: str = ""
+    samples: str = ""
+    planned: int = 0
 
 
 @dataclass(frozen=True, slots=True)

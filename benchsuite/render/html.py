@@ -52,6 +52,7 @@ def _environment(folder: Path) -> Environment:
         keep_trailing_newline=True,
     )
     filters = {"svg": svg, "seconds": units.seconds, "size": units.size, "counted": counted, "sentence": sentence}
+    filters |= {"capitalize_first": lambda text: text[:1].upper() + text[1:]}
     environment.filters |= filters
     return environment
 

@@ -1,4 +1,4 @@
-"""Text for a terminal or a pipe: results, comparisons, findings. Control characters never get through."""
+"""Text for a terminal or a pipe: results and findings. Control characters never get through."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from benchsuite import units
-from benchsuite.compare import Comparison, Correction, Row
 from benchsuite.doctor import Finding
 from benchsuite.model import Score, Status
 from benchsuite.render.words import (
@@ -28,16 +27,8 @@ from benchsuite.render.words import (
     value,
     withheld,
 )
-from benchsuite.statistics.runs import Verdict
 
 STYLES = {Status.OK: "", Status.REJECTED: "bold red", Status.FAILED: "red", Status.SKIPPED: "dim"}
-VERDICTS = {
-    Verdict.FASTER: ("▲ faster", "cyan"),
-    Verdict.SLOWER: ("▼ slower", "yellow"),
-    Verdict.SAME: ("≈ same", ""),
-    Verdict.UNDECIDED: ("? undecided", "dim"),
-    Verdict.INCOMPARABLE: ("≠ incomparable", "dim"),
-}
 
 
 def table(scores: Sequence[Score], console: Console, *, all_implementations: bool = False) -> None:
@@ -45,7 +36,7 @@ def table(scores: Sequence[Score], console: Console, *, all_implementations: boo
     shown = [score for score in scores if all_implementations or score.best or score.status in _TROUBLE]
     room = next(count for width, count in _ROOM if console.width >= width)
     further = [name for name, column in _PAPER.items() if any(column(score) for score in shown)][:room]
-    grid = _grid("", ("value", "right"), ("ceiling", "right"), *((name, "right") for name in further), "by", "")
+    grid = columned("", ("value", "right"), ("ceiling", "right"), *((name, "right") for name in further), "by", "")
     before = ""
     for score in shown:
         if score.case.benchmark != before:
@@ -111,59 +102,9 @@ def summary_lines(scores: Sequence[Score]) -> list[str]:
     return lines + ([" ".join([said, *why])] if said else [])
 
 
-def comparison(result: Comparison, console: Console) -> None:
-    """Two runs side by side, with the verdict of each case."""
-    grid = _grid("case", "by", ("B / A", "right"), ("interval", "right"), "verdict", "")
-    for row in result.rows:
-        words, style = VERDICTS[row.verdict]
-        ratio = f"×{row.ratio:.3f}" if row.ratio is not None else ""
-        interval = f"{row.low:.3f}–{row.high:.3f}" if row.low is not None and row.high is not None else ""
-        noted = "not clean" if not row.clean and row.verdict in _DECIDED else ""
-        told = f"about {row.needed} runs a side would decide" if row.needed else row.reason or _medians(row)
-        more = "; ".join(filter(None, (noted, told)))
-        name = Text(clean(f"{row.case.benchmark} {parameters(row.case)}"))
-        grid.add_row(
-            name,
-            Text(clean(row.implementation)),
-            ratio,
-            interval,
-            Text(words, style=style),
-            Text(clean(more)),
-        )
-    console.print(grid)
-    counts = {verdict: sum(row.verdict is verdict for row in result.rows) for verdict in Verdict}
-    told = ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items() if count)
-    console.print(
-        f"{told}. Above 1 is better. {_ERRORS[result.correction].format(counted(result.family, 'test'))}; "
-        f"differences within ±{result.margin:.0%} are not called.",
-        soft_wrap=True,
-    )
-    for reason, count in tally(reason for row in result.rows for reason in row.unclean).items():
-        console.print(f"{counted(count, 'pair')} not clean: {clean(reason)}.", markup=False, soft_wrap=True)
-
-
-_DECIDED = {Verdict.FASTER, Verdict.SLOWER, Verdict.SAME}
-_ERRORS = {
-    Correction.HOLM: "{} under one family-wise error rate of 5 % (Holm)",
-    Correction.BENJAMINI_HOCHBERG: "Of the differences among {}, 5 % may be false (Benjamini-Hochberg)",
-}
-
-
-def _medians(row: Row) -> str:
-    found = row.medians
-    return f"medians ×{found.value:.3f} ({found.low:.3f}–{found.high:.3f})" if found else ""
-
-
-def not_clean(rows: Sequence[Row]) -> str:
-    """Why these verdicts decide nothing, and what to do."""
-    reasons = "; ".join(tally(reason for row in rows for reason in row.unclean))
-    what = f"{counted(len(rows), 'difference')} found, but not clean: {clean(reasons)}."
-    return f"{what} Measure again on a machine that does nothing else."
-
-
 def findings(found: Iterable[Finding], console: Console) -> None:
     """What is here and what is missing."""
-    grid = _grid("", "", "what for", "what to do")
+    grid = columned("", "", "what for", "what to do")
     for one in found:
         glyph = Text("ok", style="cyan") if one.present else Text("missing", style="yellow" if one.needed else "dim")
         grid.add_row(glyph, clean(one.subject), Text(clean(one.detail)), Text(clean(one.remedy)))
@@ -172,7 +113,7 @@ def findings(found: Iterable[Finding], console: Console) -> None:
 
 def listing(document: Mapping[str, Any], console: Console) -> None:
     """Benchmarks, suites and devices."""
-    grid = _grid("benchmark", "question", "implementations")
+    grid = columned("benchmark", "question", "implementations")
     for item in document["benchmarks"]:
         names = Text(", ").join(
             Text(clean(name), style="" if offered else "dim strike")
@@ -181,17 +122,18 @@ def listing(document: Mapping[str, Any], console: Console) -> None:
         axes = ", ".join(item["axes"])
         grid.add_row(Text(clean(item["name"]), style="bold"), Text(clean(f"{item['question']} ({axes})")), names)
     console.print(grid)
-    suites = _grid("suite", "what it answers")
+    suites = columned("suite", "what it answers")
     for item in document["suites"]:
         suites.add_row(Text(clean(item["name"]), style="bold"), Text(clean(item["title"])))
     console.print(suites)
-    devices = _grid("device", "cores", "capabilities")
+    devices = columned("device", "cores", "capabilities")
     for item in document["devices"]:
         devices.add_row(Text(item["name"], style="bold"), str(item["cores"]), ", ".join(item["capabilities"]))
     console.print(devices)
 
 
-def _grid(*columns: str | tuple[str, str]) -> Table:
+def columned(*columns: str | tuple[str, str]) -> Table:
+    """An empty table with these columns, each a title or a title and how it is justified."""
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in columns:
         title, justify = column if isinstance(column, tuple) else (column, "left")

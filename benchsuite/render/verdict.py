@@ -1,7 +1,7 @@
 """What the page says first: what came of the campaign, and what may and may not be concluded from it.
 
-A machine is called normal or slow only against a population of such machines. None is on record, so
-numbers are set against the machine's own measured ceilings and the page says that this is all.
+A machine is called normal or slow only against a population of such machines; where none is on record, the page says
+so and numbers stand beside the machine's own measured ceilings and what others published.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from benchsuite import units
 from benchsuite.model import Score, Status
+from benchsuite.render.appraised import Answer
 from benchsuite.render.words import counted, parameters, value, withheld
+from benchsuite.verdicts import Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +37,14 @@ SUBJECTS = (
 )
 
 
-def of(scores: Sequence[Score], skipped: int, runs: int) -> Verdict:
-    """The verdict of the attempted ``scores``."""
+def of(scores: Sequence[Score], skipped: int, runs: int, told: Answer | None = None) -> Verdict:
+    """The verdict of the attempted ``scores``; ``told``: how they stand among what is on record."""
     wrong = sum(score.status is Status.REJECTED for score in scores)
     failed = sum(score.status is Status.FAILED for score in scores)
     good = len(scores) - wrong - failed
     counts = (("verified", good), ("wrong", wrong), ("failed", failed), ("skipped", skipped))
     code, glyph, headline, tone = _headline(good, wrong, failed)
-    return Verdict(code, glyph, headline, tone, _sentences(scores, runs), counts)
+    return Verdict(code, glyph, headline, tone, _sentences(scores, runs, told), counts)
 
 
 def _headline(good: int, wrong: int, failed: int) -> tuple[str, str, str, str]:
@@ -63,7 +65,7 @@ def _headline(good: int, wrong: int, failed: int) -> tuple[str, str, str, str]:
     return "verified", "✓", f"{many} measured and verified.", "good"
 
 
-def _sentences(scores: Sequence[Score], runs: int) -> tuple[str, ...]:
+def _sentences(scores: Sequence[Score], runs: int, told: Answer | None) -> tuple[str, ...]:
     if not any(score.value is not None for score in scores):
         return ("No number can be given.",) if scores else ("No task ran. The reasons are listed below.",)
     said = [_reached(name, [s for s in scores if s.case.benchmark == key]) for key, name in SUBJECTS]
@@ -72,8 +74,26 @@ def _sentences(scores: Sequence[Score], runs: int) -> tuple[str, ...]:
     said.append(withheld(scores)[0])
     if runs < ENOUGH_RUNS:
         said.append(f"{_count(runs)} only: numbers can be given, but not compared with those of another machine.")
-    said.append("No reference: no other such machine is on record, so nothing here is called normal or slow.")
+    said.append(_normality(told))
     return tuple(sentence for sentence in said if sentence)
+
+
+UNREFERRED = "No reference: no other such machine is on record, so nothing here is called normal or slow."
+
+
+def _normality(told: Answer | None) -> str:
+    """How the numbers stand among their like; a verdict only where a population decides."""
+    if told is None or not told.rows:
+        return UNREFERRED
+    counts = dict(told.counts)
+    slow, normal, fast, unclear = (counts[code] for code in (Code.SLOW, Code.NORMAL, Code.FAST, Code.UNCLEAR))
+    words = [(slow, "▼ slow"), (normal, "= normal"), (fast, "▲ above usual"), (unclear, "? not to be told")]
+    if slow + normal + fast + unclear:
+        listed = ", ".join(f"{count} {word}" for count, word in words if count)
+        return f"Among machines of its model ({told.model}): {listed}."
+    below = sum("below" in row.word for row in told.rows)
+    where = f"{below} of {counted(len(told.rows), 'number')} below all that was published" if below else "none below"
+    return f"Beside what others published for {told.model}: {where}; too few to call it normal or slow."
 
 
 def _count(runs: int) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchsuite import units
+from benchsuite.appraisal import Appraisal
 from benchsuite.model import Policy, Record, Score, Skip, Status
 from benchsuite.normalize import Ceilings
-from benchsuite.render import charts, rows, verdict
+from benchsuite.render import appraised, charts, rows, verdict
 from benchsuite.render.rows import Card, TableRow
 from benchsuite.render.words import counted, family, mark, meaning, parameters, withheld
 
@@ -20,7 +21,7 @@ class CampaignView:
     ``facts``: section -> name -> value. ``caches``: bytes of "L1d", "L2", "L3" as one core sees them.
     ``questions``: what each benchmark asks, in one line. ``skips`` may repeat skipped ``scores``.
     ``ceilings``: as the scores were normalized with.
-    ``cores``: 0 takes them from the facts.
+    ``cores``: 0 takes them from the facts. ``appraisal``: its scores set against what is on record.
     """
 
     id: str
@@ -42,6 +43,7 @@ class CampaignView:
     duration: float = 0.0
     backend: str = "host"
     cores: int = 0
+    appraisal: Appraisal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +94,15 @@ class ReportView:
     has_datasheet: bool
     several: bool
     copy: str
+    appraised: appraised.Answer | None = None
 
 
 def build(campaign: CampaignView) -> ReportView:
     """The page of a campaign."""
     shown = [score for score in campaign.scores if score.status is not Status.SKIPPED]
     gaps = _gaps(campaign)
-    found = verdict.of(shown, sum(len(gap.tasks) for gap in gaps), campaign.policy.runs)
+    told = appraised.answer(campaign.appraisal) if campaign.appraisal else None
+    found = verdict.of(shown, sum(len(gap.tasks) for gap in gaps), campaign.policy.runs, told)
     cards = rows.cards(shown)
     machine = _machine(campaign)
     table = rows.table(shown, campaign.records)
@@ -120,6 +124,7 @@ def build(campaign: CampaignView) -> ReportView:
         has_datasheet=any(score.of_datasheet is not None for score in shown),
         several=any(score.status is Status.OK and not score.best for score in shown),
         copy=_copy(campaign, machine, found, cards),
+        appraised=told,
     )
 
 

@@ -1,0 +1,98 @@
+"""``keys``, ``sign``, ``verify`` and ``lint``: who vouches for a publication, and whether it is fit to be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from benchsuite import keys, provenance, publication, samples
+from benchsuite.errors import Exit, UsageError
+from benchsuite.keys import Role
+from benchsuite.model import Level
+from benchsuite.provenance import Checked, State
+from benchsuite.reading import printable
+
+CODES = {
+    State.VERIFIED: Exit.DONE,
+    State.BAD: Exit.REJECTED,
+    State.UNTRUSTED: Exit.INCONCLUSIVE,
+    State.UNSIGNED: Exit.INCONCLUSIVE,
+}
+MEANS = {
+    Level.SELF_REPORTED: "nobody vouches for it",
+    Level.SIGNED: "its provider vouches for it",
+    Level.INDEPENDENT: "an independent operator vouches for it",
+    Level.CHALLENGED: "the signer vouches for it, and was given the nonce before signing",
+}
+
+
+def new_keys(to: Path | None, *, as_json: bool) -> None:
+    """Make a pair of keys, and say where they are."""
+    private, public, fingerprint = keys.new(to or keys.home())
+    if as_json:
+        _print({"private": str(private), "public": str(public), "fingerprint": fingerprint})
+        return
+    print(f"Private key: {private} (keep it to yourself)")
+    print(f"Public key:  {public} (give it to whoever verifies)")
+    print(f"Fingerprint: {fingerprint}")
+
+
+def sign(file: Path, key: Path | None, role: str, nonce: str, *, as_json: bool) -> None:
+    """Write the signature beside the file."""
+    if role not in set(Role):
+        raise UsageError(f"--as {printable(role)} is unknown.", f"Choose one of {', '.join(Role)}.")
+    secret = keys.private(key or keys.home() / keys.PRIVATE)
+    envelope = provenance.sign(file, secret, Role(role), keys.nonce(nonce) if nonce else "")
+    target = file.with_name(file.name + provenance.SUFFIX)
+    try:
+        keys.write(target, envelope, 0o644)
+    except OSError as error:
+        raise UsageError(f"{target} cannot be written: {error.strerror}.", "Copy the file elsewhere.") from error
+    if as_json:
+        _print({"signature": str(target), "fingerprint": keys.fingerprint(secret.public_key())})
+    else:
+        print(f"Signature: {target}")
+
+
+def verify(file: Path, trusted: Sequence[Path], nonces: Sequence[str], *, as_json: bool) -> int:
+    """Say who vouches for the file, and whether the samples beside it are those it speaks of. Returns the exit code."""
+    checked = provenance.check(file, keys.trust(trusted, nonces))
+    problems = [checked.problem] if checked.problem else []
+    if checked.state is not State.BAD:
+        found = publication.vetted(file)
+        beside = file.with_name(f"{found.publication.id}{publication.SAMPLES}")
+        wrong = samples.problems(found.publication, beside) if beside.exists() else []
+        problems += [*found.problems, *wrong]
+        if wrong or (found.problems and checked.state is State.VERIFIED):
+            checked = Checked(State.BAD)
+    if as_json:
+        document = {"state": checked.state, "level": checked.level, "signer": checked.signer, "problems": problems}
+        _print(document)
+    else:
+        who = f" ({checked.signer})" if checked.signer else ""
+        print(f"{checked.state.value}: {checked.level.value}{who}: {MEANS[checked.level]}.")
+        for problem in problems:
+            print(printable(problem))
+    return int(CODES[checked.state])
+
+
+def lint(names: Sequence[str], out: Path, *, as_json: bool) -> int:
+    """Print what the rules find in these exhibits; 1 when anything forbids to publish them so."""
+    from benchsuite import exhibits
+    from benchsuite import lint as rules
+
+    found = rules.lint(exhibits.gather(names, out))
+    blocks = [one for one in found if one.severity is rules.Severity.BLOCKS]
+    if as_json:
+        _print(found)
+    else:
+        for one in found:
+            print(printable(f"{one.severity.value}: {one.title}: {one.subject}: {one.text}"))
+        print(f"{len(blocks)} to mend before publishing, {len(found) - len(blocks)} to know.")
+    return int(Exit.REJECTED if blocks else Exit.DONE)
+
+
+def _print(document: object) -> None:
+    print(msgspec.json.encode(document).decode())

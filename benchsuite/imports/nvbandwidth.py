@@ -1,0 +1,178 @@
+"""nvbandwidth: its matrices as text (v0.1 to v0.8) and as JSON (``-j``).
+
+GB/s are 1e9 B/s, latencies are in ns. Each cell of a matrix is a row; a cell N/A is none. The tool's sum adds all
+cells, both directions where there are two, and its min counts N/A as zero: sum and min are made from the cells here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from benchsuite.errors import DataError
+from benchsuite.imports import nvbandwidth_json
+from benchsuite.imports.base import Format, Imported, Row
+from benchsuite.imports.lines import missing, name, number, numbered, untagged
+from benchsuite.imports.nvbandwidth_matrix import NO_MATRIX, TOOL, Matrix, metric, rows_of, suspects, trouble
+from benchsuite.model import Status
+
+REMEDY = "Save all that nvbandwidth prints, from its version to the last SUM."
+BEGIN = re.compile(r"Running ([a-z0-9_]{3,80})\.?")
+UNIT = re.compile(r"\((?:GB/s|ns)\)")
+DEVICE = re.compile(r"(?:Process \S{1,20} \([^()]{0,200}\): device|Device) \d{1,4}: (.{1,200})")
+PCI = re.compile(r"\s*\([0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}(?:\.\d)?\)?\s*$")
+FACTS = {"CUDA Runtime Version": "CUDA runtime", "CUDA Driver Version": "CUDA driver", "Driver Version": "driver"}
+VERSION = re.compile(r"v?[0-9][0-9A-Za-z.+-]{0,30}")
+
+
+@dataclass(slots=True)
+class Test:
+    """One test while it is read: its matrices, and what went wrong in it."""
+
+    name: str
+    line: int
+    matrices: list[Matrix] = field(default_factory=list)
+    status: Status = Status.FAILED
+    reason: str = "There is no matrix: the output is cut, or the test did not end."
+
+
+@dataclass(slots=True)
+class Log:
+    """The whole output while it is read."""
+
+    tests: list[Test] = field(default_factory=list)
+    version: str = ""
+    devices: list[str] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)
+    waived: list[int] = field(default_factory=list)
+    troubles: list[tuple[int, Status, str]] = field(default_factory=list)
+
+
+def tells(text: str) -> bool:
+    """Its version line, or a test that it runs; no JSON."""
+    if nvbandwidth_json.tells(text):
+        return False
+    return "nvbandwidth Version" in text or any(_begins(line) for _, line in numbered(text))
+
+
+def read(text: str) -> Imported:
+    """Every cell of every matrix. Raises ``DataError`` when there is neither a value nor a failure in it."""
+    log = _log(text)
+    rows = [row for test in log.tests for row in _rows(test)]
+    rows += [missing(f"{TOOL}/unnamed", metric(""), NO_MATRIX, Status.SKIPPED, "Waived.", line=at) for at in log.waived]
+    if not rows:
+        why = log.troubles[0][2] if log.troubles else "It ends before the first test."
+        raise DataError(f"There is no result in it. {why}", REMEDY)
+    for _, status, words in log.troubles:
+        rows = suspects(rows, words) if status is Status.REJECTED else rows
+    problems = [f"{words} (line {place})" for place, _, words in log.troubles]
+    for test in log.tests:
+        failed = not test.matrices and test.status is not Status.SKIPPED
+        problems += [f"{test.name}: {test.reason}"] if failed else []
+        problems += [f"{test.name}: {matrix.problem}" for matrix in test.matrices if matrix.problem]
+    if log.waived:
+        problems.append(f"{len(log.waived)} tests were waived; the text does not name them.")
+    return Imported(TOOL, tuple(rows), log.version, "", tuple(log.devices), log.facts, tuple(dict.fromkeys(problems)))
+
+
+FORMATS = (
+    Format("nvbandwidth", "the matrices of nvbandwidth", tells, read),
+    Format("nvbandwidth-json", "the JSON of nvbandwidth -j", nvbandwidth_json.tells, nvbandwidth_json.read),
+)
+
+
+def _begins(line: str) -> str:
+    """The test that this line begins; empty when it begins none."""
+    found = BEGIN.search(line) if "Running " in line else None
+    return found[1] if found and re.search("memcpy|latency|_ce|_sm|copy", found[1]) else ""
+
+
+def _describes(line: str) -> bool:
+    """Whether the line is the description above a matrix."""
+    known = "row" in line or "column" in line or "total bandwidth" in line
+    return (known and UNIT.search(line) is not None) or line.startswith("Bisect benchmarking")
+
+
+def _log(text: str) -> Log:
+    log, matrix = Log(), None
+    for place, tagged in numbered(text):
+        line = untagged(tagged)
+        if begun := _begins(line):
+            log.tests.append(
+                Test(begun, place, reason="There is no matrix: the output is cut, or the test did not end.")
+            )
+            matrix = None
+        elif _describes(line):
+            matrix = Matrix(name(line), place, decimals=2)
+            if not log.tests:
+                log.tests.append(Test("unnamed", place))
+            log.tests[-1].matrices.append(matrix)
+        elif matrix is None or not _cell_line(matrix, line, place):
+            matrix = matrix if _summary(log, line) else None
+            _said(log, line, place)
+    return log
+
+
+def _cell_line(matrix: Matrix, line: str, place: int) -> bool:
+    """Takes the header or a row of the matrix; ``False`` for a line that is neither."""
+    tokens = line.split()
+    if not tokens:
+        return not matrix.rows  # a blank line ends it
+    if not matrix.columns:
+        matrix.columns = tokens if not any("." in one for one in tokens) else []
+        return bool(matrix.columns)
+    if len(tokens) > 1 and all(one == "N/A" or number(one) is not None for one in tokens[-len(matrix.columns) :]):
+        matrix.rows.append((place, tokens))
+        return True
+    return False
+
+
+def _summary(log: Log, line: str) -> bool:
+    """The line ``SUM test value`` (``&&&& PERF test value`` on request): shown beside the sum of the cells."""
+    words = line.replace("&&&& PERF", "SUM").replace("+", " ").split()
+    if len(words) >= 3 and words[0] == "SUM" and log.tests and log.tests[-1].matrices:
+        log.tests[-1].matrices[-1].sum = words[2]
+        return True
+    return False
+
+
+def _said(log: Log, line: str, place: int) -> None:
+    """What a line outside the matrices says."""
+    key, _, value = line.partition(":")
+    value = value.strip()
+    if key.strip() in FACTS and VERSION.fullmatch(value):
+        log.facts[FACTS[key.strip()]] = value
+    elif key.strip() == "nvbandwidth Version" and VERSION.fullmatch(value):
+        log.version = value
+    elif device := DEVICE.match(line.strip()):
+        log.devices.append(name(PCI.sub("", device[1])))
+    elif key.strip() == "Waived":
+        _waived(log, place)
+    elif found := trouble(line):
+        status, words = found
+        test = log.tests[-1] if log.tests else None
+        if test is not None and not test.matrices:
+            worse = test.status is not Status.REJECTED
+            test.status, test.reason = (status, words) if worse else (test.status, test.reason)
+        else:
+            log.troubles.append((place, status, words))
+
+
+def _waived(log: Log, place: int) -> None:
+    """A waived test: named by ``Running`` in front of it in some versions, nameless in others."""
+    last = log.tests[-1] if log.tests else None
+    if last is not None and not last.matrices and last.line == place - 1:
+        last.status, last.reason = Status.SKIPPED, "Waived: this machine cannot run it."
+    else:
+        log.waived.append(place)
+
+
+def _rows(test: Test) -> Iterator[Row]:
+    benchmark = f"{TOOL}/{test.name}"
+    if not test.matrices:
+        yield missing(
+            benchmark, metric(test.name), "a matrix that is not there", test.status, test.reason, line=test.line
+        )
+    for matrix in test.matrices:
+        yield from rows_of(matrix, benchmark)

@@ -1,0 +1,196 @@
+"""How comparisons are put into words: the same in a terminal, in Markdown and on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from string import ascii_uppercase
+
+from benchsuite import units
+from benchsuite.compare import Comparison, Correction, Row
+from benchsuite.model import Case, Exhibit, Metric, Origin
+from benchsuite.ranking import Board, By, Place
+from benchsuite.render.words import WILD, clean, counted, family, parameters, sentence, tally
+from benchsuite.statistics.runs import Verdict
+
+VERDICTS = {
+    Verdict.FASTER: ("▲", "faster"),
+    Verdict.SLOWER: ("▼", "slower"),
+    Verdict.SAME: ("≈", "same"),
+    Verdict.UNDECIDED: ("?", "undecided"),
+    Verdict.INCOMPARABLE: ("≠", "incomparable"),
+}
+"""Glyph and word of each verdict."""
+DECIDED = {Verdict.FASTER, Verdict.SLOWER, Verdict.SAME}
+DIFFERS, UNCLEAN = "†", "!"
+"""What stands behind a ratio whose sides differ in a declared condition, or of which one was compromised."""
+SHARED = "+"
+"""Where several stand on a strip."""
+LETTERS = ascii_uppercase
+
+ERRORS = {
+    Correction.HOLM: "{} under one family-wise error rate of 5 % (Holm)",
+    Correction.BENJAMINI_HOCHBERG: "Of the differences among {}, 5 % may be false (Benjamini-Hochberg)",
+}
+
+
+def lettered(labels: Sequence[str]) -> dict[str, str]:
+    """A letter for each label, as far as there are letters."""
+    return dict(zip(labels, LETTERS, strict=False))
+
+
+def legend(exhibits: Sequence[Exhibit]) -> list[str]:
+    """A line for each: its letter, its label, its campaign and when it was measured, and what is not plain about it."""
+    return [
+        f"{letter}  {clean(one.label)}  {', '.join(_about(one))}"
+        for letter, one in zip(LETTERS, exhibits, strict=False)
+    ]
+
+
+def _about(exhibit: Exhibit) -> Iterator[str]:
+    made = exhibit.publication
+    yield clean(made.id)
+    yield clean(made.started[:10]) or "date not known"
+    if made.origin is not Origin.MEASURED:
+        yield made.origin.value
+    if exhibit.problems:
+        yield counted(len(exhibit.problems), "problem")
+
+
+def name(case: Case) -> str:
+    """A case for a line of a table."""
+    return f"{family(case.benchmark)} {parameters(case)}"
+
+
+def ratio(row: Row) -> str:
+    """``×1.432``, or nothing."""
+    return f"×{row.ratio:.3f}" if row.ratio is not None else ""
+
+
+def interval(row: Row) -> str:
+    """``1.421–1.440``, or nothing; ends that say only that the runs disagree are not printed."""
+    if row.ratio is None or row.low is None or row.high is None:
+        return ""
+    if row.low * WILD < row.ratio or row.high > row.ratio * WILD:
+        return f"beyond{units.NO_BREAK_SPACE}×{WILD}"
+    return f"{row.low:.3f}{units.DASH}{row.high:.3f}"
+
+
+def cell(row: Row | None) -> str:
+    """A row of one column among several: glyph, ratio, interval, marks."""
+    if row is None:
+        return units.DASH
+    marks = (DIFFERS if row.differs else "") + (UNCLEAN if not row.clean and row.verdict in DECIDED else "")
+    ends = f"({interval(row)})" if interval(row) else ""
+    return " ".join(filter(None, (VERDICTS[row.verdict][0], f"{ratio(row)}{marks}", ends)))
+
+
+def lines(comparison: Comparison) -> dict[tuple[str, str], dict[str, Row]]:
+    """The rows by case and implementation, then by the label of the other."""
+    found: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in comparison.rows:
+        found.setdefault((row.case.key, row.implementation), {})[row.label] = row
+    return found
+
+
+def headline(rows: Sequence[Row], one: str, other: str) -> str:
+    """In how many cases ``other`` is faster than ``one``, slower, the same, with the ratios."""
+    cases = counted(len(rows), "case")
+    faster, slower = (_spread([row for row in rows if row.verdict is verdict]) for verdict in _CALLED)
+    count = {verdict: sum(row.verdict is verdict for row in rows) for verdict in Verdict}
+    parts = [
+        f"faster in {count[Verdict.FASTER]}{faster}" if count[Verdict.FASTER] else "",
+        f"slower in {count[Verdict.SLOWER]}{slower}" if count[Verdict.SLOWER] else "",
+        f"the same in {count[Verdict.SAME]}" if count[Verdict.SAME] else "",
+        f"no difference shown in {count[Verdict.UNDECIDED]}" if count[Verdict.UNDECIDED] else "",
+        f"not comparable in {count[Verdict.INCOMPARABLE]}" if count[Verdict.INCOMPARABLE] else "",
+    ]
+    return f"{other} against {one}, {cases}: {', '.join(filter(None, parts)) or 'nothing to compare'}."
+
+
+_CALLED = (Verdict.FASTER, Verdict.SLOWER)
+
+
+def _spread(rows: Sequence[Row]) -> str:
+    found = sorted(row.ratio for row in rows if row.ratio is not None)
+    if not found:
+        return ""
+    return f" (×{found[0]:.2f})" if len(found) == 1 else f" (×{found[0]:.2f} to ×{found[-1]:.2f})"
+
+
+def margin(fraction: float) -> str:
+    """``±1 %``."""
+    return f"±{fraction * 100:g}{units.NO_BREAK_SPACE}%"
+
+
+def method(comparison: Comparison) -> str:
+    """How many tests share the error rate, and what is not called."""
+    errors = ERRORS[comparison.correction].format(counted(comparison.family, "test"))
+    return f"Above 1 is better. {errors}; differences within {margin(comparison.margin)} are not called."
+
+
+def notes(comparison: Comparison, letters: Mapping[str, str]) -> list[str]:
+    """What a reader must know beside the ratios: what is not clean, what differs, what was not compared and why."""
+    unclean = tally(reason for row in comparison.rows for reason in row.unclean)
+    found = [f"{counted(count, 'pair')} not clean: {clean(reason)}." for reason, count in unclean.items()]
+    for label in comparison.others:
+        told = dict.fromkeys(one for row in comparison.rows if row.label == label for one in row.differs)
+        if told:
+            found.append(f"{DIFFERS} {letters.get(label, clean(label))} differs in: {clean(', '.join(told))}.")
+    for one in comparison.unmatched:
+        parts = [
+            f"lacks {counted(one.lacking, 'task')} of the baseline" if one.lacking else "",
+            f"has {one.extra} that the baseline lacks" if one.extra else "",
+        ]
+        if any(parts):
+            said = " and ".join(filter(None, parts))
+            found.append(f"{letters.get(one.label, clean(one.label))} {said}: left out.")
+    return found
+
+
+def reasons(comparison: Comparison) -> list[str]:
+    """Why pairs could not be compared, each reason with how many."""
+    told = tally(row.reason for row in comparison.rows if row.verdict is Verdict.INCOMPARABLE)
+    return [f"≠ {counted(count, 'pair')}: {sentence(clean(reason))}" for reason, count in told.items()]
+
+
+def not_clean(rows: Sequence[Row]) -> str:
+    """Why these verdicts decide nothing, and what to do."""
+    told = "; ".join(tally(reason for row in rows for reason in row.unclean))
+    what = f"{counted(len(rows), 'difference')} found, but not clean: {clean(told)}."
+    return f"{what} Measure again on a machine that does nothing else."
+
+
+def rank(place: Place) -> str:
+    """``3``, ``2–4``, or a dash."""
+    if place.first is None:
+        return units.DASH
+    return str(place.first) if place.first == place.last else f"{place.first}{units.DASH}{place.last}"
+
+
+def amount(place: Place, board: Board) -> str:
+    """A place's number with its interval and unit, or a dash."""
+    if place.value is None:
+        return units.DASH
+    if board.question.by is not By.VALUE:
+        scale, letter = units.prefix(place.value)
+        return f"{units.significant(place.value / scale)}{units.NO_BREAK_SPACE}{letter}{board.unit}"
+    return quantity(place.value, place.low, place.high, board.metric)
+
+
+def quantity(value: float, low: float | None, high: float | None, metric: Metric) -> str:
+    """A value with its interval, where that says something."""
+    if low is None or high is None or low * WILD < value or high > value * WILD:
+        return units.quantity(value, metric)
+    return units.ranged(value, low, high, metric)
+
+
+def ordering(board: Board) -> str:
+    """What the board is ordered by, and how its ranks came to be."""
+    what = {By.VALUE: "", By.WATT: " per watt", By.DOLLAR: " per dollar"}[board.question.by]
+    which = clean(board.question.implementation) or "the best implementation of each"
+    direction = "more" if board.metric.higher_is_better or board.question.by is not By.VALUE else "less"
+    pairs = counted(board.tests, "pair")
+    return (
+        f"By {which}{what}; {direction} is better. A rank is the range that {pairs} leave under one family-wise error "
+        f"rate of 5 % (Holm); differences within {margin(board.question.margin)} are not called. Equal ranges are ties."
+    )
