@@ -44,6 +44,7 @@ LIBRARY = (
 )
 """A library with its version and the family of processors that it chose its kernels for."""
 WORD = re.compile(r"[A-Za-z0-9][\w.+:-]{0,59}( [\w.+-]{1,40}){0,4}|", re.ASCII)
+LABEL = re.compile(r"[^\W_][\w .,()&+/×-]{0,79}|")
 WORDS = r"benchsuite|scripted|threads|one process|host memory"
 
 FACTS: Mapping[str, Mapping[str, str]] = {
@@ -195,8 +196,13 @@ def codes(values: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
     return {code: numbers for code, numbers in values.items() if code in CAVEATS}
 
 
+def label(text: str) -> str:
+    """A name that a person or a cloud's firmware gave: of a provider, an instance type, a region; else nothing."""
+    return text if LABEL.fullmatch(text) and not identifies(text) else ""
+
+
 def typed(text: str) -> str:
-    """A text that a person gave to be published (``--price``, ``--provider``): on one line, and not long."""
+    """A text that a person gave to be published, such as where a price stands: on one line, and not long."""
     return printable(text)[:200]
 
 
@@ -214,8 +220,8 @@ FIELDS: Mapping[type, Mapping[str, Rule]] = {
     Quantiles: dict.fromkeys(("n", "minimum", "p5", "median", "p95", "maximum"), whole),
     Roof: {"flops": rates, "bandwidth": whole},
     Offer: {
-        "provider": typed, "instance": typed, "region": typed, "devices": whole, "usd_per_hour": whole, "kind": typed,
-        "as_of": typed, "source": typed,
+        "provider": label, "instance": label, "region": label, "devices": whole, "usd_per_hour": whole, "kind": label,
+        "as_of": label, "source": typed,
     },
     Record: {"case": whole, "implementation": word, "run": whole, "samples": whole},
     Samples: {"seconds": whole, "iterations": whole, "starts": whole, "steady_from": whole, "annotations": codes},
@@ -228,6 +234,7 @@ STAYS: Mapping[type, Mapping[str, str]] = {
         "caveats": "their texts were written by programs; their codes leave",
         "unreportable": "it is concluded again from what leaves",
         "source": "a place on this machine",
+        "meaning": "only what another tool measured has one",
     },
     Case: {}, Work: {}, Spread: {}, Quantiles: {}, Roof: {}, Offer: {},
     Record: {
@@ -248,10 +255,14 @@ STAYS: Mapping[type, Mapping[str, str]] = {
 """Type and name of every field that stays, and why."""
 
 
+def kept(value: Any) -> dict[str, Any]:
+    """The fields that leave, by name."""
+    return {name: rule(getattr(value, name)) for name, rule in FIELDS[type(value)].items()}
+
+
 def cut(value: Any) -> Any:
     """The value with the fields that leave; all others have their defaults."""
-    rules = FIELDS[type(value)]
-    return type(value)(**{name: rule(getattr(value, name)) for name, rule in rules.items()})
+    return type(value)(**kept(value))
 
 
 def identifies(text: str) -> bool:
@@ -265,14 +276,14 @@ def fact(section: str, name: str, value: str) -> str:
     found = re.fullmatch(form, value, re.DOTALL) if form else None
     if not found:
         return ""
-    kept = found.groupdict().get("kept") or value
-    return "" if form == TITLE and identifies(kept) else kept
+    part = found.groupdict().get("kept") or value
+    return "" if form == TITLE and identifies(part) else part
 
 
 def facts(found: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
     """The facts that leave."""
     sections = {
-        section: {name: kept for name, value in values.items() if (kept := fact(section, name, value))}
+        section: {name: part for name, value in values.items() if (part := fact(section, name, value))}
         for section, values in found.items()
     }
     return {section: values for section, values in sections.items() if values}

@@ -11,13 +11,15 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from benchsuite.comparability import Difference, differences, differing, unlike, unmeasured
-from benchsuite.errors import UsageError
+from benchsuite.errors import Exit, UsageError
 from benchsuite.model import Case, Exhibit, Metric, Score, Spread, Status
 from benchsuite.reportable import compromised
 from benchsuite.statistics import pairwise, runs
 from benchsuite.statistics.runs import Verdict
 
 MARGIN = 0.01
+WATCHED = {"slower": {Verdict.SLOWER}, "faster": {Verdict.FASTER}, "different": {Verdict.SLOWER, Verdict.FASTER}}
+"""What a comparison can fail on, and the verdicts that are meant."""
 
 
 class Correction(StrEnum):
@@ -117,6 +119,41 @@ class Match:
     label: str = ""
     bar: str = ""
     differs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a comparison means for whoever waits for its exit code: the verdicts that ``fail_on`` watches for.
+
+    met: how many there are; clean: how many of them nothing compromised, which alone fail; code: the exit code.
+    """
+
+    fail_on: str
+    met: int
+    clean: int
+    code: Exit
+
+
+def outcome(comparison: Comparison, fail_on: str = "") -> Outcome:
+    """1 if ``fail_on`` was met by a clean verdict, 0 if not.
+
+    3 if nothing could be decided, or if it was met by verdicts only that something compromised. Raises ``UsageError``.
+    """
+    if fail_on and fail_on not in WATCHED:
+        raise UsageError(f"--fail-on {fail_on} is unknown.", f"Choose one of {', '.join(WATCHED)}.")
+    if fail_on and comparison.correction is Correction.BENJAMINI_HOCHBERG:
+        raise UsageError(
+            "--explore finds more, false ones too: no reason to fail.", "Leave --explore or --fail-on out."
+        )
+    met = watched(comparison, fail_on)
+    clean = sum(row.clean for row in met)
+    code = Exit.REJECTED if clean else Exit.INCONCLUSIVE if met or not comparison.family else Exit.DONE
+    return Outcome(fail_on, len(met), clean, code)
+
+
+def watched(comparison: Comparison, fail_on: str) -> list[Row]:
+    """The rows with a verdict that ``fail_on`` watches for."""
+    return [row for row in comparison.rows if row.verdict in WATCHED.get(fail_on, ())]
 
 
 def compare(

@@ -8,64 +8,90 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-from benchsuite import publication, results, store
+from benchsuite import provenance, publication, results, store
 from benchsuite.errors import DataError, UsageError
-from benchsuite.model import Exhibit, Publication
+from benchsuite.keys import Trust
+from benchsuite.model import Exhibit, Level, Publication
 
-SIGNATURE = ".dsse.json"
-"""What the name of a signature's file has after the name of the file that it signs."""
 MOST = 20_000
 """Files and run directories that one folder may hold."""
 DEEPEST = 8
 """Folders below a folder that are looked into."""
 
 
+NOBODY = Trust()
+"""The trust of one who knows nobody's key: whatever is signed stays self-reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How names are read: the folder of runs, whom the reader trusts, and whether what is not whole is refused."""
+
+    out: Path
+    trust: Trust
+    whole: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A publication, the file it stands in (``None`` for a run), and what of it could not be read."""
+    """A publication, what of it could not be read, and who vouches for it."""
 
     publication: Publication
-    path: Path | None = None
     problems: tuple[str, ...] = ()
+    level: Level = Level.SELF_REPORTED
+    signer: str = ""
 
 
-def gather(names: Sequence[str], out: Path, *, whole: bool = False) -> list[Exhibit]:
+def gather(names: Sequence[str], out: Path, *, whole: bool = False, trust: Trust = NOBODY) -> list[Exhibit]:
     """What these names stand for, in their order, each with a label that is unique among them.
 
     A name is a run as ``store.find`` takes it (in ``out``), a publication's ``.json`` file, or a folder that holds run
-    directories and such files. ``whole``: a damaged run is refused, since what is left of it may not be compared.
+    directories and such files. A signature beside a file says who vouches for it, as far as ``trust`` goes. ``whole``:
+    a damaged run and a file that is not what was signed are refused, since they may not be compared.
     Raises ``UsageError`` and ``DataError``.
     """
-    found = [read for name in names for read in _named(name, out, whole=whole)]
+    reader = Reader(out, trust, whole)
+    found = [read for name in names for read in _named(name, reader)]
     labelled = publication.exhibits([read.publication for read in found])
-    return [replace(exhibit, problems=read.problems) for exhibit, read in zip(labelled, found, strict=True)]
+    return [
+        replace(exhibit, level=read.level, signer=read.signer, problems=read.problems)
+        for exhibit, read in zip(labelled, found, strict=True)
+    ]
 
 
-def _named(name: str, out: Path, *, whole: bool) -> Iterator[Read]:
+def _named(name: str, reader: Reader) -> Iterator[Read]:
     path = Path(name)
     if (path / store.CAMPAIGN).is_file():
-        yield _run(path, whole=whole)
+        yield _run(path, reader)
     elif path.suffix == ".json" and path.is_file():
-        yield _file(path)
+        yield _file(path, reader)
     elif path.is_dir():
-        yield from _folder(path, whole=whole)
+        yield from _folder(path, reader)
     else:
-        yield _run(store.find(name, out), whole=whole)
+        yield _run(store.find(name, reader.out), reader)
 
 
-def _run(path: Path, *, whole: bool) -> Read:
+def _run(path: Path, reader: Reader) -> Read:
     loaded = store.load(path)
-    if whole and loaded.damaged:
+    if reader.whole and loaded.damaged:
         raise DataError(loaded.problems[0], f"{path.name} can be shown, but not compared: measure again.")
-    return Read(results.public(loaded), None, loaded.problems)
+    return Read(results.public(loaded), loaded.problems)
 
 
-def _file(path: Path) -> Read:
+def _file(path: Path, reader: Reader) -> Read:
     found = publication.vetted(path)
-    return Read(found.publication, path, found.problems)
+    checked = provenance.check(path, reader.trust)
+    bad = checked.state is provenance.State.BAD
+    if reader.whole and bad:
+        raise DataError(
+            f"{path}: {checked.problem}", "It can be shown, but not compared: get it again from its signer."
+        )
+    return Read(
+        found.publication, (*found.problems, *((checked.problem,) if bad else ())), checked.level, checked.signer
+    )
 
 
-def _folder(folder: Path, *, whole: bool) -> Iterator[Read]:
+def _folder(folder: Path, reader: Reader) -> Iterator[Read]:
     """All that a folder holds, in the order of its paths. Raises ``UsageError`` when that is nothing, or too much."""
     count = 0
     for path in _below(folder):
@@ -73,7 +99,7 @@ def _folder(folder: Path, *, whole: bool) -> Iterator[Read]:
         if count > MOST:
             raise UsageError(f"{folder} holds more than {MOST} runs and publications.", "Name fewer of them.")
         try:
-            yield _run(path, whole=whole) if path.is_dir() else _file(path)
+            yield _run(path, reader) if path.is_dir() else _file(path, reader)
         except DataError as error:
             message = error.message if str(path) in error.message else f"{path}: {error.message}"
             raise DataError(message, error.remedy) from error
@@ -99,4 +125,4 @@ def _unreadable(error: OSError) -> NoReturn:
 
 
 def _publications(files: Iterable[str]) -> list[str]:
-    return [name for name in files if name.endswith(".json") and not name.endswith(SIGNATURE)]
+    return [name for name in files if name.endswith(".json") and not name.endswith(provenance.SUFFIX)]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json as encoder
-import math
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from benchsuite.errors import UsageError
-from benchsuite.model import Exhibit, Offer, Score
+from benchsuite.model import Exhibit, Offer, Origin, Score
 from benchsuite.reading import printable
 
 if TYPE_CHECKING:
@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 LICENCE = "# Written by benchsuite. One row a task; numbers in SI units without prefix; an empty cell is not known."
+CONDITION = "condition_"
+COLUMNS = frozenset(
+    {
+        "exhibit", "publication", "origin", "level", "signer", "machine", "device", "hardware", "devices", "started",
+        "suite", "version", "code", "cloud", "instance", "region", "usd_per_hour", "price_kind", "price_as_of",
+        "benchmark", "ranks", "implementation", "provider", "status", "value", "low", "high", "unit", "runs",
+        "of_ceiling", "best", "notes", "reason", "of_datasheet", "of_clock", "clean", "backend", "cache", "sync",
+        "joules", "source",
+    }
+)  # fmt: skip
+"""Columns that no parameter may be called like."""
 REMEDY = "pip install 'benchsuite[parquet]'"
 
 
@@ -27,17 +38,38 @@ def frame(scores: Sequence[Score]) -> DataFrame:
     return pandas.DataFrame([_row(score) for score in scores])
 
 
-def table(exhibits: Sequence[Exhibit]) -> DataFrame:
-    """One row a task of an exhibit: first what was measured and who vouches for it, then ``frame``'s columns, then
-    mode, conditions and energy. ``usd_per_hour`` buys all devices of the offer."""
-    import pandas
-
-    rows = [
-        {**_origin(exhibit), **_row(score), **_mode(score)}
+def rows(exhibits: Sequence[Exhibit]) -> list[dict[str, Any]]:
+    """A row for each task of each exhibit: first what was measured and who vouches for it, then ``frame``'s columns,
+    then mode, conditions and energy. ``usd_per_hour`` buys all devices of the offer."""
+    return [
+        {**_origin(exhibit), **_row(score), **_mode(exhibit, score)}
         for exhibit in exhibits
         for score in exhibit.publication.results
     ]
-    return pandas.DataFrame(rows)
+
+
+def table(exhibits: Sequence[Exhibit]) -> DataFrame:
+    """``rows`` as a table: whole numbers stay whole where some rows lack them."""
+    import pandas
+
+    found = rows(exhibits)
+    names = dict.fromkeys(name for row in found for name in row)
+    return pandas.DataFrame({name: _column([row.get(name) for row in found]) for name in names})
+
+
+def _column(values: list[Any]) -> Any:
+    """The values as pandas holds them best."""
+    import pandas
+
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {bool}:
+        return pandas.array(values, dtype="boolean")
+    if kinds == {int}:
+        return pandas.array(values, dtype="Int64")
+    if kinds and kinds <= {int, float}:
+        return pandas.Series(values, dtype="float64")
+    mixed = [value if value is None else str(value) for value in values]
+    return pandas.Series(mixed, dtype="object")
 
 
 def csv(scores: Sequence[Score]) -> str:
@@ -51,31 +83,23 @@ def csv_of(exhibits: Sequence[Exhibit]) -> str:
 
 
 def json_of(exhibits: Sequence[Exhibit]) -> str:
-    """``table`` as JSON: an array of objects; what is not known is null."""
-    records = table(exhibits).to_dict(orient="records")
-    rows = [{str(name): _known(value) for name, value in row.items()} for row in records]
-    return encoder.dumps(rows, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    """``rows`` as a JSON array of objects; what is not known is null, or is not there."""
+    return encoder.dumps(rows(exhibits), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
 
 def parquet_of(exhibits: Sequence[Exhibit]) -> bytes:
     """``table`` as a Parquet file. Raises ``UsageError`` without pyarrow."""
-    try:
-        import pyarrow  # noqa: F401 - pandas' engine
-    except ImportError as error:
-        raise UsageError("Parquet needs pyarrow, which is not installed.", REMEDY) from error
-    made = table(exhibits)
-    for name in made.columns:  # a parameter that is a number here and a text there is a text
-        if made[name].dtype == object:
-            made[name] = [None if _known(value) is None else str(value) for value in made[name]]
+    if find_spec("pyarrow") is None:
+        raise UsageError("Parquet needs pyarrow, which is not installed.", REMEDY)
     stream = BytesIO()
-    made.to_parquet(stream, index=False, engine="pyarrow")
+    table(exhibits).to_parquet(stream, index=False, engine="pyarrow")
     return stream.getvalue()
 
 
 def _row(score: Score) -> dict[str, Any]:
     return {
         "benchmark": score.case.benchmark,
-        **dict(score.case.params),
+        **{f"parameter_{name}" if _taken(name) else name: value for name, value in score.case.params},
         "ranks": score.case.ranks,
         "implementation": score.implementation,
         "provider": score.provider,
@@ -117,17 +141,18 @@ def _origin(exhibit: Exhibit) -> dict[str, Any]:
     }
 
 
-def _mode(score: Score) -> dict[str, Any]:
+def _mode(exhibit: Exhibit, score: Score) -> dict[str, Any]:
+    measured = exhibit.publication.origin is Origin.MEASURED
     return {
         "of_datasheet": score.of_datasheet,
         "of_clock": score.of_clock,
-        "clean": not score.unreportable,
+        "clean": not score.unreportable if measured else None,
         "backend": score.backend,
         "cache": score.cache,
         "sync": score.sync,
         "joules": score.joules,
         "source": score.source,
-        **{f"condition_{name}": value for name, value in sorted(score.conditions.items())},
+        **{f"{CONDITION}{name}": value for name, value in sorted(score.conditions.items())},
     }
 
 
@@ -144,18 +169,18 @@ def _provenance(exhibit: Exhibit) -> str:
 def _csv(made: DataFrame) -> str:
     for name in made.columns:
         if any(isinstance(value, str) for value in made[name]):
-            made[name] = [_harmless(value) for value in made[name]]
-    made.columns = [_harmless(name) for name in made.columns]
+            made[name] = [harmless(value) for value in made[name]]
+    made.columns = [harmless(name) for name in made.columns]
     return str(made.to_csv(index=False, lineterminator="\n"))
 
 
-def _harmless(value: Any) -> Any:
+def harmless(value: Any) -> Any:
     """A number as it is; a text without line breaks and other hidden characters, and never a formula."""
     if not isinstance(value, str):
         return value
     return f"'{printable(value)}" if value.startswith(FORMULA) else printable(value)
 
 
-def _known(value: Any) -> Any:
-    """A number or text; ``None`` for what pandas writes where a row lacks a column."""
-    return None if value is None or (isinstance(value, float) and math.isnan(value)) else value
+def _taken(name: str) -> bool:
+    """Whether a parameter's name would hide another column."""
+    return name in COLUMNS or name.startswith(CONDITION)

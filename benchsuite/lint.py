@@ -135,15 +135,13 @@ def _has(scores: Sequence[Score], one: str, many: str) -> str:
 
 
 def _base(exhibits: Sequence[Exhibit], shown: Shown) -> Found:
-    if not shown.base:
-        return
-    base = next((one for one in exhibits if one.label == shown.base), None)
-    if base is None:
-        yield Finding(1, BLOCKS, ALL, f"The base {shown.base!r} is not among them.")
-    elif not _numbers(base):
-        yield Finding(1, BLOCKS, base.label, "It is the base, and has no number itself.")
     if not shown.absolute:
         yield Finding(1, BLOCKS, ALL, "Ratios are shown without the values that they are made of.")
+    base = next((one for one in exhibits if one.label == shown.base), None)
+    if shown.base and base is None:
+        yield Finding(1, BLOCKS, ALL, f"The base {shown.base!r} is not among them.")
+    elif base is not None and not _numbers(base):
+        yield Finding(1, BLOCKS, base.label, "It is the base, and has no number itself.")
 
 
 def _part(exhibit: Exhibit, shown: Shown) -> Found:

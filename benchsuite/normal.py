@@ -19,6 +19,8 @@ from benchsuite.verdicts import Code, Judged, sentence
 
 __all__ = ["Code", "Hardware", "Reference", "Standing", "hardware", "reference", "standing"]
 
+CLOCK = "at a clock"
+"""How a condition begins that tells the clock."""
 HELD = 0.97
 """A clock below this part of the boost clock is told beside the number."""
 VERDICTS = {
@@ -98,7 +100,7 @@ def conditions(score: Score, judged: Hardware) -> tuple[str, ...]:
         found.append(f"at a power limit of {_watts(limit)} instead of {_watts(usual)}")
     if clock and judged.clock and clock < HELD * judged.clock:
         held = "locked to" if "CLOCK_LOCKED" in codes else "of"
-        found.append(f"at a clock {held} {_mhz(clock)} (boost {_mhz(judged.clock)})")
+        found.append(f"{CLOCK} {held} {_mhz(clock)} (boost {_mhz(judged.clock)})")
     if limit and usual and limit < usual - 1.0:
         codes -= {"POWER_CAP"}  # said better already
     return (*found, *(text for code, text in TOLD.items() if code in codes))

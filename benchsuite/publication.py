@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from benchsuite import allowlist, plausible, reading, suite
+from benchsuite import allowlist, plausible, reading, suite, worth
 from benchsuite.allowlist import CAVEATS, REASONS, UNKNOWN
 from benchsuite.catalog import gpus
 from benchsuite.errors import DataError, NewerError
@@ -34,6 +34,7 @@ from benchsuite.model import (
     Roof,
     Samples,
     Score,
+    Status,
 )
 from benchsuite.normalize import Ceilings, card
 from benchsuite.reportable import unreportable
@@ -118,7 +119,8 @@ def _public(score: Score) -> Score | None:
 def encode(publication: Publication) -> bytes:
     """The canonical JSON of a publication: sorted names, nothing that has its default, so that the same publication
     has the same digest."""
-    return msgspec.json.encode(_sparse(publication), order="sorted") + b"\n"
+    exact = msgspec.convert(msgspec.to_builtins(publication), Publication)  # a whole number where a real one belongs
+    return msgspec.json.encode(_sparse(exact), order="sorted") + b"\n"
 
 
 def _sparse(value: Any) -> Any:
@@ -143,19 +145,19 @@ def _defaults(kind: type) -> Mapping[str, Any]:
 def encode_samples(records: Iterable[Record]) -> bytes:
     """Every timed interval behind the results, for all to see: a line of JSON for each task of each run.
 
-    case, implementation, run; iterations: of one sample; seconds: per iteration; starts: when each began, in seconds
-    after the first warm-up sample; steady_from; annotations: samples by the condition that touched them.
+    case, implementation, run; and of the samples: seconds: per iteration; iterations: of one sample; starts: when each
+    began, in seconds after the first warm-up sample; annotations: their numbers by the condition that touched them.
     """
-    lines = (_sample_line(record) for record in records if record.samples is not None)
+    lines = (_sample_line(record) for record in records if record.status is Status.OK)
     return b"".join(msgspec.json.encode(line, order="sorted") + b"\n" for line in lines if line)
 
 
 def _sample_line(record: Record) -> dict[str, Any] | None:
-    kept = allowlist.cut(replace(record, samples=allowlist.cut(record.samples)))
-    if (kept.case, kept.implementation) != (record.case, record.implementation):
+    """``None`` for a case whose names hold what could identify somebody."""
+    kept = allowlist.kept(record)
+    if (kept["case"], kept["implementation"]) != (record.case, record.implementation):
         return None
-    head = {"case": kept.case.key, "implementation": kept.implementation, "run": kept.run}
-    return head | {name: getattr(kept.samples, name) for name in allowlist.FIELDS[Samples]}
+    return kept | {"case": record.case.key, "samples": allowlist.kept(record.samples)}
 
 
 def digest(data: bytes) -> str:
@@ -233,6 +235,7 @@ def _head(told: Publication) -> None:
     reading.identifier(told.id)
     reading.identifier(told.machine.id)
     offer = told.offer or Offer()
+    words = (told.version, told.backend, told.tool, told.suite) if told.origin is Origin.MEASURED else ()
     roof = (*told.roof.flops.values(), *(() if told.roof.bandwidth is None else (told.roof.bandwidth,)))
     wrong = {
         "number of devices": told.machine.devices < 1 or offer.devices < 1,
@@ -242,8 +245,8 @@ def _head(told: Publication) -> None:
         "digest": not all(SHA256.fullmatch(one) for one in (told.digest, told.samples)),
         "date": not re.fullmatch(r"\d{4}-\d\d(-\d\d(T[\d:.]{5,15}(Z|[+-]\d\d:\d\d)?)?)?|", told.started),
         "schema": told.schema < 1,
-        "version": any(one != allowlist.word(one) for one in (told.version, told.code, told.backend, told.tool)),
-        "suite": told.suite != allowlist.word(told.suite),
+        "code": not re.fullmatch(r"[0-9a-f]{0,64}", told.code),
+        "version": any(one != allowlist.word(one) for one in words),
     }
     for what, broken in wrong.items():
         if broken:
@@ -270,8 +273,9 @@ def _in_our_words(score: Score) -> Score:
     codes = dict.fromkeys(one.code if one.code in CAVEATS else UNKNOWN for one in score.caveats)
     caveats = tuple(Caveat(code, CAVEATS[code]) for code in codes)
     reason, provider = REASONS.get(score.status, ""), allowlist.library(score.provider)
-    if (reason, provider, caveats, "") != (score.reason, score.provider, score.caveats, score.source):
-        score = replace(score, reason=reason, provider=provider, caveats=caveats, source="")
+    ours, theirs = (reason, provider, caveats, "", ""), (score.reason, score.provider, score.caveats)
+    if ours != (*theirs, score.source, score.meaning):
+        score = replace(score, reason=reason, provider=provider, caveats=caveats, source="", meaning="")
     problems = unreportable(score)
     return score if problems == score.unreportable else replace(score, unreportable=problems)
 
@@ -294,11 +298,14 @@ def _told(loaded: Loaded) -> Iterator[str]:
 
 
 def _facts(campaign: Campaign) -> Iterator[str]:
+    offer = worth.offer_of(campaign.facts)
+    told = allowlist.kept(offer) if offer else {}
+    yield from (f"+ offer: {name} = {value}" for name, value in told.items() if value not in {"", None})
     for section, values in sorted(campaign.facts.items()):
         for name, value in sorted(values.items()):
             if kept := allowlist.fact(section, name, value):
                 yield f"+ {section}: {name} = {kept}"
-            else:
+            elif section != "offer" or name == "place from":
                 named = name in allowlist.FACTS.get(section, {})
                 reason = "its value has another form than such a fact has" if named else "not on the list"
                 yield f"- {section}: {reading.printable(name)[:60]}: {reason}"

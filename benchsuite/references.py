@@ -34,7 +34,8 @@ class Kind(StrEnum):
 class Value:
     """One reference value in SI units. source: who says so; machine: whose it is, of measured ones.
 
-    tool, shape, software: how it was measured, as far as that is told.
+    tool, shape, software: how it was measured, as far as that is told (``shape`` with the links that it went over);
+    remembered: whether whoever collected it wrote it down from memory.
     """
 
     value: float
@@ -183,7 +184,7 @@ def _unusable(publication: Publication, judged: Hardware) -> str:
 def _published(figures: Iterable[Figure], judged: Hardware) -> Iterator[tuple[str, Value]]:
     for one in figures:
         if judged.key and one.hardware == judged.key and one.role is Role.MEASURED and one.quantity:
-            how = (one.benchmark, one.shape, one.software)
+            how = (one.benchmark, ", ".join(filter(None, (one.shape, one.fabric))), one.software)
             memory = one.basis is Basis.MEMORY
             yield one.quantity, Value(one.value, Kind.PUBLISHED, one.source, one.as_of, *how, remembered=memory)
 

@@ -11,7 +11,7 @@ from statistics import median
 
 from benchsuite import reading
 from benchsuite.errors import DataError
-from benchsuite.model import Publication, Score, Status
+from benchsuite.model import Publication, Samples, Score, Status
 
 CLOSE = 1e-9
 LIMITS = reading.Limits(depth=5, text=600)
@@ -19,12 +19,12 @@ LIMITS = reading.Limits(depth=5, text=600)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One task of one run, as ``publication.encode_samples`` writes it: what is needed here."""
+    """One task of one run, as ``publication.encode_samples`` writes it."""
 
     case: str
     implementation: str
     run: int
-    seconds: tuple[float, ...]
+    samples: Samples
 
 
 def problems(publication: Publication, path: Path) -> list[str]:
@@ -37,9 +37,10 @@ def problems(publication: Publication, path: Path) -> list[str]:
     for data, _ in reading.lines(path, LIMITS):
         whole.update(data + b"\n")
         line = reading.value(data, Line, LIMITS)
-        if not line.seconds or not all(0.0 < one < math.inf for one in line.seconds):
+        seconds = line.samples.seconds
+        if not seconds or not all(0.0 < one < math.inf for one in seconds):
             raise DataError(f"{path.name} holds a duration that is zero or negative.", reading.REMEDY)
-        medians.setdefault((line.case, line.implementation), []).append((line.run, median(line.seconds)))
+        medians.setdefault((line.case, line.implementation), []).append((line.run, median(seconds)))
     if whole.hexdigest() != publication.samples:
         return [f"{path.name} is not the file that the publication names."]
     return list(_contradictions(publication, medians))

@@ -167,7 +167,7 @@ def size(nbytes: float) -> str:
     return f"{nbytes:.4g}{NO_BREAK_SPACE}B"
 
 
-_PREFIXES = tuple((10.0**power, letter) for power, letter in zip(range(15, -13, -3), "PTGMk mµnp", strict=True))
+_PREFIXES = tuple((10.0**power, letter) for power, letter in zip(range(18, -13, -3), "EPTGMk mµnp", strict=True))
 _SYMBOL = {"flop/s": "FLOP/s", "B/s": "B/s", "busbw B/s": "B/s", "s": "s", "Hz": "Hz"}
 _SYMBOL |= {"algbw B/s": "B/s", "1/s": "1/s", "W": "W", "°C": "°C", "1": "", "ratio": ""}
 

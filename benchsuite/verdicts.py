@@ -6,6 +6,7 @@ Every comparative names what it refers to; a number carries its interval; what i
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -120,20 +121,17 @@ def more_runs(score: Score, limit: float) -> int | None:
 def _told(one: Judged) -> str:
     """What is on record, where too little is for a verdict."""
     score, parts = one.score, []
-    here = f"here {number(score)}"
+    here = f"here {number(score)}{''.join(f', {phrase}' for phrase in one.conditions)}"
     if (among := one.measured) is not None:
         few = f"{counted(among.n, 'such machine')} of {counted(among.sources, 'source')} on record"
-        parts.append(
-            f"No verdict on {one.model}: {few} ({span(score.metric, among)}); {here}: {lies(score.metric, among)}."
-        )
+        beside = f"({span(score.metric, among)}); {here}: {lies(score.metric, among)}"
+        parts.append(f"No verdict on {one.hardware}: {few} {beside}.")
     if (among := one.published) is not None:
         figures = f"{counted(among.n, 'figure')} of {counted(among.sources, 'source')}"
-        subject = one.hardware if one.measured else one.model
-        parts.append(
-            f"Published for {subject}: {span(score.metric, among)} in {figures}; {here}: {lies(score.metric, among)}."
-        )
+        beside = f"{span(score.metric, among)} in {figures}; {here}: {lies(score.metric, among)}"
+        parts.append(f"Published for {one.hardware}: {beside}.")
     if not parts:
-        parts.append(f"No verdict on {one.model}: no such number is on record.")
+        parts.append(f"No verdict on {one.model}: no number like {number(score)} is on record.")
     if score.of_datasheet is not None:
         parts.append(f"{units.percent(score.of_datasheet)} of the datasheet.")
     return " ".join(parts) + _at_clock(score)
@@ -146,7 +144,7 @@ def _at_clock(score: Score) -> str:
 
 def lies(metric: Metric, among: Band) -> str:
     """Where the number lies: ``below all 3``, ``above 1 of 3``, ``at the low end of 3``, ``3rd–6th percentile``."""
-    worse, better = ("below", "above") if metric.higher_is_better else ("slower than", "faster than")
+    worse, better, low_end, high_end = _SIDES.get(metric, _SIDES[Metric.FLOPS])
     all_of = f"all {among.n}" if among.n > 1 else "the only one"
     low, high = among.outdone
     if among.population and high > 0 and low < among.n:
@@ -155,10 +153,19 @@ def lies(metric: Metric, among: Band) -> str:
     if among.position in {Position.BELOW, Position.ABOVE} or among.population:
         return f"{worse if high == 0 else better} {all_of}"
     if among.n == 1:
-        return "as the only one"
+        return "like the only one"
     if low == 0 or high == among.n:
-        return f"at the {'slow' if low == 0 else 'fast'} end of {among.n}"
+        return f"at the {low_end if low == 0 else high_end} end of {among.n}"
     return f"{better} {low if low == high else f'{low} to {high}'} of {among.n}"
+
+
+_SIDES: Mapping[Metric, tuple[str, str, str, str]] = {
+    Metric.FLOPS: ("below", "above", "low", "high"),
+    Metric.LATENCY: ("longer than", "shorter than", "long", "short"),
+    Metric.POWER: ("more than", "less than", "high", "low"),
+    Metric.TEMPERATURE: ("hotter than", "cooler than", "hot", "cool"),
+}
+"""How a number lies on the worse and on the better side; everything of which more is better as FLOP/s."""
 
 
 def ordinal(count: int) -> str:

@@ -3,7 +3,7 @@
 // mark that matters carries its sentence as aria-label, which is also the tooltip. Better is always up, or to the right.
 const charts = (() => {
   const { SPACE, significant } = numbers;
-  const NARROW = 600, LINE = 15;
+  const NARROW = 600, LINE = 15, MOST_NAMES = 4;
   const MARKS = ["M5 0A5 5 0 1 1-5 0A5 5 0 1 1 5 0", "M0-6L5 0L0 6L-5 0Z", "M-4.5-4.5H4.5V4.5H-4.5Z", "M0-5.5L5.5 4.5H-5.5Z",
     "M-5-2H-2V-5H2V-2H5V2H2V5H-2V2H-5Z", "M0 5.5L-5.5-4.5H5.5Z", "M-5.5-2.5L-2.5-5.5L0-3L2.5-5.5L5.5-2.5L3 0L5.5 2.5L2.5 5.5L0 3L-2.5 5.5L-5.5 2.5L-3 0Z",
     "M0-6L5.7-1.8L3.5 5H-3.5L-5.7-1.8Z"];
@@ -73,16 +73,23 @@ const charts = (() => {
 
   // -- forest: ratios to the baseline, test by test ----------------------------------------------------------------
   // rows: [{group, label, points: [{look, ratio, low, high, label}]}]
-  const TICKS = [[0.98, 0.99, 1, 1.01, 1.02], [0.95, 0.975, 1, 1.025, 1.05], [0.9, 0.95, 1, 1.05, 1.1], [0.8, 0.9, 1, 1.1, 1.25], [0.5, 0.7, 1, 1.4, 2],
-    [0.25, 0.5, 1, 2, 4], [1 / 8, 0.25, 0.5, 1, 2, 4, 8], [1 / 64, 1 / 16, 0.25, 1, 4, 16, 64]];
+  const TICKS = [[0.98, 0.99, 1, 1.01, 1.02], [0.95, 0.975, 1, 1.025, 1.05], [0.9, 0.95, 1, 1.05, 1.1], [0.8, 0.9, 1, 1.1, 1.25], [0.5, 0.7, 1, 1.4, 2]];
+  const ratioTicks = (low, high, most) => {
+    const fine = TICKS.find((each) => each[0] <= low && each.at(-1) >= high);
+    if (fine) return fine;
+    for (const step of [1, 2, 3]) {
+      const found = [];
+      for (let power = -6; power <= 6; power++) if (power % step === 0 && 2 ** power >= low * 0.999 && 2 ** power <= high * 1.001) found.push(2 ** power);
+      if (found.length <= most) return found;
+    }
+    return [1 / 64, 1, 64].filter((tick) => tick >= low && tick <= high);
+  };
   const forest = (width, rows, title) => {
     const narrow = width < NARROW, left = narrow ? 8 : Math.min(300, width * 0.34), right = width - 16;
     const ends = rows.flatMap((row) => row.points.flatMap((point) => [point.low, point.high, point.ratio]));
-    const far = Math.max(1.011, ...ends.map((end) => Math.max(end, 1 / end)));
-    const ticks = TICKS.find((each) => each.at(-1) >= far) || TICKS.at(-1);
-    const edge = Math.min(far * 1.04, 64), shown = ticks.filter((tick) => tick <= edge * 1.02 && tick >= 0.98 / edge);
-    const least = Math.min(1 / 1.02, ...ends), most = Math.max(1.02, ...ends);
-    const [low, high] = [Math.max(1 / 64, Math.min(least / 1.03, shown[0])), Math.min(64, Math.max(most * 1.03, shown.at(-1)))];
+    const [least, most] = [Math.max(1 / 64, Math.min(1 / 1.02, ...ends)), Math.min(64, Math.max(1.02, ...ends))];
+    const ticks = ratioTicks(least, most, narrow ? 5 : 9);
+    const [low, high] = [Math.min(least / 1.03, ticks[0]), Math.max(most * 1.03, ticks.at(-1))];
     const x = scale(low, high, left, right, true);
     let y = 24;
     const body = [];
@@ -108,7 +115,7 @@ const charts = (() => {
     }
     const svg = canvas(width, y + 30, title);
     svg.append(make("rect", { x: x(1 - numbers.MARGIN), y: 18, width: x(1 + numbers.MARGIN) - x(1 - numbers.MARGIN), height: y - 12, class: "margin" }));
-    for (const tick of shown) {
+    for (const tick of ticks) {
       svg.append(line(x(tick), 18, x(tick), y + 6, tick === 1 ? "base" : "grid"));
       for (const at of [12, y + 22]) svg.append(text(x(tick), at, "×" + plain(Number(tick.toPrecision(3))), { class: "tick", "text-anchor": "middle" }));
     }
@@ -148,7 +155,7 @@ const charts = (() => {
         if (kind === "chosen") named.push({ x: px, y: py, words: point.name });
       }
     }
-    labels(svg, named, width);
+    if (named.length <= MOST_NAMES) labels(svg, named, width);
     nearest(svg, rest.map((point) => ({ px: x(point.x), py: y(point.y), label: point.label })));
     return svg;
   };
@@ -234,7 +241,7 @@ const charts = (() => {
       svg.append(path(d, `roof line${roof.look % MARKS.length + 1}`, { role: "img", "aria-label": roof.label }));
     }
     for (const point of points) svg.append(mark(x(point.x), y(point.y), point.look, point.label));
-    labels(svg, roofs.map((roof) => ({ x: x(roof.peak / roof.bandwidth) - 6, y: y(roof.peak) - 12, words: roof.name })), width);
+    if (roofs.length <= MOST_NAMES) labels(svg, roofs.map((roof) => ({ x: x(roof.peak / roof.bandwidth) - 6, y: y(roof.peak) - 12, words: roof.name })), width);
     return svg;
   };
 

@@ -91,24 +91,76 @@ const numbers = (() => {
     return ratio.sameLow >= 1 - MARGIN && ratio.sameHigh <= 1 + MARGIN ? "same" : "undecided";
   };
 
-  // Ranks as ranges: a rank is only told apart where intervals do not touch. Ends are better-is-up.
-  const ranks = (ends) => {
-    const lows = ends.map((end) => end[0]).sort((a, b) => a - b);
-    const highs = ends.map((end) => end[1]).sort((a, b) => a - b);
-    const above = (sorted, value) => { // how many are greater
-      let low = 0, high = sorted.length;
-      while (low < high) { const middle = (low + high) >> 1; if (sorted[middle] > value) high = middle; else low = middle + 1; }
-      return sorted.length - low;
+  // -- ranks: those of benchsuite/ranking.py, all pairs under one Holm correction ------------------------------------
+  // Critical values by degrees of freedom, read between knots of 1 / freedom; exact where a pair lies near one.
+  const critical = (p, least, most) => {
+    const KNOTS = 24, [a, b] = [1 / most, 1 / least];
+    const values = Array.from({ length: KNOTS + 1 }, (_, i) => quantile(p, 1 / (a + (b - a) * i / KNOTS)));
+    return (freedom) => {
+      const where = b > a ? (1 / freedom - a) / (b - a) * KNOTS : 0, i = Math.min(KNOTS - 1, Math.max(0, Math.floor(where)));
+      return values[i] + (where - i) * (values[i + 1] - values[i]);
     };
-    const below = (sorted, value) => { // how many are less
+  };
+  const MOST_PAIRS = 1500;
+  // Of sides {mean: log of the value, better-is-up; runs}, the best first: the range of each one's rank.
+  const ranks = (sides) => {
+    const few = sides.map(({ mean, runs }) => ({ mean, n: runs.length, error: spread(runs).variance * STEP * STEP / runs.length }));
+    return few.length <= MOST_PAIRS ? byPairs(few) : byIntervals(few);
+  };
+  const byPairs = (sides) => {
+    const N = sides.length, tests = N * (N - 1) / 2, margin = Math.log1p(MARGIN);
+    const t = new Float64Array(tests), free = new Float64Array(tests);
+    let k = 0, least = Infinity, most = 0;
+    for (let i = 0; i < N; i++) {
+      for (let j = i + 1; j < N; j++, k++) {
+        const [a, b] = [sides[i], sides[j]], error = Math.sqrt(a.error + b.error);
+        free[k] = error ? (a.error + b.error) ** 2 / (a.error ** 2 / (a.n - 1) + b.error ** 2 / (b.n - 1)) : 1;
+        t[k] = error ? (a.mean - b.mean) / error : a.mean > b.mean ? Infinity : 0;
+        if (error) { least = Math.min(least, free[k]); most = Math.max(most, free[k]); }
+      }
+    }
+    if (least > most) least = most = 1;
+    let rejected = -1, found = 0, limit;
+    while (found > rejected) { // Holm's steps, as many at a time as share a threshold
+      rejected = found;
+      const p = 0.05 / (tests - rejected || 1), line = critical(1 - p / 2, least, most);
+      limit = (at) => {
+        const bound = line(free[at]);
+        return Math.abs(t[at] - bound) > 0.02 * bound ? t[at] >= bound : 2 * tail(t[at], free[at]) <= p;
+      };
+      found = 0;
+      for (let at = 0; at < tests; at++) if (limit(at)) found += 1;
+    }
+    const wide = critical(0.975, least, most);
+    const better = new Int32Array(N), worse = new Int32Array(N);
+    k = 0;
+    for (let i = 0; i < N; i++) {
+      for (let j = i + 1; j < N; j++, k++) {
+        if (!limit(k)) continue;
+        const distance = sides[i].mean - sides[j].mean - margin, error = Math.sqrt(sides[i].error + sides[j].error);
+        if (distance <= 0) continue;
+        const bound = wide(free[k]) * error;
+        if (Math.abs(distance - bound) > 0.02 * bound ? distance > bound : tail(distance / error, free[k]) < 0.025) { better[j] += 1; worse[i] += 1; }
+      }
+    }
+    return { ranges: sides.map((_, i) => [1 + better[i], N - worse[i]]), tests, method: "pairs" };
+  };
+  // For very many: two are told apart where simultaneous intervals (Bonferroni over all) do not touch. Wider, and linear.
+  const byIntervals = (sides) => {
+    const p = 1 - 0.025 / sides.length, margin = Math.log1p(MARGIN) / 2;
+    const halves = sides.map((side) => quantile(p, side.n - 1) * Math.sqrt(side.error) + margin);
+    const lows = sides.map((side, i) => side.mean - halves[i]), highs = sides.map((side, i) => side.mean + halves[i]);
+    const [up, down] = [[...lows].sort((a, b) => a - b), [...highs].sort((a, b) => a - b)];
+    const less = (sorted, value, orEqual) => {
       let low = 0, high = sorted.length;
-      while (low < high) { const middle = (low + high) >> 1; if (sorted[middle] < value) low = middle + 1; else high = middle; }
+      while (low < high) { const middle = (low + high) >> 1; if (orEqual ? sorted[middle] <= value : sorted[middle] < value) low = middle + 1; else high = middle; }
       return low;
     };
-    return ends.map(([low, high]) => [1 + above(lows, high), ends.length - below(highs, low)]);
+    return { ranges: sides.map((_, i) => [1 + sides.length - less(up, highs[i], true), sides.length - less(down, lows[i], false)]), tests: sides.length, method: "intervals" };
   };
+  // Type 6 of Hyndman & Fan, as benchsuite/bands.py has it.
   const percentile = (sorted, share) => {
-    const at = share * (sorted.length - 1), low = Math.floor(at), high = Math.ceil(at);
+    const at = Math.min(Math.max(share * (sorted.length + 1) - 1, 0), sorted.length - 1), low = Math.floor(at), high = Math.ceil(at);
     return sorted[low] + (at - low) * (sorted[high] - sorted[low]);
   };
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchsuite import discovery, results
-from benchsuite.commands import show
+from benchsuite import discovery, exhibits, publication, results
+from benchsuite.commands import compare as commands
 from benchsuite.compare import Correction, compare
 from benchsuite.errors import UsageError
-from benchsuite.model import Case, Caveat, Failed, Metric, Record, Rejected, Samples, Score, Status, Work
+from benchsuite.model import (
+    Case,
+    Caveat,
+    Failed,
+    Machine,
+    Metric,
+    Origin,
+    Publication,
+    Record,
+    Rejected,
+    Samples,
+    Score,
+    Status,
+    Work,
+)
 from benchsuite.normalize import Ceilings, attainable, scores
 from benchsuite.reportable import compromised, unreportable
 from benchsuite.statistics.runs import Verdict
@@ -287,10 +300,13 @@ def test_the_bootstrap_is_shown_from_ten_runs_on_and_the_spread_from_two() -> No
 
 
 def exit_of(monkeypatch: pytest.MonkeyPatch, a: list[Score], b: list[Score], **options: Any) -> int:
-    sides = iter((a, b))
-    monkeypatch.setattr(results, "load", lambda name, out: SimpleNamespace(damaged=False))
-    monkeypatch.setattr(results, "scores_of", lambda loaded: next(sides))
-    return show.compare("a", "b", Path(), **{"fail_on": "", "explore": False, "as_json": False, **options})
+    machine = Machine("m", "GPU")
+    sides = [
+        Publication(1, name, Origin.MEASURED, machine, "", "toys", tuple(side))
+        for name, side in zip("ab", (a, b), strict=True)
+    ]
+    monkeypatch.setattr(exhibits, "gather", lambda names, out, whole: publication.exhibits(sides))
+    return commands.compare(commands.Asked(("a", "b"), Path(), **options))
 
 
 @pytest.mark.parametrize(("codes", "clean_too", "code"), [((), 0, 1), (("CONTENDED",), 0, 3), (("CONTENDED",), 2, 1)])
@@ -321,7 +337,7 @@ def test_a_comparison_and_its_noise_are_json(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = campaign(1e-3, 0.001, 1, runs=10, cases=1)
-    assert exit_of(monkeypatch, one, one, as_json=True) == 0
+    assert exit_of(monkeypatch, one, one, form="json") == 0
     told = json.loads(capsys.readouterr().out)
     assert told["correction"] == "Holm"
     assert {"clean", "unclean", "medians", "spread_a"} <= set(told["rows"][0])

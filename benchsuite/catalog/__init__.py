@@ -6,8 +6,8 @@
 from benchsuite.catalog.hardware import Accelerator, Form, Link
 from benchsuite.catalog.models import ModelShape
 from benchsuite.catalog.prices import Market, Price, offers
-from benchsuite.catalog.publishing import publications
 from benchsuite.catalog.published import Figure, Role, population, quantity_of
+from benchsuite.catalog.publishing import publications
 from benchsuite.catalog.rows import Basis, Confidence
 from benchsuite.catalog.shipped import Catalog
 from benchsuite.catalog.user import load

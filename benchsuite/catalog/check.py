@@ -26,6 +26,15 @@ SHARE = 0.005
 PCIE_LANE: Mapping[int, float] = {3: 0.985e9, 4: 1.969e9, 5: 3.938e9, 6: 7.563e9}
 """Bytes per second of one lane in one direction, after line coding, by PCIe generation (PCI-SIG)."""
 
+METRICS: Mapping[str, Metric] = {
+    "gemm": Metric.FLOPS,
+    "attention": Metric.FLOPS,
+    "hbm": Metric.BANDWIDTH,
+    "allreduce": Metric.BUSBW,
+    "link": Metric.BUSBW,
+}
+"""What a quantity is measured in, by its first word."""
+
 VALUES: Mapping[Metric, tuple[float, float]] = {
     Metric.FLOPS: (1e9, 1e19),
     Metric.BANDWIDTH: (1e6, 1e17),
@@ -37,18 +46,24 @@ VALUES: Mapping[Metric, tuple[float, float]] = {
 
 
 def problems(catalog: Catalog) -> list[str]:
-    """A sentence for each thing that is wrong."""
+    """A sentence for each thing that is wrong, beginning with what it is wrong with."""
     hardware = catalog.accelerators
-    found = [sentence for one in hardware.values() for sentence in accelerator(one)]
-    found += [sentence for one in catalog.prices for sentence in price(one, hardware)]
-    found += [sentence for one in catalog.figures for sentence in figure(one, hardware)]
-    found += [sentence for one in catalog.models.values() for sentence in model(one)]
+    found = [f"hardware {key}: {each}" for key, one in hardware.items() for each in accelerator(one)]
+    found += [f"{_named(one)}: {each}" for one in catalog.prices for each in price(one, hardware)]
+    found += [f"{_named(one)}: {each}" for one in catalog.figures for each in figure(one, hardware)]
+    found += [f"model {key}: {each}" for key, one in catalog.models.items() for each in model(one)]
     return [*found, *twice(catalog)]
+
+
+def _named(one: Price | Figure) -> str:
+    if isinstance(one, Price):
+        return f"price {one.provider} {one.instance} ({one.kind})"
+    return " ".join(filter(None, ("figure", one.hardware, one.benchmark, one.dtype, one.shape)))
 
 
 def price(one: Price, hardware: Mapping[str, Accelerator]) -> list[str]:
     """What is wrong with a price."""
-    return [f"price {one.provider} {one.instance} ({one.kind}): {sentence}" for sentence in _price(one, hardware)]
+    return list(_price(one, hardware))
 
 
 def _price(one: Price, hardware: Mapping[str, Accelerator]) -> Iterator[str]:
@@ -61,7 +76,8 @@ def _price(one: Price, hardware: Mapping[str, Accelerator]) -> Iterator[str]:
     elif not 0.001 <= one.per_device <= 1000:
         yield f"{one.per_device:g} US dollars for one device and hour is out of all proportion."
     elif one.usd_per_device_hour is not None and abs(one.per_device - one.usd_per_device_hour) > ROUNDING:
-        yield f"{one.usd_per_hour:g} for {one.devices} is {one.per_device:.4f} for each, not {one.usd_per_device_hour:g}."
+        each = f"{one.per_device:.4f} for each, not {one.usd_per_device_hour:g}"
+        yield f"{one.usd_per_hour:g} US dollars for {one.devices} devices is {each}."
     yield from _told(one.source, one.as_of)
     if not one.provider or not one.instance:
         yield "provider or instance is empty."
@@ -76,19 +92,32 @@ def _told(source: str, as_of: str) -> Iterator[str]:
 
 def figure(one: Figure, hardware: Mapping[str, Accelerator]) -> list[str]:
     """What is wrong with a published figure."""
-    where = " ".join(filter(None, (one.hardware, one.benchmark, one.dtype, one.shape)))
-    return [f"figure {where}: {sentence}" for sentence in _figure(one, hardware)]
+    return [*_figure(one), *_share(one, hardware)]
 
 
-def _figure(one: Figure, hardware: Mapping[str, Accelerator]) -> Iterator[str]:
+def _figure(one: Figure) -> Iterator[str]:
     yield from _told(one.source, one.as_of)
-    if one.quantity and not QUANTITIES.fullmatch(one.quantity):
-        yield f"{one.quantity!r} is no quantity that figures are compared at (docs/catalog.md lists them)."
     low, high = VALUES.get(one.metric, (-math.inf, math.inf))
     if not math.isfinite(one.value) or not low <= one.value <= high:
         yield f"{one.text} is out of all proportion."
     if one.low is not None and one.high is not None and not one.low < one.high:
         yield f"{one.text} ends before it begins."
+    if not one.quantity:
+        return
+    if not QUANTITIES.fullmatch(one.quantity):
+        yield f"{one.quantity!r} is no quantity that figures are compared at (docs/catalog.md lists them)."
+        return
+    words = one.quantity.split()
+    if one.metric is not METRICS[words[0]]:
+        yield f"{one.quantity} is in {METRICS[words[0]].value}, not in {one.metric.value}."
+    if words[0] in {"gemm", "attention"} and rate_class(one.dtype) not in words:
+        yield f"its element type {one.dtype!r} does not belong to {one.quantity}."
+    if words[0] == "allreduce" and words[2:] != [f"ranks={one.ranks}", f"nodes={one.nodes}"]:
+        yield f"{one.ranks} ranks on {one.nodes} nodes do not belong to {one.quantity}."
+
+
+def _share(one: Figure, hardware: Mapping[str, Accelerator]) -> Iterator[str]:
+    """The figure against what its accelerator can do at most."""
     if one.hardware not in hardware:
         yield f"there is no hardware {one.hardware!r}."
         return
@@ -124,7 +153,7 @@ def peak_of(one: Figure, card: Accelerator) -> tuple[float, str] | None:
 
 def model(one: ModelShape) -> list[str]:
     """What is wrong with a model's shape."""
-    return [f"model {one.key}: {sentence}" for sentence in _model(one)]
+    return list(_model(one))
 
 
 def _model(one: ModelShape) -> Iterator[str]:

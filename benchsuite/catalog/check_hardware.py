@@ -35,7 +35,7 @@ RATES: Mapping[str, int] = {
     "gfx942": 2048,
     "gfx950": 4096,
 }
-"""By architecture: the most dense bf16 (else fp16) operations that a processor does in one clock. Twice that is sparse."""
+"""By architecture: the most dense bf16 (else fp16) operations of a processor in one clock. Twice that is sparse."""
 
 RANGES: Mapping[str, tuple[float, float, str]] = {
     "bandwidth": (1e10, 1e17, "B/s"),
@@ -57,8 +57,7 @@ NUMBER = re.compile(r"(?:(\b\w+) )?(\d+(?:\.\d+)?)(?:\s*(PF|PFLOP/s))?\b")
 
 def accelerator(one: Accelerator) -> list[str]:
     """A sentence for each thing that is wrong with it."""
-    found = [*_origin(one), *_ranges(one), *_formula(one), *_ladder(one), *_sparse(one), *_explained(one)]
-    return [f"hardware {one.key}: {sentence}" for sentence in found]
+    return [*_origin(one), *_ranges(one), *_formula(one), *_ladder(one), *_sparse(one), *_explained(one)]
 
 
 def _origin(one: Accelerator) -> Iterator[str]:
@@ -96,11 +95,11 @@ def _formula(one: Accelerator) -> Iterator[str]:
             clocks = " or ".join(f"{clock / 1e6:.0f} MHz" for clock in _clocks(one))
             peak = f"{one.peaks[dtype] / 1e12:.4g} T"
             yield f"{column} {peak} is not {one.processors} processors x {rate} operations per clock x {clocks}."
-    peak, rate = one.peaks.get(one.base), one.rate
-    if peak and rate and one.implied_clock and one.processors:
-        formula = one.processors * rate * one.implied_clock
-        if abs(peak / formula - 1) > 0.005:
-            yield f"{one.base} {peak / 1e12:.4g} T is not what the implied clock gives: {formula / 1e12:.4g} T."
+    stated = one.peaks.get(one.base)
+    if stated and one.rate and one.implied_clock and one.processors:
+        formula = one.processors * one.rate * one.implied_clock
+        if abs(stated / formula - 1) > 0.005:
+            yield f"{one.base} {stated / 1e12:.4g} T is not what the implied clock gives: {formula / 1e12:.4g} T."
 
 
 def off_formula(one: Accelerator, dtype: str) -> bool:
@@ -126,7 +125,7 @@ def _ladder(one: Accelerator) -> Iterator[str]:
 def off_ladder(one: Accelerator, dtype: str) -> bool:
     """Whether a peak does not stand to bf16 (else fp16) as its type usually does."""
     base, peak = one.peaks.get(one.base), one.peaks.get(dtype)
-    if base is None or peak is None or dtype not in LADDER or dtype == one.base:
+    if not base or peak is None or dtype not in LADDER or dtype == one.base:
         return False
     return abs(peak / base / LADDER[dtype] - 1) > TOLERANCE
 
@@ -134,7 +133,7 @@ def off_ladder(one: Accelerator, dtype: str) -> bool:
 def _sparse(one: Accelerator) -> Iterator[str]:
     rate, most = one.per_clock(one.base), RATES.get(one.capability)
     if rate and most and rate > most:
-        yield f"{one.base} makes {rate} operations per clock, and the architecture does {most}: it seems to count zeros."
+        yield f"{one.base} makes {rate} operations per clock, the architecture does {most}: it seems to count zeros."
     for name in sorted(one.sparse - one.stated):
         yield f"{name} is said to be sparse, and is not there."
     for clause in re.split(r"[;:]|\. ", one.notes):
@@ -143,9 +142,9 @@ def _sparse(one: Accelerator) -> Iterator[str]:
         for word, digits, peta in NUMBER.findall(clause):
             value = float(digits) * (1e15 if peta else 1e12)
             for dtype, column in one.columns.items():
-                if word in {column, dtype} or word not in one.stated:
-                    if math.isclose(one.peaks[dtype], value, rel_tol=1e-4):
-                        yield f"{column} {digits} stands as a peak, and the notes say that it counts zeros."
+                meant = word in {column, dtype} or word not in one.stated
+                if meant and math.isclose(one.peaks[dtype], value, rel_tol=1e-4):
+                    yield f"{column} {digits} stands as a peak, and the notes say that it counts zeros."
 
 
 def _explained(one: Accelerator) -> Iterator[str]:

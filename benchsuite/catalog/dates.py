@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 
 DATE = re.compile(r"(20\d\d)(?:-(0[1-9]|1[0-2])(?:-(0[1-9]|[12]\d|3[01]))?)?")
 
@@ -16,8 +17,19 @@ def wrong(text: str) -> str:
     "'Aug 2026' is no date: write 2026, 2026-08, 2026-08-22 or 2025-11..2026-08."
     """
     parts = text.split("..")
-    if len(parts) > 2 or not all(DATE.fullmatch(part) for part in parts):
+    if len(parts) > 2 or not all(map(_date, parts)):
         return f"{text!r} is no date: write 2026, 2026-08, 2026-08-22 or 2025-11..2026-08."
     if len(parts) == 2 and parts[0] > parts[1]:
         return f"{text!r} ends before it begins."
     return ""
+
+
+def _date(text: str) -> bool:
+    found = DATE.fullmatch(text)
+    if found is None or found[3] is None:
+        return found is not None
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -29,7 +29,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 """Element types of peaks, and the file's columns, the first that an accelerator has.
 
-``fp64`` is the tensor cores' where there are such, ``fp64-vector`` never; ``fp16`` sums in fp32, ``fp16-sum16`` in fp16.
+``fp64`` is the tensor cores' where there are such, ``fp64-vector`` never; ``fp16`` sums in fp32, ``fp16-sum16`` in
+fp16.
 """
 
 
@@ -58,8 +59,8 @@ class Form(StrEnum):
 class Datasheet:
     """A table of ``gpus.toml`` as it stands there. Rates in TFLOP/s (integers: TOP/s), memory in GB, bandwidth in GB/s.
 
-    found, from_memory: columns by where their figure comes from; with neither list, all were found in ``source``. sparse:
-    columns whose figure counts zeros: kept as stated, never a peak. explained: why a column's figure departs
+    found, from_memory: columns by where their figure comes from; with neither list, all were found in ``source``.
+    sparse: columns whose figure counts zeros: kept as stated, never a peak. explained: why a column's figure departs
     from the formula or from the other types' (``check``).
     """
 
@@ -118,10 +119,10 @@ class Accelerator:
 
     processors: streaming multiprocessors or compute units; clock: the boost clock in Hz; implied_clock: the clock at
     which the bf16 (else fp16) peak is processors x operations per clock; peaks: operations per second by element type
-    (``COLUMNS``), dense; bandwidth: of memory, B/s; cache: the last level, bytes; watts: the board's limit; nvml_memory:
-    bytes that its driver reports; found, remembered: file columns that were seen in a source, or written from memory;
-    stated: all columns that hold a figure; sparse, explained: as in the file; rate: operations of one processor in one
-    clock as the file states them for the implied clock; columns: the file's column of each peak.
+    (``COLUMNS``), dense; bandwidth: of memory, B/s; cache: the last level, bytes; watts: the board's limit;
+    nvml_memory: bytes that its driver reports; found, remembered: file columns that were seen in a source, or written
+    from memory; stated: all columns that hold a figure; sparse, explained: as in the file; rate: operations of one
+    processor in one clock as the file states them for the implied clock; columns: the file's column of each peak.
     """
 
     key: str
@@ -168,8 +169,8 @@ class Accelerator:
         absorbs that datasheets state some rows at another clock (H100: tensor rows at 1830 MHz, the
         vector rows at 1980 MHz).
         """
-        peak, clock = self.peaks.get(dtype), self.clock or self.implied_clock
-        if peak is None or not self.processors or not clock:
+        peak, clock = self.peaks.get(dtype, 0.0), self.clock or self.implied_clock or 0.0
+        if not (0 < peak < math.inf and 0 < clock < math.inf and self.processors > 0):
             return None
         return int(2 ** round(math.log2(peak / (self.processors * clock))))
 

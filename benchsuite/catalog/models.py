@@ -18,11 +18,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """One table of ``models.toml``. Counts are of elements; ``params_b`` and ``active_params_b`` in billions, as stated.
+    """One table of ``models.toml``. Counts are of elements; ``params_b``, ``active_params_b``: billions, as stated.
 
     ffn, moe_ffn: width of the dense and of each expert's SwiGLU (three matrices); experts_active: routed experts of a
-    token; shared_experts: those that see every token; dense_layers: layers without experts; the four ranks and widths of
-    latent attention; sliding_layers: layers that see ``sliding_window`` tokens only.
+    token; shared_experts: those that see every token; dense_layers: layers without experts; ``*_lora_rank``,
+    ``*_head_dim``: of latent attention; sliding_layers: layers that see ``sliding_window`` tokens only.
     """
 
     hf_id: str

@@ -41,8 +41,8 @@ KINDS = {
 class Price:
     """One row of ``prices.csv``: what an instance of ``devices`` accelerators costs for an hour, in US dollars.
 
-    hardware: a key of the catalogue; kind: a key of ``KINDS``; interconnect_gbps: of the whole node, Gb/s; as_of: a date,
-    a month or a span ``2025-09..2026-06`` in which it was so; precision: how the date is known.
+    hardware: a key of the catalogue; kind: a key of ``KINDS``; interconnect_gbps: of the whole node, Gb/s; as_of: a
+    date, a month or a span ``2025-09..2026-06`` in which it was so; precision: how the date is known.
     """
 
     provider: str

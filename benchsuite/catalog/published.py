@@ -9,9 +9,9 @@ A **quantity** says what a figure can be compared at. The vocabulary is closed (
     link h2d | link d2h                         pinned host memory, 64 MiB or more
     link p2p                                    from one accelerator to another, one direction, 64 MiB or more
 
-``<type>`` is ``fp64 fp32 tf32 bf16 e4m3 int8``; ``bf16`` stands for fp16 too and ``e4m3`` for every 8-bit float: on each
-accelerator here the rates are the same (``check``). A figure that fits none of them keeps an empty quantity: it is
-shown, and compared with nothing.
+``<type>`` is ``fp64 fp32 tf32 bf16 e4m3 int8``; ``bf16`` stands for fp16 too and ``e4m3`` for every 8-bit float: their
+rates are the same on each accelerator here, unless its entry explains otherwise (``check``). A figure that fits none of
+them keeps an empty quantity: it is shown, and compared with nothing.
 """
 
 from __future__ import annotations
@@ -102,9 +102,8 @@ class Figure:
     """One published number in SI units.
 
     value: what the source prints, the middle of it where it prints a span ``low`` to ``high``; text: as printed;
-    of_peak: the share of the dense peak as the collection states it (``check`` recomputes it); explained: why it may lie
-    above that peak; ranks, nodes: 0 where the
-    source does not say.
+    of_peak: the share of the dense peak as the collection states it (``check`` recomputes it); explained: why it may
+    lie above that peak; ranks, nodes: 0 where the source does not say.
     """
 
     hardware: str

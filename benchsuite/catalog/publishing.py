@@ -15,7 +15,7 @@ from benchsuite.model import PUBLIC_SCHEMA, Case, Caveat, Machine, Origin, Publi
 def publications(catalog: Catalog) -> tuple[Publication, ...]:
     """The measured figures, one publication for each accelerator and source, in the order of the catalogue.
 
-    Thresholds, expectations and figures of machines that were not well are left out: a score cannot say that it is none.
+    Thresholds, expectations and figures of machines that were not well are left out: a score could not tell them apart.
     """
     groups: dict[tuple[str, str], list[Figure]] = {}
     for one in catalog.figures:

@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 
@@ -42,14 +42,17 @@ def read(kind: type[T], row: Mapping[str, Any], where: str, *, text: bool = Fals
     known = {item.name: item.default is MISSING and item.default_factory is MISSING for item in fields(kind)}  # type: ignore[arg-type]
     for name in given:
         if name not in known:
-            raise DataError(f"{where}: {name!r} is unknown.", nearest(name, known) or f"Known are {', '.join(known)}.")
+            raise DataError(
+                f"{where}: {name[:80]!r} is unknown.", nearest(name, known) or f"Known are {', '.join(known)}."
+            )
     missing = [name for name, needed in known.items() if needed and name not in given]
     if missing:
         raise DataError(f"{where}: {', '.join(missing)} is missing.", "Add it.")
     try:
         return msgspec.convert(given, kind, strict=not text)
     except msgspec.ValidationError as error:
-        raise DataError(f"{where}: {_sentence(str(error))}.", "Mend that value.") from error
+        words, name = _problem(error)
+        raise DataError(f"{where}: {words}.", _choices(kind, name) or "Mend that value.") from error
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -58,8 +61,17 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"Did you mean {close[0]!r}?" if close else ""
 
 
-def _sentence(problem: str) -> str:
-    """msgspec's words, with the name of the value first: ``usd_per_hour: Expected `float`, got `str```."""
-    words, _, path = problem.partition(" - at `$.")
+def _problem(error: msgspec.ValidationError) -> tuple[str, str]:
+    """msgspec's words behind the name of the value, and that name."""
+    words, _, path = str(error).partition(" - at `$.")
     name = path.removesuffix("`")
-    return f"{name}: {words[:1].lower()}{words[1:]}" if name else words
+    words = f"{words[:1].lower()}{words[1:]}".replace("`", "")
+    return (f"{name}: {words}" if name else words), name
+
+
+def _choices(kind: type, name: str) -> str:
+    """What a closed column may hold, as advice; empty for an open one."""
+    hint = get_type_hints(kind).get(name)
+    if not (isinstance(hint, type) and issubclass(hint, StrEnum)):
+        return ""
+    return f"Use {', '.join(hint)}."

@@ -34,7 +34,9 @@ def new(
 
 @app.command()
 def sign(
-    file: File,
+    name: Annotated[
+        str, typer.Argument(metavar="RUN|FILE", help="A run, or a publication's JSON file that is there already.")
+    ],
     key: Annotated[
         Path | None, typer.Option(metavar="KEY", help="The private key; default the one in ~/.config/benchsuite.")
     ] = None,
@@ -42,12 +44,16 @@ def sign(
         str, typer.Option("--as", metavar="ROLE", help="provider: you offer the machine; operator: you only measured.")
     ] = "provider",
     nonce: Annotated[str, typer.Option(metavar="TEXT", help="What the verifier gave you for this measurement.")] = "",
+    to: Annotated[Path, typer.Option(metavar="FOLDER", help="Of a run: where to write what is signed.")] = Path(
+        "signed"
+    ),
+    out: Out = Path("runs"),
     json: Json = False,
 ) -> None:
-    """Sign a publication: FILE.dsse.json says who vouches for it, not that it is true."""
+    """Sign a run's public record: the signature says who vouches for it, not that it is true."""
     from benchsuite.commands import evidence
 
-    evidence.sign(file, key, role, nonce, as_json=json)
+    evidence.sign(evidence.file_of(name, out, to), key, role, nonce, as_json=json)
 
 
 @app.command()

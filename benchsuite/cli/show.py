@@ -8,6 +8,13 @@ from typing import Annotated
 import typer
 
 from benchsuite.cli.app import All, Json, Out, RunName, app
+from benchsuite.errors import UsageError
+
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
+Trusted = Annotated[
+    list[Path] | None, typer.Option("--trust", metavar="PUBKEY", help="A public key you trust, or a folder of them.")
+]
+Markdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")]
 
 
 @app.command()
@@ -16,7 +23,8 @@ def show(
     out: Out = Path("runs"),
     all_implementations: All = False,
     json: Json = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Print every task as CSV.")] = False,
+    csv: Csv = False,
+    markdown: Markdown = False,
     reference: Annotated[
         list[str] | None,
         typer.Option(metavar="RUN", help="A run or publication of another such machine, to set the numbers against."),
@@ -28,7 +36,7 @@ def show(
     """Show a run's results again, computed from its records, and say how they stand among others."""
     from benchsuite.commands import show as showing
 
-    form = "csv" if csv else "json" if json else "text"
+    form = _form(json=json, csv=csv, markdown=markdown)
     references, files = tuple(reference or ()), tuple(catalog or ())
     code = showing.show(
         name, out, form=form, all_implementations=all_implementations, references=references, catalog=files
@@ -38,33 +46,85 @@ def show(
 
 @app.command()
 def report(
-    name: RunName = "latest",
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RUN...", help="A run; or several, publications (.json) or folders, to compare."),
+    ] = None,
     out: Out = Path("runs"),
     to: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where to write; default report.html in the run.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Where to write; default report.html in the run, comparison.html of several."
+        ),
     ] = None,
+    trust: Trusted = None,
     json: Json = False,
 ) -> None:
-    """Render a run's HTML report: one file that opens offline."""
+    """Render the HTML report of a run, or one page that compares several: a file that opens offline."""
     from benchsuite.commands import show as showing
 
-    showing.report(name, out, to, as_json=json)
+    showing.report(names or ["latest"], out, to, trust or (), as_json=json)
 
 
 @app.command()
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="The run compared with.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="The run judged.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="A B...", help="Runs, publications (.json) or folders of them; A is the baseline."),
+    ],
     out: Out = Path("runs"),
+    baseline: Annotated[
+        str, typer.Option(metavar="NAME", help="What the others are compared with: a label or the beginning of an id.")
+    ] = "",
+    margin: Annotated[
+        float, typer.Option(min=0.0, max=0.5, help="Differences within it are not called: 0.01 is 1 %.")
+    ] = 0.01,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Only these tasks: gemm, 'memory op=triad', 'gemm numpy'."),
+    ] = None,
     fail_on: Annotated[
         str, typer.Option(metavar="VERDICT", help="Exit 1 if any case is so: slower, faster or different.")
     ] = "",
     explore: Annotated[
         bool, typer.Option("--explore", help="Find more: 5 % of what is found may be false, not 5 % of comparisons.")
     ] = False,
+    mean: Annotated[
+        bool,
+        typer.Option("--mean", help="Also the geometric mean of the ratios of all tasks shown, or why there is none."),
+    ] = False,
+    board: Annotated[
+        str, typer.Option(metavar="CASE", help="A leader board of each case that fits the pattern, instead.")
+    ] = "",
+    matrix: Annotated[str, typer.Option(metavar="CASE", help="The same with the verdict on every pair.")] = "",
+    by: Annotated[
+        str, typer.Option(metavar="WHAT", help="Of a board: value, or what a watt or a dollar gives.")
+    ] = "value",
+    implementation: Annotated[
+        str, typer.Option(metavar="NAME", help="Of a board: only this one, not the best of each.")
+    ] = "",
     json: Json = False,
+    csv: Csv = False,
+    markdown: Markdown = False,
 ) -> None:
-    """Compare two runs case by case: faster, slower, same, undecided."""
-    from benchsuite.commands import show as showing
+    """Compare campaigns case by case: faster, slower, same, undecided; or rank them on a leader board."""
+    from benchsuite.commands import compare as comparing
 
-    raise typer.Exit(showing.compare(a, b, out, fail_on=fail_on, explore=explore, as_json=json))
+    form = _form(json=json, csv=csv, markdown=markdown)
+    asked = comparing.Asked(
+        tuple(names), out, baseline, margin, tuple(only or ()), form, fail_on, explore=explore, mean=mean
+    )
+    if not board and not matrix:
+        raise typer.Exit(comparing.compare(asked))
+    if fail_on or explore or mean or baseline or (board and matrix):
+        raise UsageError("A board has no baseline and takes no --fail-on, --explore or --mean.", "Leave them out.")
+    shown = comparing.boards if board else comparing.matrices
+    raise typer.Exit(shown(asked, board or matrix, implementation, by))
+
+
+def _form(**asked: bool) -> str:
+    """The one form that was asked for, else ``text``. Raises ``UsageError`` for two."""
+    chosen = [name for name, wanted in asked.items() if wanted]
+    if len(chosen) > 1:
+        raise UsageError(f"--{chosen[0]} and --{chosen[1]} are two forms.", "Choose one.")
+    return chosen[0] if chosen else "text"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from benchsuite import keys, provenance, publication, samples
-from benchsuite.errors import Exit, UsageError
+from benchsuite import keys, provenance, publication, results, samples
+from benchsuite.errors import DataError, Exit, UsageError
 from benchsuite.keys import Role
 from benchsuite.model import Level
 from benchsuite.provenance import Checked, State
@@ -37,6 +37,24 @@ def new_keys(to: Path | None, *, as_json: bool) -> None:
     print(f"Private key: {private} (keep it to yourself)")
     print(f"Public key:  {public} (give it to whoever verifies)")
     print(f"Fingerprint: {fingerprint}")
+
+
+def file_of(name: str, out: Path, to: Path) -> Path:
+    """The publication's file called ``name``; of a run it is written into ``to``, with its samples beside it."""
+    if Path(name).is_file():
+        return Path(name)
+    loaded = results.load(name, out)
+    if loaded.damaged:
+        raise DataError(loaded.problems[0], f"{loaded.path.name} can be shown, but not signed: measure again.")
+    told = results.public(loaded)
+    path = to / f"{told.id}.json"
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(publication.encode(told))
+        (to / f"{told.id}{publication.SAMPLES}").write_bytes(publication.encode_samples(loaded.records))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.", "Choose another folder with --to.") from error
+    return path
 
 
 def sign(file: Path, key: Path | None, role: str, nonce: str, *, as_json: bool) -> None:

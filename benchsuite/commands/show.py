@@ -1,8 +1,7 @@
-"""``show``, ``report`` and ``compare``: what a person reads, computed from stored records."""
+"""``show`` and ``report``: what a person reads, computed from stored records."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,19 +9,15 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.console import Console
 
-from benchsuite import assets, campaign, discovery, exhibits, results, store
-from benchsuite import compare as comparing
+from benchsuite import assets, campaign, discovery, exhibits, keys, results, store
 from benchsuite.commands import normality
-from benchsuite.errors import DataError, Exit, UsageError
+from benchsuite.errors import UsageError
 from benchsuite.model import Record, Score
 from benchsuite.reading import printable
-from benchsuite.render import terminal, terminal_comparison
-from benchsuite.statistics.runs import Verdict
+from benchsuite.render import terminal
 
 if TYPE_CHECKING:
     from benchsuite.render.view import CampaignView
-
-WATCHED = {"slower": {Verdict.SLOWER}, "faster": {Verdict.FASTER}, "different": {Verdict.SLOWER, Verdict.FASTER}}
 
 
 def show(
@@ -34,7 +29,7 @@ def show(
     references: Sequence[str] = (),
     catalog: Sequence[Path] = (),
 ) -> int:
-    """Print a run's scores as ``text``, ``json`` or ``csv``. The exit code is that of the run.
+    """Print a run's scores as ``text``, ``json``, ``csv`` or ``markdown``. The exit code is that of the run.
 
     references: what its numbers are set against, as ``exhibits.gather`` takes it; catalog: the user's files of it.
     """
@@ -44,6 +39,10 @@ def show(
         from benchsuite.frame import csv
 
         print(csv(scores), end="")
+    elif form == "markdown":
+        from benchsuite.render import markdown
+
+        print(markdown.run(scores, loaded.campaign.id, all_implementations=all_implementations), end="")
     else:
         results_of(
             loaded.campaign,
@@ -56,43 +55,29 @@ def show(
     return int(campaign.exit_code(scores))
 
 
-def report(name: str, out: Path, to: Path | None, *, as_json: bool) -> None:
-    """Render a run's report from its records."""
-    loaded = results.load(name, out)
-    target = to or loaded.path / "report.html"
-    written = render(loaded, target)
+def report(names: Sequence[str], out: Path, to: Path | None, trusted: Sequence[Path], *, as_json: bool) -> None:
+    """Render the report of one run from its records, or a page that compares what the names stand for.
+
+    trusted: the public keys, or folders of them, by which signatures are verified.
+    """
+    path = _only_run(names, out)
+    if path is not None:
+        written = render(store.load(path), to or path / "report.html")
+    else:
+        from benchsuite.render import explorer
+
+        written = _write(
+            explorer.page(exhibits.gather(names, out, trust=keys.trust(trusted))), to or Path("comparison.html")
+        )
     print(msgspec.json.encode({"report": str(written)}).decode() if as_json else f"Report: {written}")
 
 
-def compare(a: str, b: str, out: Path, *, fail_on: str, explore: bool, as_json: bool) -> int:
-    """Compare two runs; 1 if ``fail_on`` was met by a clean verdict, 0 if not.
-
-    3 if nothing could be decided, or if ``fail_on`` was met by verdicts only that something compromised.
-    """
-    if fail_on and fail_on not in WATCHED:
-        raise UsageError(f"--fail-on {fail_on} is unknown.", f"Choose one of {', '.join(WATCHED)}.")
-    if fail_on and explore:
-        raise UsageError(
-            "--explore finds more, false ones too: no reason to fail.", "Leave --explore or --fail-on out."
-        )
-    one, other = (results.load(name, out) for name in (a, b))
-    for loaded in (one, other):
-        if loaded.damaged:
-            raise DataError(loaded.problems[0], f"{loaded.path.name} can be shown, but not compared: measure again.")
-    correction = comparing.Correction.BENJAMINI_HOCHBERG if explore else comparing.Correction.HOLM
-    result = comparing.compare(results.scores_of(one), results.scores_of(other), correction=correction)
-    if not result.rows:
-        raise UsageError("The two runs share no case.", "Compare runs of one suite.")
-    if as_json:
-        print(msgspec.json.encode(result).decode())
-    else:
-        terminal_comparison.comparison(result, Console(highlight=False))
-    met = [row for row in result.rows if fail_on and row.verdict in WATCHED[fail_on]]
-    if any(row.clean for row in met):
-        return int(Exit.REJECTED)
-    if met:
-        print(f"benchsuite: {terminal_comparison.not_clean(met)}", file=sys.stderr)
-    return int(Exit.INCONCLUSIVE if met or not result.family else Exit.DONE)
+def _only_run(names: Sequence[str], out: Path) -> Path | None:
+    """The run directory, if the names are one name and that of a run."""
+    alone = Path(names[0])
+    if len(names) > 1 or (not (alone / store.CAMPAIGN).is_file() and (alone.is_dir() or alone.suffix == ".json")):
+        return None
+    return store.find(names[0], out)
 
 
 def results_of(
@@ -122,8 +107,12 @@ def render(loaded: store.Loaded, target: Path) -> Path:
     from benchsuite.render.view import build
 
     view = build(campaign_view(loaded.campaign, loaded.records, loaded.digest))
+    return _write(html.report(view, assets.folder("reports")), target)
+
+
+def _write(page: str, target: Path) -> Path:
     try:
-        target.write_text(html.report(view, assets.folder("reports")), encoding="utf-8", newline="\n")
+        target.write_text(page, encoding="utf-8", newline="\n")
     except OSError as error:
         message = f"The report cannot be written to {target}: {error.strerror}."
         raise UsageError(message, "Choose another file with --to.") from error

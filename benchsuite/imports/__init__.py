@@ -5,37 +5,49 @@ A format is one module of this folder with a tuple ``FORMATS``; ``MODULES`` name
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from benchsuite import reading
 from benchsuite.errors import DataError, UsageError
+from benchsuite.imports import (
+    all_reduce_bench,
+    google_benchmark,
+    gpu_burn,
+    gpu_fryer,
+    gpu_stream,
+    mamf,
+    nccl_tests,
+    nvbandwidth,
+    nvbench,
+    osu,
+    pytest_benchmark,
+    stream,
+    superbench,
+)
 from benchsuite.imports.base import Format, Imported
 
+LIMITS = reading.Limits(size=64 << 20)
+"""Of a file of another tool."""
 MODULES = (
-    "all_reduce_bench",
-    "google_benchmark",
-    "gpu_burn",
-    "gpu_fryer",
-    "gpu_stream",
-    "mamf",
-    "nccl_tests",
-    "nvbandwidth",
-    "nvbench",
-    "osu",
-    "pytest_benchmark",
-    "stream",
-    "superbench",
+    all_reduce_bench,
+    google_benchmark,
+    gpu_burn,
+    gpu_fryer,
+    gpu_stream,
+    mamf,
+    nccl_tests,
+    nvbandwidth,
+    nvbench,
+    osu,
+    pytest_benchmark,
+    stream,
+    superbench,
 )
 
 
-@cache
 def formats() -> tuple[Format, ...]:
     """Every format, by name."""
-    names = [f"{__name__}.{module}" for module in MODULES if find_spec(f"{__name__}.{module}")]
-    found: list[Format] = [one for name in names for one in import_module(name).FORMATS]
+    found: list[Format] = [one for module in MODULES for one in module.FORMATS]
     return tuple(sorted(found, key=lambda one: one.name))
 
 
@@ -64,7 +76,11 @@ def read(path: Path, format: str = "") -> Imported:  # noqa: A002 - the option i
 
     Raises ``DataError`` when it cannot be read or holds nothing, and ``UsageError`` for an unknown format.
     """
-    text = reading.text(path)
+    return parse(reading.text(path, LIMITS), format)
+
+
+def parse(text: str, format: str = "") -> Imported:  # noqa: A002
+    """What a text of another tool holds, as ``read``."""
     kind = named(format) if format else detect(text)
     found = kind.read(text)
     if not found.rows:

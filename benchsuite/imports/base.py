@@ -47,6 +47,10 @@ class Imported:
     facts: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
+    def count(self, status: Status) -> int:
+        """How many rows have this status."""
+        return sum(row.status is status for row in self.rows)
+
 
 @dataclass(frozen=True, slots=True)
 class Format:

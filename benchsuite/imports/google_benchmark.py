@@ -7,7 +7,6 @@ prints none.
 from __future__ import annotations
 
 import csv
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,11 +20,10 @@ from benchsuite.model import Metric, Scalar, Status
 
 TOOL = "google-benchmark"
 SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
-CSV_HEAD = re.compile(r"^\"?name\"?,\"?iterations\"?,\"?real_time\"?,\"?cpu_time\"?(?:,|$)", re.MULTILINE)
+CSV_HEAD = re.compile(r"^\"?name\"?,\"?iterations\"?,\"?real_time\"?,\"?cpu_time\"?(?:,|\r?$)", re.MULTILINE)
 JSON_HEAD = re.compile(r'"benchmarks"\s*:\s*\[')
 JSON_SIGN = re.compile(r'"(?:run_type|real_time|cpu_time|run_name|num_cpus|mhz_per_cpu|library_build_type)"\s*:')
 SUFFIX = re.compile(r"(?P<name>.+)_(?P<aggregate>mean|median|stddev|cv|min|max|BigO|RMS)")
-SPREADS = frozenset({"stddev"})
 STANDARD = 10
 """Columns before those of users' counters: a line that ended with an error has no more cells."""
 
@@ -40,6 +38,7 @@ MEMORY = {
     "total_allocated_bytes": "bytes allocated in all",
     "net_heap_growth": "bytes allocated and not freed",
 }
+RMS = "deviation from the fitted order, of the mean"
 COEFFICIENTS = {"real_coefficient": "wall time", "cpu_coefficient": "processor time"}
 WORDS = frozenset(
     {
@@ -153,8 +152,6 @@ def _entry(entry: Mapping[str, Any], again: Mapping[str, Scalar], line: int) -> 
     for figure in figures:
         raw = entry[figure.name]
         value, status, reason = figure.judged(raw, aggregate)
-        if figure.name == "cpu_time" and values.number(raw) == 0 and reason:
-            status, reason = Status.SKIPPED, "It was printed as 0, as the time of a benchmark that waits is."
         yield Row(
             benchmark,
             figure.metric,
@@ -174,14 +171,13 @@ def _refused(entry: Mapping[str, Any], figures: list[Figure]) -> tuple[Status, s
         return Status.FAILED, "The benchmark ended with an error."
     if values.word(entry.get("skipped")).lower() == "true":
         return Status.SKIPPED, "The benchmark skipped itself."
-    if figures:
-        return Status.OK, ""
-    return (Status.SKIPPED, "Its unit is not told.") if "real_time" in entry else (Status.FAILED, "It holds no time.")
+    return (Status.OK, "") if figures else (Status.FAILED, "It holds no time.")
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number of an entry: its name there, what it is, its unit, SI units in one of it; signed: any can be true."""
+    """One number of an entry: its name there, what it is, its unit, SI units in one of it (0: the unit is not told);
+    signed: it may lie below zero."""
 
     name: str
     metric: Metric
@@ -192,34 +188,34 @@ class Figure:
 
     def judged(self, raw: object, aggregate: str) -> tuple[float | None, Status, str]:
         """What was printed, if it can be true."""
-        zero = self.metric in {Metric.RATIO, Metric.COUNT}
-        spread = not zero and aggregate in SPREADS
-        return values.judged(values.number(raw), zero=zero, signed=self.signed, spread=spread)
+        if not self.scale:
+            return None, Status.SKIPPED, "Its unit is not told."
+        number, zero = values.number(raw), self.metric in {Metric.RATIO, Metric.COUNT}
+        if self.name == "cpu_time" and number == 0 and not zero:
+            return None, Status.SKIPPED, "It was printed as 0, as the time of a benchmark that waits is."
+        return values.judged(number, zero=zero, signed=self.signed, spread=not zero and aggregate == "stddev")
 
 
 def _figures(entry: Mapping[str, Any], aggregate: str) -> Iterator[Figure]:
     """What an entry tells."""
     ratio = aggregate.lower() in {"cv", "rms"} or entry.get("aggregate_unit") == "percentage"
     unit = values.word(entry.get("time_unit"))
+    times = TIMES | {name: f"{text} for each unit of {_order(entry)}" for name, text in COEFFICIENTS.items()}
     for name in entry:
-        if name in TIMES or name in COEFFICIENTS:
-            meaning = TIMES.get(name) or f"{COEFFICIENTS[name]} for each unit of {values.word(entry.get('big_o'))}"
-            if ratio:
-                yield Figure(name, Metric.RATIO, meaning)
-            elif unit in SECONDS:
-                yield Figure(name, Metric.LATENCY, meaning, unit, SECONDS[unit])
-        elif name in RATES:
+        if name in times and not ratio:
+            yield Figure(name, Metric.LATENCY, times[name], unit, SECONDS.get(unit, 0.0))
+        elif name in RATES and not ratio:
             metric, symbol, meaning = RATES[name]
-            yield (
-                Figure(name, Metric.RATIO, meaning)
-                if ratio
-                else Figure(name, metric, meaning, symbol, zero=aggregate in SPREADS)
-            )
-        elif name == "rms":
-            yield Figure(name, Metric.RATIO, "deviation from the fitted order, of the mean", zero=True)
+            yield Figure(name, metric, meaning, symbol)
+        elif name in times or name in RATES or name == "rms":
+            yield Figure(name, Metric.RATIO, times.get(name) or (RATES[name][2] if name in RATES else RMS))
         elif name not in WORDS and values.number(entry[name]) is not None:
             meaning = MEMORY.get(name, f"user's counter {values.word(name)}, whose unit is not told")
-            yield Figure(name, Metric.RATIO if ratio else Metric.COUNT, meaning, zero=True, least=-math.inf)
+            yield Figure(name, Metric.RATIO if ratio else Metric.COUNT, meaning, signed=True)
+
+
+def _order(entry: Mapping[str, Any]) -> str:
+    return values.word(entry.get("big_o")) or "the size"
 
 
 def _table(text: str) -> Imported:

@@ -42,6 +42,19 @@ def numbered(text: str) -> Iterator[tuple[int, str]]:
             yield number, part
 
 
+def unfinished(text: str) -> int:
+    """The number of the last line if it does not end with a newline, as in a text that was cut; else 0."""
+    return 0 if text.endswith("\n") or not text else text.count("\n") + 1
+
+
+def clipped(printed: str, above: str) -> bool:
+    """Whether the last number of an unfinished line is cut, as far as the number above it in its column can tell:
+    fewer decimals, or fewer digits where there are no decimals. With nothing above it, it counts as cut."""
+    if "." in above:
+        return len(printed.partition(".")[2]) < len(above.partition(".")[2])
+    return len(printed) < len(above) or not above
+
+
 def untagged(line: str) -> str:
     """The line without what a launcher put into it."""
     return TAG.sub(" ", line) if "[" in line else line

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from benchsuite.errors import DataError
 from benchsuite.imports import nccl_tests_json
 from benchsuite.imports.base import Format, Imported, Row
-from benchsuite.imports.lines import integer, measured, name, number, numbered, rejected, unit, untagged
+from benchsuite.imports.lines import integer, measured, name, number, numbered, rejected, unfinished, unit, untagged
 from benchsuite.imports.nccl_tests_table import (
     CHECKS,
     DTYPE,
@@ -126,7 +126,7 @@ def _launched(lines: Iterable[str]) -> bool:
 
 def _runs(text: str) -> list[Run]:
     """The tests in the file: a new one where a head follows results."""
-    runs, waiting = [Run()], False
+    runs, waiting, last = [Run()], False, unfinished(text)
     for place, line in numbered(text):
         run = runs[-1]
         if ("nThread" in line or "Collective test starting" in line or "nccl-tests version" in line) and (
@@ -144,6 +144,11 @@ def _runs(text: str) -> list[Run]:
             waiting = len(run.lines[-1].values) < wanted(run.lines[-1], run.columns or Header())
         else:
             _said(run, place, line)
+    for cut in runs[-1].lines[-1:]:  # a line's last value is whole only if something stands behind it
+        if cut.number == last and cut.values and (runs[-1].columns or Header()).group[-1] not in CHECKS:
+            cut.values.pop()
+    if runs[-1].average and runs[-1].average[2] == last and not text[-1].isspace():
+        runs[-1].average = (f"{runs[-1].average[0]}…", *runs[-1].average[1:])
     return runs
 
 

@@ -53,7 +53,7 @@ def read(text: str) -> Imported:
         for state in _listed(benchmark.get("states")):
             used[state.get("device")] = None
             rows.extend(_state(values.word(benchmark.get("name")) or "unnamed", state, len(devices) > 1, unknown))
-    problems = ()
+    problems: tuple[str, ...] = ()
     if unknown:
         most = ", ".join(name for name, _ in unknown.most_common(5))
         problems = (f"{sum(unknown.values())} summaries say no unit that is known, and were left out: {most}.",)
@@ -117,7 +117,7 @@ def _state(benchmark: str, state: Mapping[str, Any], several: bool, unknown: Cou
         yield _summary(benchmark, {**params, "summary": tag}, hint, told, summary)
     skipped = state.get("is_skipped") is True
     if skipped or not given:
-        reason = values.word(state.get("skip_reason"))[:200]
+        reason = values.word(state.get("skip_reason"))[:200].rstrip(". ")
         yield Row(
             f"{TOOL}/{benchmark}",
             Metric.LATENCY,

@@ -109,7 +109,7 @@ def _score(row: Row, case: Case, name: str, provider: str) -> Score:
     latency = row.metric is Metric.LATENCY and value is not None
     return Score(
         case=case,
-        implementation=provider.split()[0],
+        implementation=provider.split(maxsplit=1)[0],
         provider=provider,
         metric=row.metric,
         status=status,
@@ -128,18 +128,19 @@ def _quantiles(samples: tuple[float, ...], value: float) -> tuple[Quantiles, ...
     """The spread of the samples, where the value is their median."""
     if len(samples) < 2 or not all(0.0 < one < math.inf for one in samples):
         return ()
-    middle = statistics.median(samples)
-    cuts = statistics.quantiles(samples, n=20, method="inclusive")
+    low, middle, high = min(samples), statistics.median(samples), max(samples)
     if not math.isclose(middle, value, rel_tol=CLOSE):
         return ()
-    return (Quantiles(len(samples), min(samples), min(cuts[0], middle), middle, max(cuts[-1], middle), max(samples)),)
+    cuts = statistics.quantiles(samples, n=20, method="inclusive")
+    p5, p95 = min(max(cuts[0], low), middle), max(min(cuts[-1], high), middle)  # rounding must not put them outside
+    return (Quantiles(len(samples), low, p5, middle, p95, high),)
 
 
 def moment(text: str) -> str:
     """A tool's date in ISO 8601, without a zone where the tool names none; empty where it is no date."""
     for form in DATES:
         try:
-            return datetime.strptime(text, form).isoformat()  # noqa: DTZ007 - the tool names no zone
+            return datetime.strptime(text, form).isoformat()
         except ValueError:
             continue
     try:

@@ -71,13 +71,14 @@ class Reading:
 def tells(text: str) -> bool:
     """Whether the text is SuperBench's: an object whose names are ``benchmark/metric``, or a line of its monitor."""
     head = text.lstrip()[: 1 << 16]
-    return head.startswith("{") and bool(LIKE.search(head) or MONITOR.match(head)) and '"benchmarks"' not in head
+    like = bool(LIKE.search(head) or MONITOR.match(head)) and '"benchmarks"' not in head
+    return like and (head.startswith("{") or (head.startswith("[") and '"diagnosis/' in head))
 
 
 def read(text: str) -> Imported:
     """What SuperBench measured on each node."""
-    documents, problems = _documents(text)
-    if any(DIAGNOSIS & found.keys() for _, found in documents):
+    documents, problems = ([], []) if text.lstrip().startswith("[") else _documents(text)
+    if not documents or any(name in DIAGNOSIS or "diagnosis/" in name for _, found in documents for name in found):
         raise DataError(
             "It is SuperBench's diagnosis: deviations from a baseline, not what was measured.",
             "Give the results-summary.jsonl that was diagnosed.",
@@ -207,8 +208,9 @@ def _judged(known: Rule, moments: list[Any], size: str) -> tuple[float | None, S
     value, status, reason = values.judged(middle, zero=known.zero)
     if known.good is not None and status is Status.OK and value != known.good:
         return None, Status.REJECTED if known.good else Status.FAILED, "SuperBench says that it did not pass.", ()
-    if middle == 0 and status is Status.FAILED and SMALL.fullmatch(size):
-        return None, Status.SKIPPED, "It was printed as 0, as rates of small messages are.", ()
+    if middle == 0 and status is Status.FAILED and (known.idle or SMALL.fullmatch(size)):
+        why = "what a test does not do is" if known.idle else "rates of small messages are"
+        return None, Status.SKIPPED, f"It was printed as 0, as {why}.", ()
     samples = tuple(values.scaled(one, known.scale) or 0.0 for one in numbers) if len(moments) > 1 else ()
     return values.scaled(value, known.scale), status, reason, samples
 

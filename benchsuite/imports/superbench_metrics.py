@@ -21,8 +21,8 @@ MIB = 2.0**20
 class Rule:
     """Metrics of one kind. ``pattern``: of ``benchmark/metric`` without annotation and rank; its named groups become
     parameters, but ``host``: that is what must not be told. scale: SI units in one of what is printed; unit: as
-    SuperBench names it; zero: whether 0 can be true, or only be the sign of a failure; good: what a yes-or-no metric
-    says when all is well.
+    SuperBench names it; zero: whether 0 can be true, or only be the sign of a failure; idle: 0 says that nothing of the
+    kind was asked for; good: what a yes-or-no metric says when all is well.
     """
 
     pattern: re.Pattern[str]
@@ -31,11 +31,14 @@ class Rule:
     unit: str
     meaning: str
     zero: bool = False
+    idle: bool = False
     good: float | None = None
 
 
-def _rules(metric: Metric, scale: float, unit: str, rows: Iterable[tuple[str, str]], zero: bool = False) -> list[Rule]:
-    return [Rule(re.compile(pattern), metric, scale, unit, meaning, zero) for pattern, meaning in rows]
+def _rules(
+    metric: Metric, scale: float, unit: str, rows: Iterable[tuple[str, str]], *, zero: bool = False, idle: bool = False
+) -> list[Rule]:
+    return [Rule(re.compile(pattern), metric, scale, unit, meaning, zero, idle) for pattern, meaning in rows]
 
 
 COLLECTIVE = r"(?P<library>nccl|rccl)-bw/(?P<op>[a-z]+)_(?:(?P<serial>\d+)_(?P<parallel>\d+):)?(?P<size>\d+)_"
@@ -117,8 +120,14 @@ RULES: tuple[Rule, ...] = (
         "ns",
         [
             (r"cpu-memory-bw-latency/mem_bandwidth_matrix_numa_(?P<source>\d+)_(?P<target>\d+)_lat", "memory latency"),
-            (r"disk-benchmark/.+_lat_ns_(?P<percentile>\d+(?:\.\d+)?)", "latency of the disk at a percentile"),
         ],
+    ),
+    *_rules(
+        Metric.LATENCY,
+        NS,
+        "ns",
+        [(r"disk-benchmark/.+_lat_ns_(?P<percentile>\d+(?:\.\d+)?)", "latency of the disk at a percentile")],
+        idle=True,
     ),
     *_rules(
         Metric.LATENCY,
@@ -192,7 +201,7 @@ RULES: tuple[Rule, ...] = (
         ],
     ),
     *_rules(Metric.RATE, 1e6, "MKPS", [(r"kernel-launch/launch_throughput_mkps", "kernels launched in a second")]),
-    *_rules(Metric.RATE, 1.0, "IOPS", [(r"disk-benchmark/.+_iops", "operations of the disk in a second")]),
+    *_rules(Metric.RATE, 1.0, "IOPS", [(r"disk-benchmark/.+_iops", "operations of the disk in a second")], idle=True),
     *_rules(
         Metric.RATIO,
         0.01,

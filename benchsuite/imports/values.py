@@ -18,6 +18,7 @@ LIMITS = reading.Limits(line=64 << 20, values=4_000_000)
 
 REMEDY = "Save the whole output of the tool again."
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|(-?\b(?:NaN|nan|Infinity|infinity|inf)\b)')
+BARE = re.compile(r"[:,\[]\s*-?(?:[Nn]a[Nn]|[Ii]nf)")
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 LONGEST = 300
 
@@ -28,7 +29,9 @@ def document(text: str) -> dict[str, Any]:
     C++ and Python print NaN and infinity as bare words, which JSON has not: they become texts, so that the one value
     is refused and not the file.
     """
-    quoted = TOKEN.sub(lambda found: f'"{found[1]}"' if found[1] else found[0], text)
+    quoted = text
+    if BARE.search(text):
+        quoted = TOKEN.sub(lambda found: f'"{found[1]}"' if found[1] else found[0], text)
     try:
         return reading.value(quoted.encode(), dict, LIMITS)
     except DataError as error:
@@ -90,7 +93,10 @@ def word(found: object) -> str:
     """A text or number as one short printable line; empty for anything else."""
     if isinstance(found, bool):
         return str(found).lower()
-    return reading.printable(str(found))[:LONGEST].strip() if isinstance(found, str | int | float) else ""
+    if not isinstance(found, str | int | float):
+        return ""
+    text = str(found)
+    return (text if text.isprintable() else reading.printable(text))[:LONGEST].strip()
 
 
 def scalars(found: Mapping[str, Any]) -> dict[str, Scalar]:

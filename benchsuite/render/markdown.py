@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from benchsuite import units
+from benchsuite.aggregate import Aggregate
 from benchsuite.compare import Comparison
 from benchsuite.model import Exhibit, Score
 from benchsuite.ranking import Board, Matrix
@@ -56,8 +57,11 @@ def _status(score: Score) -> str:
     return f"{glyph} {word}" + ("." if score.reason else "")
 
 
-def comparison(result: Comparison, exhibits: Sequence[Exhibit]) -> str:
-    """The baseline, which comes first among the exhibits, and the others: the answer, the table, the conditions."""
+def comparison(result: Comparison, exhibits: Sequence[Exhibit], means: Sequence[tuple[str, Aggregate]] = ()) -> str:
+    """The baseline, which comes first among the exhibits, and the others: the answer, the table, the conditions.
+
+    means: the composite of each of the others, if that was asked for.
+    """
     letters = versus.lettered([one.label for one in exhibits])
     names = [letters.get(one.label, escaped(one.label)) for one in exhibits]
     answers = [
@@ -75,9 +79,12 @@ def comparison(result: Comparison, exhibits: Sequence[Exhibit]) -> str:
         "\n".join(f"- {answer}" for answer in answers),
         table(("case", "by", f"{names[0]} (=1)", *names[1:]), rows, frozenset({2})),
     ]
+    if means:
+        told = [versus.mean(mean, letters.get(label, label), names[0]) for label, mean in means]
+        parts.append("\n".join(f"- {escaped(line)}" for line in told))
     if result.conditions:
-        told = [(escaped(one.name), *map(escaped, one.values)) for one in result.conditions]
-        parts.append(table(("conditions that differ", *names), told))
+        rows = [(escaped(one.name), *map(escaped, one.values)) for one in result.conditions]
+        parts.append(table(("conditions that differ", *names), rows))
     said = [versus.method(result), *versus.reasons(result), *versus.notes(result, letters), _key(result)]
     parts.append("\n".join(f"- {escaped(line)}" for line in said))
     return "\n\n".join(part for part in parts if part) + "\n"

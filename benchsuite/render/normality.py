@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from benchsuite import units
 from benchsuite.appraisal import Appraisal, Appraised
 from benchsuite.bands import ENOUGH, SOURCES, TOLERANCE, Band
-from benchsuite.model import Offer
+from benchsuite.model import Offer, Score
+from benchsuite.normal import CLOCK
 from benchsuite.references import Kind, Value
 from benchsuite.render.terminal import columned
-from benchsuite.render.words import clean, counted, family, parameters, tally, value
+from benchsuite.render.words import clean, counted, parameters, tally
 from benchsuite.units import DASH, NO_BREAK_SPACE
 from benchsuite.verdicts import Code, lies
 from benchsuite.worth import Amount
@@ -72,12 +73,9 @@ def _normality(lines: Sequence[Line], appraisal: Appraisal, console: Console) ->
     shown = [lines[number] for number in sorted(first)]
     voices = list(dict.fromkeys(voice(value) for line in shown for value in line.band.values))
     console.print(Text(f"\nIs this normal for {clean(appraisal.known.hardware.name)}?", style="bold"), soft_wrap=True)
-    grid = columned("", ("here", "right"), ("on record", "right"), "where", ("datasheet", "right"), "from")
-    before = ""
+    grid = columned("", ("here", "right"), ("on record", "right"), "where", "from")
+    _only_the_first_wraps(grid)
     for line in shown:
-        if line.row.score.case.benchmark != before:
-            before = line.row.score.case.benchmark
-            grid.add_row(Text(family(before), style="bold"))
         grid.add_row(*_cells(line, voices))
     console.print(grid)
     for text in _notes(shown, len(lines) - len(shown), appraisal):
@@ -90,21 +88,41 @@ def _normality(lines: Sequence[Line], appraisal: Appraisal, console: Console) ->
     console.print(told)
 
 
-def _cells(line: Line, voices: Sequence[str]) -> tuple[Padding | Text, ...]:
-    """Case, number, what is on record, where the number lies in it, share of the datasheet, sources."""
+def _cells(line: Line, voices: Sequence[str]) -> tuple[Text, ...]:
+    """What was measured, the number with its share of the datasheet, what is on record, where it lies, the sources."""
     score, standing, band = line.row.score, line.row.standing, line.band
     code = standing.code if band is standing.measured or standing.code is Code.INVALID else Code.NO_REF
     glyph, style = GLYPHS[code]
-    share = units.percent(standing.of_datasheet) if standing.of_datasheet is not None else ""
+    share = f" ({units.percent(standing.of_datasheet)})" if standing.of_datasheet is not None else ""
     numbers = sorted({voices.index(voice(one)) + 1 for one in band.values})
+    here = units.quantity(score.value or 0.0, score.metric)
     return (
-        Padding(Text(parameters(score.case)), (0, 0, 0, 2)),
-        Text(value(score), no_wrap=True),
-        Text(_within(score.value or 0.0, band), no_wrap=True),
-        Text(f"{glyph} {lies(score.metric, band)}", style=style, no_wrap=True),
-        Text(share, no_wrap=True),
-        Text(" ".join(map(str, numbers))),
+        Text(label(score)),
+        Text(f"{here}{share}".replace(" ", NO_BREAK_SPACE)),
+        Text(_within(score.value or 0.0, band)),
+        Text(f"{glyph} {lies(score.metric, band)}", style=style),
+        Text(spans(numbers)),
     )
+
+
+def spans(numbers: Sequence[int]) -> str:
+    """Numbers in order, neighbours joined: ``1–3 5``."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and number == found[-1][-1] + 1:
+            found[-1].append(number)
+        else:
+            found.append([number])
+    return " ".join(f"{row[0]}{DASH}{row[-1]}" if len(row) > 2 else " ".join(map(str, row)) for row in found)
+
+
+def label(score: Score) -> str:
+    """A case in few words: ``gemm bf16 8192³``."""
+    return f"{clean(score.case.benchmark)} {parameters(score.case).removesuffix(AS_STORED)}"
+
+
+AS_STORED = ", weights as stored"
+"""How every product of a model is laid out: nothing to tell in a short line."""
 
 
 def _within(here: float, band: Band) -> str:
@@ -117,12 +135,15 @@ def _within(here: float, band: Band) -> str:
 def _notes(shown: Sequence[Line], more: int, appraisal: Appraisal) -> Iterator[str]:
     """What the table has no room for: conditions, verdicts in words, what there is no verdict on, what was left out."""
     rows = list({id(line.row): line.row for line in shown}.values())
-    for phrase, count in tally(phrase for row in rows for phrase in row.standing.conditions).items():
-        yield f"Measured {phrase}{'' if count == len(rows) else f' ({count} of {len(rows)})'}."
+    if held := _conditions(rows):
+        yield f"Measured {held}."
     for row in rows:
-        if row.standing.code in {Code.SLOW, Code.UNCLEAR, Code.FAST, Code.INVALID}:
+        if row.standing.code in {Code.SLOW, Code.UNCLEAR, Code.FAST}:
             glyph, _ = GLYPHS[row.standing.code]
-            yield f"{glyph} {family(row.score.case.benchmark)}, {parameters(row.score.case)}. {row.standing.sentence}"
+            yield f"{glyph} {label(row.score)}: {clean(row.standing.sentence)}"
+    unsound = [row.standing.sentence for row in rows if row.standing.code is Code.INVALID]
+    for text, count in tally(unsound).items():
+        yield f"{GLYPHS[Code.INVALID][0]} {count} of {len(rows)}: {clean(text)}"
     if any(row.standing.code is Code.NO_REF for row in rows):
         yield f"{DASH} No verdict: that takes {ENOUGH} machines of {SOURCES} sources, measured alike."
     if any(line.band.kind is Kind.PUBLISHED for line in shown):
@@ -132,6 +153,22 @@ def _notes(shown: Sequence[Line], more: int, appraisal: Appraisal) -> Iterator[s
         yield f"{counted(more, 'further line')} with --json."
     if unused := _unused(appraisal):
         yield unused.strip()
+
+
+def _conditions(rows: Sequence[Appraised]) -> str:
+    """The unusual conditions of all rows; clocks, which differ from row to row, from the lowest to the highest."""
+    told = tally(phrase for row in rows for phrase in row.standing.conditions)
+    clocks = [phrase for phrase in told if phrase.startswith(CLOCK)]
+    parts = [
+        f"{phrase}{'' if count == len(rows) else f' ({count} of {len(rows)})'}"
+        for phrase, count in told.items()
+        if phrase not in clocks[1:]
+    ]
+    if len(clocks) > 1:
+        held = sorted(row.score.conditions["sm_clock"] for row in rows if set(clocks) & set(row.standing.conditions))
+        span = f"at clocks of {held[0] * 1e-6:.0f}{DASH}{held[-1] * 1e-6:.0f}{NO_BREAK_SPACE}MHz"
+        parts = [span if part.startswith(CLOCK) else part for part in parts]
+    return ", ".join(parts)
 
 
 def _unused(appraisal: Appraisal) -> str:
@@ -166,11 +203,11 @@ def _worth(appraisal: Appraisal, console: Console) -> None:
     title = f"What a dollar buys at {price(offer)}" if priced and offer else "What a joule buys"
     console.print(Text(f"\n{title}", style="bold"), soft_wrap=True)
     grid = columned("", *((name, "right") for name, _ in columns))
+    _only_the_first_wraps(grid)
     for row in rows[:MOST]:
         cells = [told(row) for _, told in columns]
-        name = f"{family(row.score.case.benchmark)}, {parameters(row.score.case)}"
         if any(cells):
-            grid.add_row(Text(name), *(Text(cell, no_wrap=True) for cell in cells))
+            grid.add_row(Text(label(row.score)), *(Text(cell) for cell in cells))
     console.print(grid)
     for name, _ in columns:
         if name in MEANINGS:
@@ -223,6 +260,12 @@ MEANINGS = {
 }
 TOOLS = 3
 """Tools of one source that are named."""
+
+
+def _only_the_first_wraps(grid: Table) -> None:
+    """Numbers are never cut: a narrow terminal takes its room from the names."""
+    for column in grid.columns[1:]:
+        column.no_wrap = True
 
 
 def _say(console: Console, text: str) -> None:

@@ -15,7 +15,7 @@ from benchsuite.model import Exhibit, Metric
 from benchsuite.ranking import Board, Matrix, Place
 from benchsuite.render import versus
 from benchsuite.render.terminal import columned
-from benchsuite.render.words import clean, counted
+from benchsuite.render.words import clean
 from benchsuite.statistics.runs import Estimate, Verdict
 
 STYLES = {
@@ -33,8 +33,13 @@ MATRIX = 26
 """Campaigns up to which a matrix is printed: as many as there are letters."""
 
 
-def comparison(result: Comparison, exhibits: Sequence[Exhibit], console: Console) -> None:
-    """The baseline, which comes first among the exhibits, and the others: the answer, the table, the conditions."""
+def comparison(
+    result: Comparison, exhibits: Sequence[Exhibit], means: Sequence[tuple[str, Aggregate]], console: Console
+) -> None:
+    """The baseline, which comes first among the exhibits, and the others: the answer, the table, the conditions.
+
+    means: the composite of each of the others, if that was asked for.
+    """
     letters = versus.lettered([one.label for one in exhibits])
     for line in versus.legend(exhibits):
         _say(console, line)
@@ -48,6 +53,8 @@ def comparison(result: Comparison, exhibits: Sequence[Exhibit], console: Console
         _side_by_side(result, letters, console)
     else:
         _strips(result, letters, console)
+    for label, mean in means:
+        _say(console, versus.mean(mean, letters.get(label, label), letters[result.baseline]))
     _conditions(result, letters, console)
     counts = {verdict: sum(row.verdict is verdict for row in result.rows) for verdict in Verdict}
     told = ", ".join(f"{count} {verdict.value}" for verdict, count in counts.items() if count)
@@ -140,17 +147,6 @@ def _conditions(result: Comparison, letters: dict[str, str], console: Console) -
     else:
         told = (f"{row.name} ({len(set(row.values))})" for row in result.conditions)
         _say(console, f"Conditions that differ, and how many different ones there are: {clean(', '.join(told))}.")
-
-
-def means(found: Sequence[tuple[str, Aggregate]], baseline: str, console: Console) -> None:
-    """The composite of each campaign, or a dash and how much of it there is."""
-    for label, mean in found:
-        if mean.value is None:
-            _say(console, f"{clean(label)}: {units.DASH}, {mean.counted} cases. {clean(mean.reason)}")
-        else:
-            ends = f" ({mean.low:.3f}{units.DASH}{mean.high:.3f})" if mean.low and mean.high else ""
-            what = f"geometric mean over {counted(len(mean.parts), 'case')}"
-            _say(console, f"{clean(label)}: ×{mean.value:.3f}{ends} of {clean(baseline)}, {what}.")
 
 
 def board(found: Board, console: Console) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from string import ascii_uppercase
 
 from benchsuite import units
+from benchsuite.aggregate import Aggregate
 from benchsuite.compare import Comparison, Correction, Row
 from benchsuite.model import Case, Exhibit, Metric, Origin
 from benchsuite.ranking import Board, By, Place
@@ -132,10 +133,13 @@ def notes(comparison: Comparison, letters: Mapping[str, str]) -> list[str]:
     """What a reader must know beside the ratios: what is not clean, what differs, what was not compared and why."""
     unclean = tally(reason for row in comparison.rows for reason in row.unclean)
     found = [f"{counted(count, 'pair')} not clean: {clean(reason)}." for reason, count in unclean.items()]
+    differing: dict[tuple[str, ...], list[str]] = {}
     for label in comparison.others:
         told = dict.fromkeys(one for row in comparison.rows if row.label == label for one in row.differs)
-        if told:
-            found.append(f"{DIFFERS} {letters.get(label, clean(label))} differs in: {clean(', '.join(told))}.")
+        differing.setdefault(tuple(told), []).append(letters.get(label, clean(label)))
+    found += [
+        f"{DIFFERS} {_several(who)}: differs in {clean(', '.join(what))}." for what, who in differing.items() if what
+    ]
     for one in comparison.unmatched:
         parts = [
             f"lacks {counted(one.lacking, 'task')} of the baseline" if one.lacking else "",
@@ -145,6 +149,14 @@ def notes(comparison: Comparison, letters: Mapping[str, str]) -> list[str]:
             said = " and ".join(filter(None, parts))
             found.append(f"{letters.get(one.label, clean(one.label))} {said}: left out.")
     return found
+
+
+NAMED = 8
+
+
+def _several(names: Sequence[str]) -> str:
+    """All names, or of many the first and how many more."""
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def reasons(comparison: Comparison) -> list[str]:
@@ -158,6 +170,15 @@ def not_clean(rows: Sequence[Row]) -> str:
     told = "; ".join(tally(reason for row in rows for reason in row.unclean))
     what = f"{counted(len(rows), 'difference')} found, but not clean: {clean(told)}."
     return f"{what} Measure again on a machine that does nothing else."
+
+
+def mean(found: Aggregate, other: str, one: str) -> str:
+    """A composite with its interval, or a dash, how much of it there is, and why."""
+    what = f"{clean(other)} against {one}, geometric mean over {counted(len(found.parts), 'case')}"
+    if found.value is None:
+        return f"{what}: {units.DASH}, {found.counted}. {sentence(clean(found.reason))}"
+    ends = f" ({found.low:.3f}{units.DASH}{found.high:.3f})" if found.low and found.high else ""
+    return f"{what}: ×{found.value:.3f}{ends}."
 
 
 def rank(place: Place) -> str:

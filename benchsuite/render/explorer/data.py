@@ -11,15 +11,20 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import median
 from typing import Any
 
-from benchsuite import comparability, units, worth
+from benchsuite import comparability, references, units, worth
 from benchsuite.model import Exhibit, Metric, Origin, Publication, Score, Status
+from benchsuite.render import words
 from benchsuite.render.explorer import pack
 from benchsuite.render.phrases import FAMILIES
-from benchsuite.render.words import clean, family, parameters
+from benchsuite.render.words import family, parameters
 from benchsuite.reportable import compromised
+
+clean = lru_cache(1 << 16)(words.clean)
+"""The same few words stand in a hundred thousand cells."""
 
 Cell = tuple[int, Score]
 """The number of a machine, and what it did."""
@@ -29,7 +34,8 @@ Cell = tuple[int, Score]
 class CaseInfo:
     """A case that some machine was asked. ``scale`` and ``unit``: how its values are printed, the same for all.
 
-    intensity: FLOP per byte of its work, where it has both; count: machines with a measured value.
+    intensity: FLOP per byte of its work, where it has both; quantity: which published figures it stands beside; count:
+    machines with a measured value.
     """
 
     key: str
@@ -41,6 +47,7 @@ class CaseInfo:
     dtype: str
     intensity: float | None
     flops: float
+    quantity: str
     count: int
 
     @property
@@ -54,33 +61,55 @@ class Dataset:
     """Everything a comparison shows. Machines and cases are known by their place; it never changes on the page.
 
     keys: a short name of each machine for links. cells: for each case, all that was tried, in the machines' order.
+    published: figures that others published, by the quantity they are of (``references.quantity``): they stand beside
+    the cases of that quantity and are cases only where somebody measured the same.
     """
 
     exhibits: tuple[Exhibit, ...]
     keys: tuple[str, ...]
     cases: tuple[CaseInfo, ...]
     cells: tuple[tuple[Cell, ...], ...]
+    published: Mapping[str, tuple[Cell, ...]]
 
 
 def dataset(exhibits: Iterable[Exhibit]) -> Dataset:
     """The data of a comparison. Linear in the number of scores; nothing is copied."""
-    kept: list[Exhibit] = []
+    kept = tuple(exhibits)
     found: dict[tuple[str, Metric], list[Cell]] = {}
-    for machine, exhibit in enumerate(exhibits):
-        kept.append(exhibit)
+    published: dict[str, list[Cell]] = {}
+    for machine, exhibit in enumerate(kept):
+        figures = exhibit.publication.origin is Origin.PUBLISHED
         for score in exhibit.publication.results:
-            found.setdefault((score.case.key, score.metric), []).append((machine, score))
-    published = {at for at, exhibit in enumerate(kept) if exhibit.publication.origin is Origin.PUBLISHED}
+            if not figures:
+                found.setdefault((score.case.key, score.metric), []).append((machine, score))
+            elif name := references.quantity(score):
+                published.setdefault(name, []).append((machine, score))
+    for machine, exhibit in enumerate(kept):
+        for score in exhibit.publication.results if exhibit.publication.origin is Origin.PUBLISHED else ():
+            if (column := found.get((score.case.key, score.metric))) is not None:
+                column.append((machine, score))
     order = {name: at for at, name in enumerate(FAMILIES)}
     cells = sorted(found.values(), key=lambda column: order.get(column[0][1].case.benchmark, len(order)))
-    cases = tuple(_case(column, published) for column in cells)
-    return Dataset(tuple(kept), _keys(kept), cases, tuple(map(tuple, cells)))
+    for column in cells:
+        column.sort(key=lambda cell: cell[0])
+    figures_of = {name: tuple(each) for name, each in published.items()}
+    return Dataset(kept, _keys(kept), tuple(map(_case, cells)), tuple(map(tuple, cells)), figures_of)
 
 
 def value(score: Score) -> float | None:
     """The verified value of a score; what is not a positive number is none."""
     good = score.status is Status.OK and score.value is not None and math.isfinite(score.value) and score.value > 0.0
     return score.value if good else None
+
+
+def interval(score: Score, told: float) -> tuple[float | None, float | None]:
+    """The ends that the page gives of a value: its score's, or where the runs say so those of the rounded runs."""
+    steps = _runs(score, told)
+    ends = _ends(score, told, steps, 1.0)
+    if ends is not None:
+        return ends[0], ends[1]
+    half = math.exp(pack.reach(steps)) if steps is not None else None
+    return (told / half, told * half) if half is not None else (None, None)
 
 
 def price(publication: Publication) -> float | None:
@@ -118,27 +147,40 @@ def index(data: Dataset) -> dict[str, Any]:
 
 def columns(data: Dataset, number: int) -> dict[str, Any]:
     """Every cell of a case. Values in units of the case's ``scale``."""
-    scale = data.cases[number].scale
-    column = data.cells[number]
-    return {"machine": _places([machine for machine, _ in column], len(data.exhibits)), **_cells(data, column, scale)}
+    case, column = data.cases[number], data.cells[number]
+    made = {"machine": _places([machine for machine, _ in column], len(data.exhibits))}
+    figures = [
+        {"machine": machine, "value": pack.number(told / case.scale, 4), "source": clean(score.source)}
+        for machine, score in data.published.get(case.quantity, ())
+        if (told := value(score)) is not None and score.metric is case.metric
+    ]
+    return made | _cells(data, column, case.scale) | ({"published": figures} if figures else {})
 
 
 def about(data: Dataset, number: int) -> dict[str, Any]:
     """One machine alone: its facts, its ceilings, and every cell of its own with the details of its samples."""
     publication = data.exhibits[number].publication
-    own = [(case, score) for case, column in enumerate(data.cells) for score in _of(column, number)]
+    own = _own(data, number)
+    scales = [data.cases[case].scale for case, _ in own]
+    cells = _cells(data, [(number, score) for _, score in own], scales)
     return {
         "facts": facts(publication),
         "roof": roof(publication),
-        "cells": {
-            "case": [case for case, _ in own],
-            **_cells(data, [(number, score) for _, score in own], [data.cases[case].scale for case, _ in own]),
-        },
-        "details": [_detail(score) for _, score in own],
+        "cells": {"case": [case for case, _ in own], **cells},
+        "details": details(data, number),
     }
 
 
-def _of(column: Sequence[Cell], machine: int) -> Iterable[Score]:
+def details(data: Dataset, number: int) -> list[dict[str, Any]]:
+    """The details of a machine's cells, case by case."""
+    return [_detail(score) for _, score in _own(data, number)]
+
+
+def _own(data: Dataset, number: int) -> list[tuple[int, Score]]:
+    return [(case, score) for case, column in enumerate(data.cells) for score in of(column, number)]
+
+
+def of(column: Sequence[Cell], machine: int) -> Iterable[Score]:
     """The cells of one machine in a column, which is in the machines' order."""
     at = bisect_left(column, machine, key=lambda cell: cell[0])
     while at < len(column) and column[at][0] == machine:
@@ -172,7 +214,7 @@ def _keys(exhibits: Sequence[Exhibit]) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def _case(column: Sequence[Cell], published: set[int]) -> CaseInfo:
+def _case(column: Sequence[Cell]) -> CaseInfo:
     score = column[0][1]
     known = [told for _, one in column if (told := value(one)) is not None]
     scale, letter = units.prefix(median(known)) if known else (1.0, "")
@@ -188,7 +230,8 @@ def _case(column: Sequence[Cell], published: set[int]) -> CaseInfo:
         dtype=clean(str(params.get("dtype", ""))),
         intensity=work.flops / work.bytes if work.flops > 0 and work.bytes > 0 else None,
         flops=work.flops,
-        count=len({machine for machine, one in column if machine not in published and value(one) is not None}),
+        quantity=next((name for _, one in column if value(one) is not None and (name := references.quantity(one))), ""),
+        count=len({machine for machine, one in column if value(one) is not None}),
     )
 
 

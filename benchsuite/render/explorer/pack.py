@@ -68,6 +68,6 @@ def reach(steps: Sequence[int]) -> float:
 @cache
 def quantile(freedom: int) -> float:
     """The 97.5 % quantile of Student's t."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    return float(t.ppf(0.975, freedom))
+    return float(stdtrit(freedom, 0.975))

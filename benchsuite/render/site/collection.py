@@ -72,10 +72,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """By which implementation, from which library, and in which mode (``comparability.kind``)."""
+    """By which implementation, from which library, and what ``comparability.kind`` looks at, as ``mode`` and alone."""
 
     implementation: str
     library: str
+    backend: str
+    cache: str
+    sync: str
     mode: tuple[str, ...]
 
 
@@ -155,7 +158,7 @@ class Collection:
         into.values.append(value)
         into.lows.append(value if score.low is None else score.low)
         into.highs.append(value if score.high is None else score.high)
-        into.how.append(self._way(How(clean(score.implementation), clean(score.provider), kind(score))))
+        into.how.append(self._way(_how(score)))
         into.sound.append(not compromised(score))
         into.runs.extend(score.run_values)
         into.ends.append(len(into.runs))
@@ -178,6 +181,11 @@ def best(results: tuple[Score, ...]) -> Iterator[Score]:
         if rival is None or not rival.value or (score.value > rival.value) == score.metric.higher_is_better:
             found[identity] = score
     return iter(found.values())
+
+
+def _how(score: Score) -> How:
+    words = score.implementation, score.provider, score.backend, score.cache, score.sync
+    return How(*(clean(word) for word in words), kind(score))
 
 
 def _measured(score: Score) -> Measured:

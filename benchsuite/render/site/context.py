@@ -33,8 +33,8 @@ class Known:
 class Site:
     """What every page may look up.
 
-    counted: numbers of the publications that are in populations; spreads: case (slug) -> type -> the spread of its
-    machines; runs_of, types: numbers of publications by machine and by type, newest first; newer: the campaign that
+    chosen: case (slug) -> the positions of its columns that count, one for each machine; spreads: case -> type -> the
+    spread of its machines; runs_of, types: numbers of publications by machine and by type, newest first; newer: the campaign that
     superseded one, by number.
     """
 
@@ -42,7 +42,7 @@ class Site:
     version: str
     collection: Collection
     known: Known
-    counted: frozenset[int]
+    chosen: Mapping[str, Sequence[int]]
     spreads: Mapping[str, Mapping[str, Distribution]]
     cases: Mapping[str, Measured]
     machines: Mapping[str, Sequence[int]]
@@ -117,14 +117,15 @@ def site(title: str, version: str, collection: Collection, known: Known) -> Site
     entries = collection.entries
     real = [number for number, entry in enumerate(entries) if not entry.simulated]
     counted = population.current(entries) & frozenset(real)
+    chosen = {one.slug: population.rows(one, counted, entries) for one in collection.cases.values()}
     machines = _grouped(range(len(entries)), entries, lambda entry: entry.machine)
     return Site(
         title=title,
         version=version,
         collection=collection,
         known=known,
-        counted=counted,
-        spreads=population.distributions(collection, counted),
+        chosen=chosen,
+        spreads=population.distributions(collection, chosen),
         cases={measured.slug: measured for measured in sorted_cases(collection.cases.values())},
         machines=machines,
         types=_grouped(real, entries, lambda entry: entry.type),

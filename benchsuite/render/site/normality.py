@@ -69,7 +69,7 @@ def _values(site: Site, measured: Measured, name: str) -> dict[references.Task, 
     """Every sound number of the type's machines in one case, by what was measured and how."""
     entries = site.collection.entries
     found: dict[references.Task, list[Value]] = {}
-    for position in population.rows(measured, site.counted, entries):
+    for position in site.chosen[measured.slug]:
         entry, how = entries[measured.entries[position]], site.collection.ways[measured.how[position]]
         if entry.type != name or not measured.sound[position]:
             continue

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchsuite.render.site.collection import Collection, Entry, Measured
@@ -53,7 +54,7 @@ def current(entries: Sequence[Entry]) -> frozenset[int]:
     return frozenset(newest.values())
 
 
-def rows(measured: Measured, counted: frozenset[int], entries: Sequence[Entry]) -> list[int]:
+def rows(measured: Measured, counted: frozenset[int], entries: Sequence[Entry]) -> array[int]:
     """Positions in the columns of one case that count, one for each machine: of two suites of it the newer."""
     newest: dict[str, int] = {}
     for position, number in enumerate(measured.entries):
@@ -62,7 +63,7 @@ def rows(measured: Measured, counted: frozenset[int], entries: Sequence[Entry]) 
             known = newest.get(machine)
             if known is None or entries[measured.entries[known]].started < entries[number].started:
                 newest[machine] = position
-    return list(newest.values())
+    return array("l", newest.values())
 
 
 def by_type(measured: Measured, chosen: Sequence[int], entries: Sequence[Entry]) -> dict[str, list[int]]:
@@ -73,11 +74,13 @@ def by_type(measured: Measured, chosen: Sequence[int], entries: Sequence[Entry])
     return dict(sorted(found.items()))
 
 
-def distributions(collection: Collection, counted: frozenset[int]) -> dict[str, dict[str, Distribution]]:
-    """Case (its slug) -> type -> the spread of its machines."""
-    entries, found = collection.entries, {}
+def distributions(
+    collection: Collection, chosen: Mapping[str, Sequence[int]]
+) -> dict[str, dict[str, Distribution]]:
+    """Case (its slug) -> type -> the spread of its machines. ``chosen``: the positions of each case that count."""
+    found = {}
     for measured in collection.cases.values():
-        parts = by_type(measured, rows(measured, counted, entries), entries)
+        parts = by_type(measured, chosen[measured.slug], collection.entries)
         found[measured.slug] = {
             name: distribution(measured.values[position] for position in positions) for name, positions in parts.items()
         }

@@ -88,11 +88,14 @@ class RunView:
     siblings: int
     problems: tuple[str, ...]
     has_sheet: bool
-    has_samples_file: bool
+    has_samples: bool
+    has_signature: bool
 
 
-def build(site: Site, number: int, exhibit: Exhibit, usual: Usual | None, *, samples: bool) -> RunView:
-    """The page of publication ``number``. ``samples``: whether its samples lie beside it."""
+def build(
+    site: Site, number: int, exhibit: Exhibit, usual: Usual | None, *, samples: bool, signature: bool
+) -> RunView:
+    """The page of publication ``number``. samples, signature: whether such a file lies beside its data."""
     entry, told = site.entry(number), exhibit.publication
     shown = [score for score in told.results if score.status is not Status.SKIPPED]
     best = _best(shown)
@@ -120,7 +123,8 @@ def build(site: Site, number: int, exhibit: Exhibit, usual: Usual | None, *, sam
         siblings=len(site.machines.get(entry.machine, ())),
         problems=tuple(clean(problem) for problem in exhibit.problems),
         has_sheet=any(score.of_datasheet is not None for score in shown),
-        has_samples_file=samples,
+        has_samples=samples,
+        has_signature=signature,
     )
 
 
@@ -169,7 +173,7 @@ def _row(site: Site, entry: Entry, score: Score, first: bool) -> Row:
     glyph, word, tone = STATUSES[score.status]
     if entry.origin is not Origin.MEASURED and good:
         glyph, word, tone = "◇", entry.origin.value, "unknown"
-    measured = site.case(score) if good and not entry.simulated else None
+    measured = site.collection.case(score) if good and not entry.simulated else None
     spread = site.spreads[measured.slug].get(entry.type) if measured else None
     drawing = ""
     if measured and spread and spread.n > 1 and first and score.value is not None:

@@ -65,6 +65,13 @@ def page(template: str, path: str, site: Any, **values: Any) -> str:
     return made
 
 
+def alone(template: str, *, style: str, script: str, **values: Any) -> str:
+    """A page that carries its style and its script, since it may be shown at any address."""
+    own = {"style": Markup(style), "script": Markup(script)}  # noqa: S704 - our own files
+    made: str = environment().get_template(template).render(**own, **values)
+    return made
+
+
 def _printable(value: Any) -> Any:
     """Texts lose control and direction characters; most have none, and are looked at once."""
     return clean(value) if type(value) is str and not value.isprintable() else value

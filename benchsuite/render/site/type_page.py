@@ -206,7 +206,7 @@ def values_at(site: Site, measured: Measured, kind: str, provider: str = "") -> 
     entries = site.collection.entries
     return [
         measured.values[position]
-        for position in population.rows(measured, site.counted, entries)
+        for position in site.chosen[measured.slug]
         if entries[measured.entries[position]].type == kind
         and provider in {"", entries[measured.entries[position]].provider}
     ]

@@ -1,0 +1,341 @@
+"""The page as it opens, as frozen values: what stands there before, and without, any script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import ROUND_HALF_UP, Decimal
+from itertools import groupby
+
+from benchsuite import compare, ranking, units
+from benchsuite.comparability import Difference
+from benchsuite.model import Exhibit, Origin, Score, Status
+from benchsuite.ranking import Board, Place
+from benchsuite.render import versus
+from benchsuite.render.explorer import data as tables
+from benchsuite.render.explorer.data import CaseInfo, Dataset
+from benchsuite.render.words import STATUSES, clean, counted, family
+from benchsuite.statistics.runs import Verdict
+
+MOST_CHOSEN = 8
+"""Machines that are compared in full."""
+FIRST_CHOSEN = 4
+"""Of more machines than that, how many are compared when the page opens."""
+BOARD_ROWS = 20
+"""Rows of the leader board before "show more"."""
+HEADLINE = ("gemm", "attention", "memory")
+"""Benchmarks whose cases the board opens with, the first that there is."""
+TONES = {Verdict.FASTER: "good", Verdict.SLOWER: "bad"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """A machine that is compared."""
+
+    place: int
+    label: str
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class CellView:
+    """A number of the table: what is said first, and beside it; ``value`` where that is a ratio."""
+
+    main: str
+    more: str = ""
+    tone: str = ""
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RowView:
+    """One task over the machines that are compared."""
+
+    words: str
+    implementation: str
+    unit: str
+    cells: tuple[CellView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The rows of one benchmark."""
+
+    name: str
+    rows: tuple[RowView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BoardRow:
+    """A machine on the board."""
+
+    rank: str
+    label: str
+    about: str
+    amount: str
+    price: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class BoardView:
+    """The leader board of the case that the page opens with; ``more``: how many rows are left out here."""
+
+    case: int
+    title: str
+    unit: str
+    rows: tuple[BoardRow, ...]
+    more: int
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everything the template prints."""
+
+    headline: str
+    sentences: tuple[str, ...]
+    counts: tuple[str, ...]
+    entrants: tuple[Entrant, ...]
+    groups: tuple[Group, ...]
+    method: str
+    notes: tuple[str, ...]
+    conditions: tuple[Difference, ...]
+    board: BoardView | None
+    simulated: bool
+
+
+def build(data: Dataset) -> View:
+    """What the page opens with: the first machine against the others, or of many the head of the board."""
+    case = first_case(data)
+    board = _board(data, case) if case is not None else None
+    chosen = first_chosen(data, board)
+    exhibits = [data.exhibits[place] for place in chosen]
+    comparison = compare.against(exhibits[0], exhibits[1:], compare.Rule(detailed=False)) if exhibits[1:] else None
+    sentences = _sentences(comparison) if comparison else []
+    many = len(data.exhibits) > MOST_CHOSEN
+    if many and board and case is not None:
+        sentences.insert(0, _leader(data.cases[case], board))
+    return View(
+        headline=sentences[0] if sentences else "There is one machine here, and nothing to compare it with.",
+        sentences=tuple(sentences[1:]),
+        counts=_counts(data),
+        entrants=tuple(_entrant(data, place) for place in chosen),
+        groups=tuple(_groups(data, chosen, comparison)),
+        method=versus.method(comparison) if comparison else "",
+        notes=tuple(versus.notes(comparison, {})) + tuple(versus.reasons(comparison)) if comparison else (),
+        conditions=comparison.conditions if comparison else (),
+        board=_board_view(data, case, board) if board and case is not None else None,
+        simulated=any(exhibit.publication.backend == "fake" for exhibit in data.exhibits),
+    )
+
+
+def first_case(data: Dataset) -> int | None:
+    """The case the board opens with: of those that most machines have, the heaviest of the first headline benchmark."""
+    if not data.cases:
+        return None
+    most = max(case.count for case in data.cases)
+    usual = [n for n, case in enumerate(data.cases) if case.count >= 0.9 * most]
+    order = {name: -at for at, name in enumerate(HEADLINE)}
+
+    def weight(n: int) -> tuple[int, bool, float, int]:
+        case = data.cases[n]
+        return order.get(case.benchmark, -len(order)), case.dtype == "bf16", case.flops, -n
+
+    return max(usual, key=weight)
+
+
+def first_chosen(data: Dataset, board: Board | None) -> list[int]:
+    """All, of few; of many the best of each model on the board, and without a board the first."""
+    if len(data.exhibits) <= MOST_CHOSEN:
+        measured = [at for at, one in enumerate(data.exhibits) if one.publication.origin is not Origin.PUBLISHED]
+        return [*measured, *(at for at in range(len(data.exhibits)) if at not in measured)]
+    place = {exhibit.label: at for at, exhibit in enumerate(data.exhibits)}
+    best: dict[str, int] = {}
+    for one in board.ranked if board else ():
+        best.setdefault(data.exhibits[place[one.label]].publication.machine.name, place[one.label])
+    return list(best.values())[:FIRST_CHOSEN] or list(range(FIRST_CHOSEN))
+
+
+def _board(data: Dataset, number: int) -> Board | None:
+    """The board of one case, by value (``ranking``)."""
+    scores: dict[int, list[Score]] = {}
+    for machine, score in data.cells[number]:
+        scores.setdefault(machine, []).append(score)
+    part = [
+        replace(exhibit, publication=replace(exhibit.publication, results=tuple(scores.get(machine, ()))))
+        for machine, exhibit in enumerate(data.exhibits)
+        if exhibit.publication.origin is not Origin.PUBLISHED
+    ]
+    return next(iter(ranking.boards(part)), None)
+
+
+def _leader(case: CaseInfo, board: Board) -> str:
+    """Who leads, and who cannot be told from it."""
+    if not board.ranked:
+        return f"No machine can be ranked in {case.name}."
+    head = board.ranked[0]
+    told = f"{clean(head.label)} leads {counted(len(board.ranked), 'machine')} in {case.name}"
+    amount = f"{shown(head.value, head.low, head.high, case.scale)}{units.NO_BREAK_SPACE}{case.unit}"
+    tied = sum(place.first == 1 for place in board.ranked) - 1
+    if not tied:
+        return f"{told}: {amount}."
+    share = "shares" if tied == 1 else "share"
+    return f"{told}: {amount}; {counted(tied, 'other')} may {share.removesuffix('s')} its rank."
+
+
+def _sentences(comparison: compare.Comparison) -> list[str]:
+    """One for each of the others, the one that is faster in most cases first."""
+    rows: dict[str, list[compare.Row]] = {label: [] for label in comparison.others}
+    for row in comparison.rows:
+        rows[row.label].append(row)
+    wins = {label: -sum(row.verdict is Verdict.FASTER for row in found) for label, found in rows.items()}
+    base = clean(comparison.baseline)
+    return [versus.headline(rows[label], base, clean(label)) for label in sorted(rows, key=wins.__getitem__)]
+
+
+def _counts(data: Dataset) -> tuple[str, ...]:
+    origins = [exhibit.publication.origin for exhibit in data.exhibits]
+    told = [f"{counted(origins.count(origin), 'machine')} {origin.value}" for origin in Origin if origin in origins]
+    told = [text.replace("machines published", "published sources").replace("machine published", "published source")
+            for text in told]  # fmt: skip
+    dates = sorted(one.publication.started[:10] for one in data.exhibits if one.publication.started)
+    told.append(counted(len(data.cases), "case"))
+    if dates:
+        told.append(dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}")
+    return tuple(told)
+
+
+def _entrant(data: Dataset, place: int) -> Entrant:
+    exhibit = data.exhibits[place]
+    return Entrant(place, clean(exhibit.label), _about(exhibit))
+
+
+def _about(exhibit: Exhibit) -> str:
+    """Whose number it is, in a few words."""
+    made = exhibit.publication
+    words = [made.origin.value if made.origin is not Origin.MEASURED else "", exhibit.level.value, made.started[:10]]
+    return " · ".join(clean(word) for word in words if word)
+
+
+def _groups(data: Dataset, chosen: Sequence[int], comparison: compare.Comparison | None) -> Iterator[Group]:
+    """The tasks in which one of the implementations is a chosen machine's best, benchmark by benchmark."""
+    pairs = versus.lines(comparison) if comparison else {}
+    rows = [
+        (case.benchmark, _row(data, chosen, case, implementation, cells, pairs.get((key, implementation), {})))
+        for case, key, implementation, cells in _tasks(data, chosen)
+    ]
+    for name, group in groupby(rows, key=lambda row: row[0]):
+        yield Group(family(name), tuple(row for _, row in group))
+
+
+Task = tuple[CaseInfo, str, str, Mapping[int, Score]]
+
+
+def _tasks(data: Dataset, chosen: Sequence[int]) -> Iterator[Task]:
+    for case, column in zip(data.cases, data.cells, strict=True):
+        found: dict[str, dict[int, Score]] = {}
+        best: dict[int, Score] = {}
+        for place in chosen:
+            for score in tables.of(column, place):
+                found.setdefault(score.implementation, {})[place] = score
+                best[place] = _best(best.get(place), score)
+        for implementation, cells in found.items():
+            if any(best[place] is score for place, score in cells.items()):
+                yield case, next(iter(cells.values())).case.key, implementation, cells
+
+
+def _best(rival: Score | None, score: Score) -> Score:
+    """The better of two numbers; one at all is better than none, and the first of equals stays."""
+    old, new = tables.value(rival) if rival else None, tables.value(score)
+    if rival is None or (new is not None and old is None):
+        return score
+    if new is None or old is None:
+        return rival
+    return score if (new > old if score.metric.higher_is_better else new < old) else rival
+
+
+def _row(
+    data: Dataset, chosen: Sequence[int], case: CaseInfo, implementation: str, cells: Mapping[int, Score],
+    pairs: Mapping[str, compare.Row],
+) -> RowView:  # fmt: skip
+    made = tuple(_cell(cells.get(place), pairs.get(data.exhibits[place].label), case) for place in chosen)
+    return RowView(case.words, clean(implementation), case.unit, made)
+
+
+def _cell(score: Score | None, pair: compare.Row | None, case: CaseInfo) -> CellView:
+    if score is None:
+        return CellView(units.DASH, "not measured", "unknown")
+    value = tables.value(score)
+    if value is None:
+        glyph, word, tone = STATUSES[score.status if score.status is not Status.OK else Status.FAILED]
+        return CellView(glyph, word, tone)
+    amount = shown(value, *tables.interval(score, value), case.scale)
+    if pair is None or pair.ratio is None:
+        return CellView(amount, "no pair" if pair else "")
+    glyph, word = versus.VERDICTS[pair.verdict]
+    ratio = times(pair.ratio, pair.low, pair.high)
+    ends = f" ({span(pair.low, pair.high)})" if pair.low is not None and pair.high is not None else ""
+    marks = (versus.DIFFERS if pair.differs else "") + (versus.UNCLEAN if not pair.clean else "")
+    return CellView(f"{glyph} {ratio}{marks}", f"{word}{ends}", TONES.get(pair.verdict, "unknown"), amount)
+
+
+def fixed(number: float, places: int) -> str:
+    """A number with so many digits after the point; of two equally near ones the larger, as a browser has it."""
+    return str(Decimal(number).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP))
+
+
+def significant(number: float) -> str:
+    """Three significant digits and no exponent."""
+    text = units.significant(number)
+    return fixed(number, len(text.partition(".")[2]))
+
+
+def shown(value: float | None, low: float | None, high: float | None, scale: float) -> str:
+    """``612 ± 3`` in units of ``scale``: the interval decides the digits; wide ones are told by their ends."""
+    if value is None:
+        return units.DASH
+    value /= scale
+    if low is None or high is None or not high > low:
+        return significant(value)
+    low, high = low / scale, high / scale
+    half = (high - low) / 2
+    if half > units.WIDE * value:
+        return f"{significant(value)} ({significant(low)}{units.DASH}{significant(high)})"
+    places = units.decimals(half)
+    return units.NO_BREAK_SPACE.join((fixed(value, places), "±", fixed(half, places)))
+
+
+def _places(low: float, high: float) -> int:
+    return min(3, max(2, units.decimals((high - low) / 2)))
+
+
+def times(ratio: float, low: float | None, high: float | None) -> str:
+    """``×1.43``: two or three digits after the point, as the interval decides."""
+    places = _places(low, high) if low is not None and high is not None else 3
+    return f"×{fixed(ratio, places)}"
+
+
+def span(low: float, high: float) -> str:
+    """``1.42–1.44``."""
+    return f"{fixed(low, _places(low, high))}{units.DASH}{fixed(high, _places(low, high))}"
+
+
+def _board_view(data: Dataset, number: int, board: Board) -> BoardView:
+    case = data.cases[number]
+    exhibits = {exhibit.label: exhibit for exhibit in data.exhibits}
+    places = [*board.ranked, *board.unranked]
+    rows = tuple(_board_row(place, exhibits[place.label], case) for place in places[:BOARD_ROWS])
+    return BoardView(number, case.name, case.unit, rows, len(places) - len(rows), versus.ordering(board))
+
+
+def _board_row(place: Place, exhibit: Exhibit, case: CaseInfo) -> BoardRow:
+    usd = tables.price(exhibit.publication)
+    return BoardRow(
+        rank=versus.rank(place),
+        label=clean(place.label),
+        about=_about(exhibit),
+        amount=shown(place.value, place.low, place.high, case.scale),
+        price=f"${usd:.2f}" if usd is not None else units.DASH,
+        note=clean(place.reason),
+    )

@@ -1,0 +1,172 @@
+"""The site's larger drawings: price against rate with its front, roofs on one pair of axes, one machine over time.
+
+Each is drawn from the rows of the table beside it, twice: for wide pages and for narrow ones, of which one is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from benchsuite import units
+from benchsuite.render.site import axes
+from benchsuite.render.site.axes import Scale
+
+WIDE, NARROW = 720, 344
+LEFT, RIGHT, TOP, BOTTOM = 56, 14, 24, 46
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A point with its interval in y. look: 1 to 6; hollow: not told apart from the front, or not measured here."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+    name: str
+    label: str
+    look: int
+    hollow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Roof:
+    """A machine's ceilings in FLOP/s and B/s. ``sheet``: as the datasheet has them, else as they were measured."""
+
+    name: str
+    flops: float
+    bandwidth: float
+    look: int
+    sheet: bool = False
+
+
+def both(draw: Callable[[int], str]) -> str:
+    """The drawing at both widths."""
+    return draw(WIDE) + draw(NARROW)
+
+
+def kind(width: int) -> str:
+    """The class of a drawing of that width."""
+    return f"chart plot {'wide' if width == WIDE else 'narrow'}"
+
+
+def scatter(points: Sequence[Point], front: Sequence[Point], unit: str, title: str) -> str:
+    """Rate (linear, from zero) over price (logarithmic); the front in steps: nothing between measured points."""
+    scale, letter = units.prefix(max(point.high for point in points))
+
+    def draw(width: int) -> str:
+        height = 380 if width == WIDE else 320
+        x = Scale(*axes.log_domain([point.x for point in points]), LEFT, width - RIGHT, log=True)
+        y = Scale(0.0, max(point.high for point in points) / scale * 1.08, height - BOTTOM, TOP)
+        parts = axes.frame(x, y, "$ per device and hour (logarithmic)", f"{letter}{unit}")
+        parts += _steps(front, x, y, scale)
+        taken: list[tuple[float, float, float]] = []
+        for point in points:
+            at = x.at(point.x), y.at(point.y / scale)
+            parts.append(axes.line(at[0], y.at(point.low / scale), at[0], y.at(point.high / scale), f"line{point.look}"))
+            parts.append(axes.mark(*at, point.look, point.label, point.hollow))
+        for point in points:
+            parts += _named(x.at(point.x), y.at(point.y / scale), point.name, width - RIGHT, taken)
+        return axes.svg(parts, width, height, kind(width), title)
+
+    return both(draw)
+
+
+def _steps(front: Sequence[Point], x: Scale, y: Scale, scale: float) -> list[str]:
+    if not front:
+        return []
+    path = f"M{axes.px(x.at(front[0].x))} {axes.px(y.at(front[0].y / scale))}"
+    for point in front[1:]:
+        path += f"H{axes.px(x.at(point.x))}V{axes.px(y.at(point.y / scale))}"
+    return [f'<path class="front" d="{path}H{axes.px(x.end)}"/>']
+
+
+def _named(x: float, y: float, name: str, end: float, taken: list[tuple[float, float, float]]) -> list[str]:
+    """The name beside a point where there is room: the table has every name."""
+    length = 7.2 * len(name)
+    for left in (x + 8, x - 8 - length):
+        for shift in (4.0, -8.0, 16.0):
+            free = all(abs(y + shift - top) > 13 or left > there + width or there > left + length for there, top, width in taken)
+            if free and left > LEFT and left + length < end:
+                taken.append((left, y + shift, length))
+                return [axes.text(left, y + shift, name, "name")]
+    return []
+
+
+def rooflines(roofs: Sequence[Roof], title: str) -> str:
+    """Attainable FLOP/s over FLOP per byte, both logarithmic: min(flops, bandwidth x intensity)."""
+    top = max(roof.flops for roof in roofs)
+    scale, letter = units.prefix(top)
+    knees = [roof.flops / roof.bandwidth for roof in roofs]
+    left, right = min(knees) / 40, max(knees) * 12
+
+    def draw(width: int) -> str:
+        height = 400 if width == WIDE else 320
+        x = Scale(left, right, LEFT, width - RIGHT, log=True)
+        low = min(roof.bandwidth for roof in roofs) * left
+        y = Scale(low / scale, top / scale * 1.5, height - BOTTOM, TOP, log=True)
+        parts = axes.frame(x, y, "arithmetic intensity, FLOP per byte", f"{letter}FLOP/s")
+        for roof in roofs:
+            knee = roof.flops / roof.bandwidth
+            flat = axes.px(y.at(roof.flops / scale))
+            start = f"{axes.px(x.at(left))} {axes.px(y.at(roof.bandwidth * left / scale))}"
+            drawn = f"M{start}L{axes.px(x.at(knee))} {flat}H{axes.px(x.end)}"
+            dashed = " sheet" if roof.sheet else ""
+            parts.append(f'<path class="line{roof.look} roof{dashed}" d="{drawn}"/>')
+            if not roof.sheet:
+                parts.append(axes.mark(x.at(knee), y.at(roof.flops / scale), roof.look, f"{roof.name}: knee at {knee:.3g}"))
+        return axes.svg(parts, width, height, kind(width), title)
+
+    return both(draw)
+
+
+def timeline(points: Sequence[Point], unit: str, title: str) -> str:
+    """One number of one machine over time: a dot for each campaign with its interval. ``x``: days (``day``)."""
+    scale, letter = units.prefix(max(point.high for point in points))
+
+    def draw(width: int) -> str:
+        height = 180
+        days = [point.x for point in points]
+        ends = (min(days) - 1, max(days) + 1) if max(days) - min(days) < 2 else axes.domain(days)
+        x = Scale(*ends, LEFT, width - RIGHT)
+        values = [end / scale for point in points for end in (point.low, point.high)]
+        y = Scale(*axes.domain(values, pad=0.15), height - BOTTOM + 10, TOP)
+        parts = [axes.line(x.start, y.start, x.end, y.start, "axis"), *_level(y, x, f"{letter}{unit}")]
+        parts += _dates(points, x, y)
+        for point in points:
+            at = x.at(point.x)
+            parts.append(axes.line(at, y.at(point.low / scale), at, y.at(point.high / scale), "line1"))
+            parts.append(axes.mark(at, y.at(point.y / scale), 1, point.label, point.hollow))
+        return axes.svg(parts, width, height, kind(width), title)
+
+    return both(draw)
+
+
+def _level(y: Scale, x: Scale, unit: str) -> list[str]:
+    made = [axes.text(x.start - 8, 12, unit, "title")]
+    for value in y.ticks(4):
+        at = y.at(value)
+        made += [axes.line(x.start, at, x.end, at, "grid"), axes.text(x.start - 8, at + 4, axes.tick(value), "tick", "end")]
+    return made
+
+
+def _dates(points: Sequence[Point], x: Scale, y: Scale) -> list[str]:
+    """The day below each campaign, those that would touch their neighbour left out."""
+    made, last = [], -1e9
+    for point in points:
+        at = x.at(point.x)
+        if at - last > 84:
+            anchor = "start" if at - x.start < 36 else "end" if x.end - at < 36 else "middle"
+            made.append(axes.text(at, y.start + 18, point.name, "tick", anchor))
+            last = at
+    return made
+
+
+def day(text: str) -> float | None:
+    """A date as a number of days; ``None`` for what is no date."""
+    try:
+        return float(date.fromisoformat(text[:10]).toordinal())
+    except ValueError:
+        return None
