@@ -80,7 +80,7 @@ def _run(path: Path, reader: Reader) -> Read:
 
 def _file(path: Path, reader: Reader) -> Read:
     found = publication.vetted(path)
-    checked = provenance.check(path, reader.trust)
+    checked = provenance.check(path, reader.trust, found.digest)
     bad = checked.state is provenance.State.BAD
     if reader.whole and bad:
         raise DataError(
@@ -94,7 +94,7 @@ def _file(path: Path, reader: Reader) -> Read:
 def _folder(folder: Path, reader: Reader) -> Iterator[Read]:
     """All that a folder holds, in the order of its paths. Raises ``UsageError`` when that is nothing, or too much."""
     count = 0
-    for path in _below(folder):
+    for path in below(folder):
         count += 1
         if count > MOST:
             raise UsageError(f"{folder} holds more than {MOST} runs and publications.", "Name fewer of them.")
@@ -107,7 +107,7 @@ def _folder(folder: Path, reader: Reader) -> Iterator[Read]:
         raise UsageError(f"{folder} holds no run and no publication.", "Measure one with 'benchsuite run'.")
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def below(folder: Path) -> Iterator[Path]:
     """Run directories and publications' files. A run directory is not looked into, a link to a folder not followed.
 
     Raises ``DataError`` for a folder that cannot be read.

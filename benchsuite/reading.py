@@ -57,9 +57,11 @@ def value(data: bytes, kind: type[T], limits: Limits = LIMITS) -> T:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise DataError(f"Byte {error.start + 1} is not UTF-8.", REMEDY) from error
-    _shape(data, text, limits)
+    colons = _shape(data, text, limits)
     try:
-        json.loads(text, object_pairs_hook=_named_once, parse_constant=_no_constant, parse_float=_skip, parse_int=_skip)
+        if _pairs(data) != colons:  # a name stands twice, or it is no JSON: found out where, which takes longer
+            hooks = {"parse_constant": _no_constant, "parse_float": _skip, "parse_int": _skip}
+            json.loads(text, object_pairs_hook=_named_once, **hooks)
         return msgspec.json.decode(data, type=kind)
     except json.JSONDecodeError as error:
         raise DataError(f"It is not JSON: {error.msg.lower()} at character {error.pos + 1}.", REMEDY) from error
@@ -131,8 +133,29 @@ def _opened(path: Path, limits: Limits) -> IO[bytes]:
     return os.fdopen(descriptor, "rb")
 
 
-def _shape(data: bytes, whole: str, limits: Limits) -> None:
-    """Refuse what is too large, too deep or hidden, before anything is built from it. Linear in the size."""
+def _pairs(data: bytes) -> int:
+    """How many names with values the objects of a document hold, doubled names once; -1 when it is no JSON."""
+    try:
+        waiting = [msgspec.json.decode(data)]
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return -1
+    count = 0
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, dict):
+            count += len(inner)
+            inner = inner.values()
+        elif not isinstance(inner, list):
+            continue
+        waiting += [one for one in inner if isinstance(one, dict | list)]
+    return count
+
+
+def _shape(data: bytes, whole: str, limits: Limits) -> int:
+    """Refuse what is too large, too deep or hidden, before anything is built from it. Linear in the size.
+
+    The number of colons outside of texts: of names, if it is JSON.
+    """
     if len(data) > limits.line:
         raise DataError(f"It is longer than {limits.line >> 20} MiB.", REMEDY)
     parts = TEXT.split(data)
@@ -149,6 +172,7 @@ def _shape(data: bytes, whole: str, limits: Limits) -> None:
         depth += 1 if bracket in b"[{" else -1
         if depth > limits.depth:
             raise DataError(f"It is nested more than {limits.depth} deep.", REMEDY)
+    return bare.count(b":")
 
 
 def _text(raw: bytes, position: int, limits: Limits) -> None:

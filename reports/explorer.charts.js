@@ -173,15 +173,14 @@ const charts = (() => {
     });
   };
 
-  // -- strips: every machine of a model on one axis ------------------------------------------------------------------
-  // rows: [{label, detail, quantiles: [p5, p25, p50, p75, p95] | null, dots: [value], chosen: [{look, value, low, high,
-  //   name, label}], published: [{value, label}], says}]; lower: smaller values to the right
-  const strips = (width, rows, { title, unit, lower }) => {
+  // -- strips: every machine of a model, each row against its own median ----------------------------------------------
+  // rows: [{label, detail, quantiles: [p5, p25, p50, p75, p95] | null, dots: [share], chosen: [{look, value, low, high,
+  //   name, label}], published: [{value, label}], says}]; all as shares of the row's median, better is larger
+  const strips = (width, rows, { title }) => {
     const narrow = width < NARROW, left = narrow ? 8 : Math.min(250, width * 0.3), right = width - 16;
-    const all = rows.flatMap((row) => [...row.dots, ...row.chosen.map((one) => one.value), ...row.published.map((one) => one.value)]);
-    const wide = Math.max(...all) / Math.min(...all) > 4, pad = (Math.max(...all) - Math.min(...all)) * 0.04 || Math.max(...all) * 0.05;
-    const [low, high] = wide ? [Math.min(...all) / 1.1, Math.max(...all) * 1.1] : [Math.min(...all) - pad, Math.max(...all) + pad];
-    const x = lower ? scale(low, high, right, left, wide) : scale(low, high, left, right, wide);
+    const all = rows.flatMap((row) => [1, ...row.dots, ...row.chosen.map((one) => one.value), ...row.published.map((one) => one.value)]);
+    const pad = Math.max(0.01, (Math.max(...all) - Math.min(...all)) * 0.04);
+    const [low, high] = [Math.min(...all) - pad, Math.max(...all) + pad], x = scale(low, high, left, right, false);
     const body = [];
     let y = 26;
     for (const row of rows) {
@@ -207,18 +206,18 @@ const charts = (() => {
       }
       let free = -Infinity;
       for (const one of named.sort((a, b) => a.x - b.x)) {
-        const long = Math.min(one.words.length * 6.4, 180), start = Math.max(left, Math.min(one.x - long / 2, right - long));
+        const words = fit(one.words, 190), long = words.length * 6.9, start = Math.max(left, Math.min(one.x - long / 2, right - long));
         if (start < free) continue;
         free = start + long + 8;
-        body.push(text(start, middle + 27, fit(one.words, 180), { class: "name" }));
+        body.push(text(start, middle + 27, words, { class: "name" }));
       }
       y += head + tall;
     }
     const svg = canvas(width, y + 22, title);
-    for (const tick of wide ? decades(low, high, narrow ? 4 : 7) : steps(low, high, narrow ? 4 : 7)) {
-      svg.append(line(x(tick), 20, x(tick), y, "grid"), text(x(tick), 12, plain(tick), { class: "tick", "text-anchor": "middle" }));
+    for (const tick of steps(low, high, narrow ? 4 : 8)) {
+      svg.append(line(x(tick), 20, x(tick), y, Math.abs(tick - 1) < 1e-9 ? "axis" : "grid"), text(x(tick), 12, plain(tick * 100) + SPACE + "%", { class: "tick", "text-anchor": "middle" }));
     }
-    svg.append(text(right, y + 14, `${unit}, better to the right`, { class: "title", "text-anchor": "end" }), ...body);
+    svg.append(text(right, y + 14, "of the model’s median, better to the right", { class: "title", "text-anchor": "end" }), ...body);
     return svg;
   };
 
@@ -245,16 +244,16 @@ const charts = (() => {
     return svg;
   };
 
-  // -- runs of a number: a dot each, in the order taken ---------------------------------------------------------------
+  // -- runs of a number: a dot each, against its machine's own value ----------------------------------------------------
+  // sides: [{name, look, value, runs}]
   const runs = (width, sides, title) => {
-    const all = sides.flatMap((side) => side.values), pad = (Math.max(...all) - Math.min(...all)) * 0.08 || all[0] * 0.01;
-    const [low, high] = [Math.min(...all) - pad, Math.max(...all) + pad], x = scale(low, high, 8, width - 12, false);
-    const svg = canvas(width, 30 + sides.length * 34, title);
-    for (const tick of steps(low, high, 4)) svg.append(line(x(tick), 18, x(tick), 26 + sides.length * 34, "grid"), text(x(tick), 12, significant(tick, 4), { class: "tick", "text-anchor": "middle" }));
+    const most = Math.max(0.001, ...sides.flatMap((side) => side.runs.map((run) => Math.abs(run / side.value - 1)))) * 1.1;
+    const x = scale(-most, most, 10, width - 12, false), bottom = 28 + sides.length * 40, svg = canvas(width, bottom, title);
+    for (const tick of steps(-most, most, 4)) svg.append(line(x(tick), 18, x(tick), bottom, Math.abs(tick) < 1e-12 ? "axis" : "grid"), text(x(tick), 12, (tick > 0 ? "+" : "") + plain(tick * 100).replace("-", "−") + SPACE + "%", { class: "tick", "text-anchor": "middle" }));
     for (const [row, side] of sides.entries()) {
-      const middle = 40 + row * 34;
-      svg.append(line(8, middle, width - 12, middle, "grid"));
-      for (const [i, value] of side.values.entries()) svg.append(mark(x(value), middle, side.look, `${side.name}, run ${i + 1}: ${significant(value, 5)}`));
+      const middle = 50 + row * 40;
+      svg.append(text(0, middle - 12, fit(side.name, width), { class: "tick" }), line(10, middle, width - 12, middle, "grid"));
+      for (const [i, run] of side.runs.entries()) svg.append(mark(x(run / side.value - 1), middle, side.look, `${side.name}, run ${i + 1}: ${significant(run, 5)}`));
     }
     return svg;
   };

@@ -1,7 +1,7 @@
 "use strict";
 // The page: what is chosen and filtered, and what follows from it. The data and how it is loaded: explorer.data.js.
 // Texts of publications enter the page as text nodes and attributes of ours only, never as markup.
-globalThis.benchsuite = { numbers, ...explorer.api };
+globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.board, ...explorer.api };
 (() => {
   const { DASH, SPACE, amount, counted, significant, times, range, prefix } = numbers;
   const { index, words, cases, machines, measured } = explorer;
@@ -293,7 +293,7 @@ globalThis.benchsuite = { numbers, ...explorer.api };
     const entries = [...board.ranked, ...board.unranked].filter((entry) => keep.has(entry.place));
     $("board-title").textContent = nameOf(n);
     const total = board.ranked.length + board.unranked.length, filters = machineFiltersTold();
-    const missing = tally(board.missing.map((entry) => entry.reason.replace(/\.$/, "").toLowerCase()));
+    const missing = tally(board.missing.map((entry) => (entry.one && entry.one.value === null ? status(entry.one)[1] : entry.reason)));
     $("board-count").textContent = `${entries.length} of ${counted(total, "machine")} shown${total - entries.length ? `; ${total - entries.length} hidden by ${filters}` : ""}. ${counted(board.ranked.length, "machine")} ranked`
       + (board.unranked.length ? `, ${board.unranked.length} with a number but no rank` : "") + (missing.size ? `; without a number: ${[...missing].map(([why, count]) => `${count} ${why}`).join(", ")}` : "") + ".";
     const scales = Object.fromEntries(["watts", "dollars"].map((each) => {
@@ -360,7 +360,7 @@ globalThis.benchsuite = { numbers, ...explorer.api };
       if (!keep.has(entry.place) || machines[entry.place].origin !== "measured") continue;
       const one = entry.one, machine = machines[one.place], of = group(model(machine));
       of.dots.push(one.value); of.sources.add(machine.signer || machine.provider);
-      if (look.has(one.place)) of.chosen.push({ look: look.get(one.place), value: one.value, low: one.low || one.value, high: one.high || one.value, name: machine.label, label: `${machine.label}: ${amountOf(one)} ${cases[n].unit}` });
+      if (look.has(one.place)) of.chosen.push({ look: look.get(one.place), value: one.value, low: one.low || one.value, high: one.high || one.value, name: machine.label.replace(model(machine), "").replace(/^[\s·]+/, "") || machine.label, label: `${machine.label}: ${amountOf(one)} ${cases[n].unit}` });
     }
     const byHardware = new Map(machines.filter((machine) => machine.origin !== "published" && machine.hardware).map((machine) => [machine.hardware, model(machine)]));
     const outside = [];
@@ -369,21 +369,29 @@ globalThis.benchsuite = { numbers, ...explorer.api };
       const told = { value: figure.value, label: `published, ${machine.label}: ${significant(figure.value)} ${cases[n].unit}${figure.source || machine.source ? ", " + (figure.source || machine.source) : ""}` };
       if (name && groups.has(name)) groups.get(name).published.push(told); else outside.push(told);
     }
-    const made = [...groups].filter(([, of]) => of.dots.length).map(([name, of]) => {
+    const alone = [...groups].filter(([, of]) => of.dots.length + of.published.length < 2).length;
+    const made = [...groups].filter(([, of]) => of.dots.length && of.dots.length + of.published.length > 1).map(([name, of]) => {
       const sorted = [...of.dots].sort((a, b) => a - b), many = sorted.length >= ENOUGH;
       const quantiles = many ? [0.05, 0.25, 0.5, 0.75, 0.95].map((share) => numbers.percentile(sorted, share)) : null;
-      const middle = sorted[sorted.length >> 1];
+      const middle = numbers.percentile(sorted, 0.5);
       const says = `${name}: ${counted(sorted.length, "machine")}, ${significant(sorted[0])} to ${significant(sorted.at(-1))} ${cases[n].unit}` + (many ? `; middle 90 of 100 from ${significant(quantiles[0])} to ${significant(quantiles[4])}, median ${significant(quantiles[2])}` : "; too few to say what is usual");
-      return { label: name, detail: counted(sorted.length, "machine") + (of.published.length ? `, ${of.published.length} published` : ""), quantiles, dots: of.dots, chosen: of.chosen, published: of.published, says, middle, sorted };
+      return { name, many, quantiles, ...of, says, middle, sorted };
     }).sort((a, b) => (b.chosen.length > 0) - (a.chosen.length > 0) || (lower ? a.middle - b.middle : b.middle - a.middle));
+    const share = (middle) => (value) => (lower ? middle / value : value / middle);
+    const relative = (row) => {
+      const part = share(row.middle);
+      return { label: row.name, detail: `${counted(row.sorted.length, "machine")}, median ${significant(row.middle)}`, says: row.says, quantiles: row.quantiles && row.quantiles.map(part), dots: row.dots.map(part),
+        chosen: row.chosen.map((one) => ({ ...one, value: part(one.value), low: part(one.low), high: part(one.high) })), published: row.published.map((one) => ({ ...one, value: part(one.value) })) };
+    };
     const some = made.slice(0, MOST_STRIPS);
     $("strips").hidden = !some.length;
+    $("lonely").hidden = some.length > 0;
     if (!some.length) return;
     $("strips").querySelector("h3").textContent = nameOf(n);
-    draw("strips", (width) => charts.strips(width, some, { title: `Distribution by model: ${nameOf(n)}`, unit: cases[n].unit, lower }));
-    $("strips").querySelector("figcaption").textContent = `A dot is a machine. From ${ENOUGH} machines of a model on, whiskers hold 90 and the box 50 of 100; with fewer nothing is called usual.`
-      + (some.some((row) => row.published.length) ? " Dashed and hollow: published by others, not measured here." : "") + (made.length > some.length ? ` ${counted(made.length - some.length, "more model")} not drawn: filter by hardware.` : "");
-    tableTwin("strips", ["Model", "machines", "least", "5 %", "median", "95 %", "most", "published", "chosen"], made.map((row) => [row.label, String(row.sorted.length), significant(row.sorted[0]), ...(row.quantiles ? [0, 2, 4].map((i) => significant(row.quantiles[i])) : [DASH, DASH, DASH]),
+    draw("strips", (width) => charts.strips(width, some.map(relative), { title: `Distribution by model: ${nameOf(n)}` }));
+    $("strips").querySelector("figcaption").textContent = `A dot is a machine, set against the median of its model${lower ? " (inverted: less is better)" : ""}. From ${ENOUGH} machines of a model on, whiskers hold 90 and the box 50 of 100; with fewer nothing is called usual.`
+      + (some.some((row) => row.published.length) ? " Dashed and hollow: published by others, not measured here." : "") + (made.length > some.length ? ` ${counted(made.length - some.length, "more model")} not drawn: filter by hardware.` : "") + (alone ? ` ${counted(alone, "model")} with one value not drawn.` : "");
+    tableTwin("strips", ["Model", "machines", "least", "5 %", "median", "95 %", "most", "published", "chosen"], made.map((row) => [row.name, String(row.sorted.length), significant(row.sorted[0]), ...(row.quantiles ? [0, 2, 4].map((i) => significant(row.quantiles[i])) : [DASH, DASH, DASH]),
       significant(row.sorted.at(-1)), row.published.map((one) => significant(one.value)).join(", ") || DASH, row.chosen.map((one) => one.label).join("; ") || DASH]));
   };
   const drawRoofline = () => {
@@ -415,8 +423,8 @@ globalThis.benchsuite = { numbers, ...explorer.api };
     const runs = one.runs ? numbers.restored(one.value, one.runs) : [], samples = more.samples || [];
     const against = pair && pair.ratio ? `${said(one, pair, "ratio").slice(0, 2).join(" ")} (baseline: ${machines[state.base].label})${pair.reason ? ". " + sentence(capital(pair.reason)) : ""}` : "";
     const seconds = (value) => prefixed(value, "s");
-    const sides = [{ name: machine.label, look: looks().get(one.place) || 0, values: runs }];
-    if (pair && pair.a.runs) sides.push({ name: machines[state.base].label, look: looks().get(state.base), values: numbers.restored(pair.a.value, pair.a.runs) });
+    const sides = [{ name: machine.label, look: looks().get(one.place) || 0, value: one.value, runs }];
+    if (pair && pair.a.runs) sides.push({ name: machines[state.base].label, look: looks().get(state.base), value: pair.a.value, runs: numbers.restored(pair.a.value, pair.a.runs) });
     const facts = Object.entries(told.facts);
     const record = { machine: machine.key, label: machine.label, case: cases[one.n].key, implementation: one.implementation, status: one.status, unit: cases[one.n].metric, ...values(one), runs: runs.map((value) => Number((value * cases[one.n].scale).toPrecision(7))), details: more, facts: told.facts, run: machine.id, digest: machine.digest, source: one.source || machine.source };
     $("detail").replaceChildren(
@@ -437,7 +445,7 @@ globalThis.benchsuite = { numbers, ...explorer.api };
       h("p", { class: "tools" }, h("button", { type: "button", id: "record" }, "Save this number as JSON")));
     $("detail").showModal();
     const box = $("detail").querySelector(".drawing");
-    if (box) box.append(charts.runs(Math.max(288, box.clientWidth), sides, "Value of each run"));
+    if (box) box.append(charts.runs(Math.max(288, box.clientWidth), sides, "Each run against its machine’s own value; the table below has the numbers"));
     $("close").addEventListener("click", () => $("detail").close());
     $("record").addEventListener("click", () => save(JSON.stringify(record, null, 1), "application/json", `${machine.key}.json`));
     $("detail").addEventListener("close", () => opener.focus(), { once: true });

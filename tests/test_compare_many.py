@@ -269,19 +269,16 @@ def test_swapping_the_sides_turns_ratio_and_verdict_over(a: list[float], b: list
     assert one.low is not None
     assert other.high is not None
     assert one.low * other.high == pytest.approx(1.0)
-    edge = {1.0 + compare.MARGIN, 1.0 - compare.MARGIN, 1.0 / (1.0 + compare.MARGIN), 1.0 / (1.0 - compare.MARGIN)}
-    ends = [end for row in (one, other) for end in (row.low, row.high) if end is not None]
-    ends += [end for each in ((a, b), (b, a)) for end in same_ends(*each)]
-    bands = [(low, high) for low in edge for high in edge if low < high and high - low < 0.002]
-    if not any(low <= end <= high or math.isclose(end, low) for low, high in bands for end in ends):
+    if not in_doubt(a, b):
         assert MIRRORED.get(one.verdict, one.verdict) is other.verdict
 
 
-def same_ends(a: list[float], b: list[float]) -> tuple[float, float]:
-    """The ends that decide on "same"."""
+def in_doubt(a: list[float], b: list[float]) -> bool:
+    """Whether an end lies between 1 % more than A and 1 % less than B, which are not quite the same."""
     found = one_pair.welch(a, b)
     assert found is not None
-    return found.same_low, found.same_high
+    ends = (abs(math.log(end)) for end in (found.low, found.high, found.same_low, found.same_high))
+    return any(math.log1p(compare.MARGIN) - 1e-9 < end < -math.log1p(-compare.MARGIN) + 1e-9 for end in ends)
 
 
 @given(values, values, st.floats(1e-12, 1e15))
@@ -373,3 +370,11 @@ def test_a_thousand_campaigns_are_compared_at_once() -> None:
     result = compare.against(exhibit("A", made[0]), [exhibit(f"B{at}", one) for at, one in enumerate(made[1:])], QUICK)
     assert (len(result.rows), result.family) == (999, 999)
     assert result.rows[-1].verdict is Verdict.FASTER
+
+
+@given(st.floats(1e-9, 1e15), st.integers(2, 9), st.integers(2, 9))
+@settings(max_examples=60, deadline=None)
+def test_runs_that_are_all_equal_have_exactly_one_mean_however_many_there_are(x: float, few: int, many: int) -> None:
+    sides = pairwise.Sides.of([[x] * few, [x] * many])
+    assert sides.mean[0] == sides.mean[1]
+    assert sides.variance.tolist() == [0.0, 0.0]

@@ -99,6 +99,18 @@ def test_older_versions_tell_aggregates_by_the_name_alone() -> None:
     assert row(found, benchmark="google-benchmark/use_mean", quantity="real_time").params.get("aggregate") is None
 
 
+def test_a_name_that_looks_like_an_aggregate_is_none_where_the_type_says_so() -> None:
+    found = read(entry("A"), entry("A_mean"))
+    assert row(found, benchmark="google-benchmark/A_mean", quantity="real_time").params == {"quantity": "real_time"}
+
+
+def test_a_variation_is_a_ratio_in_versions_that_do_not_say_its_unit() -> None:
+    found = read(entry("A_cv", run_name="A", run_type="aggregate", aggregate_name="cv", real_time=0.25))
+    assert (row(found, quantity="real_time").metric, row(found, quantity="real_time").value) == (Metric.RATIO, 0.25)
+    percent = entry("A_x", run_name="A", run_type="aggregate", aggregate_name="x", aggregate_unit="percentage")
+    assert row(read(percent), quantity="real_time").metric is Metric.RATIO
+
+
 def test_a_fit_has_its_coefficient_and_its_deviation() -> None:
     fit = {"name": "A_BigO", "run_name": "A", "run_type": "aggregate", "aggregate_name": "BigO", "big_o": "NlgN"}
     deviation = {"name": "A_RMS", "run_name": "A", "run_type": "aggregate", "aggregate_name": "RMS", "rms": 0.05}

@@ -134,7 +134,7 @@ def test_where_nothing_is_known_one_sentence_says_how_to_change_that() -> None:
     text = printed(host, hardware=Hardware("", "Example CPU 9000", cores="4"))
     assert text == (
         "Is this normal? Nothing on record compares with these numbers on Example CPU 9000. "
-        "Give records of such machines with --reference, or figures with --catalog.\n"
+        "Give records of such machines with 'benchsuite show --reference PATH', or figures with --catalog.\n"
     )
 
 
@@ -201,6 +201,7 @@ def test_what_is_most_wrong_is_shown_first_where_not_all_fits() -> None:
     assert "38 ranks" in text
     assert "24 further lines with --json." in text
     assert lines_of(text, "▼ gemm")
+    assert "Slow is below the 5th percentile, and about 2.0 of 40 numbers of a healthy machine are there by" in text
 
 
 def test_what_was_not_used_is_told() -> None:
@@ -220,6 +221,12 @@ def test_a_dollar_is_told_with_the_price_its_date_and_the_usual() -> None:
     assert "$2.47" in line
     assert "$1.79" in line
     assert "What a dollar buys" not in printed(SCORES)
+
+
+def test_a_note_on_a_number_stays_with_what_it_buys() -> None:
+    text = printed([replace(score, caveats=(Caveat("CONTENDED", ""),)) for score in SCORES], offer=OFFER)
+    (line,) = lines_of(text[text.index("What a dollar") :], "gemm bf16 8192³")
+    assert line.endswith(" c")
 
 
 def test_without_a_price_energy_alone_is_told() -> None:

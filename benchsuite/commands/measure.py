@@ -50,7 +50,7 @@ def _conclude(
     lines = [f"Records: {directory.path}"]
     if with_report and stopped is None:
         loaded = store.load(directory.path)
-        lines.append(f"Report:  {show.render(loaded, directory.path / 'report.html')}")
+        lines.append(f"Report:  {show.render(loaded, directory.path / 'report.html', against)}")
     if not as_json:
         print("\n".join(lines))
     if stopped is not None:

@@ -101,12 +101,12 @@ def results_of(
     normality.section(appraisal, console)
 
 
-def render(loaded: store.Loaded, target: Path) -> Path:
+def render(loaded: store.Loaded, target: Path, against: normality.Against = normality.SHIPPED) -> Path:
     """Write a run's HTML page to ``target``."""
     from benchsuite.render import html
     from benchsuite.render.view import build
 
-    view = build(campaign_view(loaded.campaign, loaded.records, loaded.digest))
+    view = build(campaign_view(loaded.campaign, loaded.records, loaded.digest, against))
     return _write(html.report(view, assets.folder("reports")), target)
 
 
@@ -119,7 +119,9 @@ def _write(page: str, target: Path) -> Path:
     return target
 
 
-def campaign_view(made: store.Campaign, records: Sequence[Record], digest: str) -> CampaignView:
+def campaign_view(
+    made: store.Campaign, records: Sequence[Record], digest: str, against: normality.Against = normality.SHIPPED
+) -> CampaignView:
     """What the report shows of a campaign."""
     from benchsuite.render.view import CampaignView
 
@@ -142,4 +144,5 @@ def campaign_view(made: store.Campaign, records: Sequence[Record], digest: str) 
         cores=made.cores,
         questions={name: item.question for name, item in discovery.discover().items()},
         digest=digest,
+        appraisal=normality.appraised(made, scores, against)[0],
     )

@@ -106,7 +106,7 @@ RULES: tuple[Rule, ...] = (
             (r"kernel-launch/host_dispatch_us", "dispatch of a kernel on the host, in time of the CPU"),
             (r"kernel-launch/device_launch_us", "mean launch on the device, in time of the GPU"),
             (FUNCTION + "_time", "mean time of a library function"),
-            (r"cublas-function/name_[^:]+(?<!_time)(?<!_correctness)(?<!_error)", "mean time of a cuBLAS function"),
+            (r"cublas-function/name_[^:]+(?<!_correctness)(?<!_error)", "mean time of a cuBLAS function"),
             (COLLECTIVE + "time", "time of a collective operation"),
             (r"ib-traffic/" + IB + "_lat_" + PAIR, "greatest latency between a pair of nodes"),
             (r"gpcnet-network-test/rr_two-sided_lat_(?P<statistic>[\w.%]+)", "latency of a random ring"),

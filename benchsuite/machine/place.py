@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -191,12 +191,12 @@ def _last(path: Any) -> str:
 
 
 def _place(provider: str, instance: Any = "", region: Any = "", kind: str = "", source: str = "firmware") -> Place:
-    return Place(provider, *_words(instance, region), kind, source)
+    return Place(provider, _word(instance), _word(region), kind, source)
 
 
-def _words(*told: Any) -> Iterator[str]:
-    """Each as it is when it is a plain word, else nothing."""
-    yield from (one if isinstance(one, str) and WORD.fullmatch(one) else "" for one in told)
+def _word(told: Any) -> str:
+    """As it is when it is a plain word, else nothing."""
+    return told if isinstance(told, str) and WORD.fullmatch(told) else ""
 
 
 def _text(path: Path) -> str:

@@ -11,12 +11,12 @@ from rich.text import Text
 
 from benchsuite import units
 from benchsuite.appraisal import Appraisal, Appraised
-from benchsuite.bands import ENOUGH, SOURCES, TOLERANCE, Band
+from benchsuite.bands import ENOUGH, SOURCES, TAIL, TOLERANCE, Band
 from benchsuite.model import Offer, Score
 from benchsuite.normal import CLOCK
 from benchsuite.references import Kind, Value
 from benchsuite.render.terminal import columned
-from benchsuite.render.words import clean, counted, parameters, tally
+from benchsuite.render.words import clean, counted, marks, parameters, tally
 from benchsuite.units import DASH, NO_BREAK_SPACE
 from benchsuite.verdicts import Code, lies
 from benchsuite.worth import Amount
@@ -51,7 +51,7 @@ def nothing(appraisal: Appraisal) -> str:
     name = clean(appraisal.known.hardware.name) or "this machine"
     return (
         f"Is this normal? Nothing on record compares with these numbers on {name}.{_unused(appraisal)} "
-        "Give records of such machines with --reference, or figures with --catalog."
+        "Give records of such machines with 'benchsuite show --reference PATH', or figures with --catalog."
     )
 
 
@@ -78,7 +78,7 @@ def _normality(lines: Sequence[Line], appraisal: Appraisal, console: Console) ->
     for line in shown:
         grid.add_row(*_cells(line, voices))
     console.print(grid)
-    for text in _notes(shown, len(lines) - len(shown), appraisal):
+    for text in _notes(lines, shown, appraisal):
         _say(console, text)
     told = columned("", "")
     for number, who in enumerate(voices, 1):
@@ -132,9 +132,9 @@ def _within(here: float, band: Band) -> str:
     return low if low == high else f"{low}{DASH}{high}"
 
 
-def _notes(shown: Sequence[Line], more: int, appraisal: Appraisal) -> Iterator[str]:
+def _notes(lines: Sequence[Line], shown: Sequence[Line], appraisal: Appraisal) -> Iterator[str]:
     """What the table has no room for: conditions, verdicts in words, what there is no verdict on, what was left out."""
-    rows = list({id(line.row): line.row for line in shown}.values())
+    every, rows = ([line.row for line in some if line.band is line.row.standing.band] for some in (lines, shown))
     if held := _conditions(rows):
         yield f"Measured {held}."
     for row in rows:
@@ -144,12 +144,16 @@ def _notes(shown: Sequence[Line], more: int, appraisal: Appraisal) -> Iterator[s
     unsound = [row.standing.sentence for row in rows if row.standing.code is Code.INVALID]
     for text, count in tally(unsound).items():
         yield f"{GLYPHS[Code.INVALID][0]} {count} of {len(rows)}: {clean(text)}"
+    judged = [row for row in every if row.standing.code in {Code.SLOW, Code.UNCLEAR, Code.FAST, Code.NORMAL}]
+    if len(judged) > 1 and any(row.standing.code is Code.SLOW for row in judged):
+        chance = f"about {TAIL * len(judged):.1f} of {len(judged)} numbers of a healthy machine are there by chance"
+        yield f"Slow is below the {TAIL * 100:.0f}th percentile, and {chance}."
     if any(row.standing.code is Code.NO_REF for row in rows):
         yield f"{DASH} No verdict: that takes {ENOUGH} machines of {SOURCES} sources, measured alike."
     if any(line.band.kind is Kind.PUBLISHED for line in shown):
         called = f"{TOLERANCE * 100:.0f} % beyond their ends is not called"
         yield f"Published figures come from other tools and shapes; {called}."
-    if more:
+    if more := len(lines) - len(shown):
         yield f"{counted(more, 'further line')} with --json."
     if unused := _unused(appraisal):
         yield unused.strip()
@@ -202,12 +206,13 @@ def _worth(appraisal: Appraisal, console: Console) -> None:
     priced = offer is not None and offer.usd_per_hour is not None
     title = f"What a dollar buys at {price(offer)}" if priced and offer else "What a joule buys"
     console.print(Text(f"\n{title}", style="bold"), soft_wrap=True)
-    grid = columned("", *((name, "right") for name, _ in columns))
+    grid = columned("", *((name, "right") for name, _ in columns), "")
     _only_the_first_wraps(grid)
     for row in rows[:MOST]:
         cells = [told(row) for _, told in columns]
         if any(cells):
-            grid.add_row(Text(label(row.score)), *(Text(cell) for cell in cells))
+            noted = Text(marks(row.score), style="dim")
+            grid.add_row(Text(label(row.score)), *(Text(cell) for cell in cells), noted)
     console.print(grid)
     for name, _ in columns:
         if name in MEANINGS:

@@ -18,7 +18,8 @@ from benchsuite.verdicts import Code
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``code``: ``verified``, ``incomplete``, ``invalid`` or ``empty``; the tone colours it, the glyph says it."""
+    """``code``: ``slow`` or ``normal`` where a population decides, else ``verified``; ``incomplete``, ``invalid`` or
+    ``empty`` where there is less to say. The tone colours it, the glyph says it."""
 
     code: str
     glyph: str
@@ -44,6 +45,8 @@ def of(scores: Sequence[Score], skipped: int, runs: int, told: Answer | None = N
     good = len(scores) - wrong - failed
     counts = (("verified", good), ("wrong", wrong), ("failed", failed), ("skipped", skipped))
     code, glyph, headline, tone = _headline(good, wrong, failed)
+    if code == "verified" and told is not None:
+        code, glyph, headline, tone = _stands(told) or (code, glyph, headline, tone)
     return Verdict(code, glyph, headline, tone, _sentences(scores, runs, told), counts)
 
 
@@ -63,6 +66,18 @@ def _headline(good: int, wrong: int, failed: int) -> tuple[str, str, str, str]:
         )
     many = "The one result was" if total == 1 else f"All {total} results were"
     return "verified", "✓", f"{many} measured and verified.", "good"
+
+
+def _stands(told: Answer) -> tuple[str, str, str, str] | None:
+    """The headline where a population of such machines decides; ``None`` where none does."""
+    counts = dict(told.counts)
+    slow, normal = counts[Code.SLOW], counts[Code.NORMAL]
+    decided = slow + normal + counts[Code.FAST]
+    if slow:
+        return "slow", "▼", f"Slow for {told.model} in {slow} of {counted(decided, 'test')} that can be judged.", "bad"
+    if decided and normal == decided:
+        return "normal", "=", f"Normal for {told.model} in {normal} of {counted(decided, 'test')} on record.", "good"
+    return None
 
 
 def _sentences(scores: Sequence[Score], runs: int, told: Answer | None) -> tuple[str, ...]:

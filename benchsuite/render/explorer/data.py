@@ -75,17 +75,17 @@ class Dataset:
 def dataset(exhibits: Iterable[Exhibit]) -> Dataset:
     """The data of a comparison. Linear in the number of scores; nothing is copied."""
     kept = tuple(exhibits)
+    sources = {at for at, exhibit in enumerate(kept) if exhibit.publication.origin is Origin.PUBLISHED}
     found: dict[tuple[str, Metric], list[Cell]] = {}
     published: dict[str, list[Cell]] = {}
     for machine, exhibit in enumerate(kept):
-        figures = exhibit.publication.origin is Origin.PUBLISHED
         for score in exhibit.publication.results:
-            if not figures:
+            if machine not in sources:
                 found.setdefault((score.case.key, score.metric), []).append((machine, score))
             elif name := references.quantity(score):
                 published.setdefault(name, []).append((machine, score))
-    for machine, exhibit in enumerate(kept):
-        for score in exhibit.publication.results if exhibit.publication.origin is Origin.PUBLISHED else ():
+    for machine in sorted(sources):
+        for score in kept[machine].publication.results:
             if (column := found.get((score.case.key, score.metric))) is not None:
                 column.append((machine, score))
     order = {name: at for at, name in enumerate(FAMILIES)}
@@ -93,7 +93,9 @@ def dataset(exhibits: Iterable[Exhibit]) -> Dataset:
     for column in cells:
         column.sort(key=lambda cell: cell[0])
     figures_of = {name: tuple(each) for name, each in published.items()}
-    return Dataset(kept, _keys(kept), tuple(map(_case, cells)), tuple(map(tuple, cells)), figures_of)
+    return Dataset(
+        kept, _keys(kept), tuple(_case(column, sources) for column in cells), tuple(map(tuple, cells)), figures_of
+    )
 
 
 def value(score: Score) -> float | None:
@@ -199,7 +201,7 @@ def facts(publication: Publication) -> dict[str, str]:
 
 def roof(publication: Publication) -> dict[str, Any]:
     """The machine's measured ceilings, three digits each."""
-    found = {name: pack.number(rate, 4) for name, rate in sorted(publication.roof.flops.items())}
+    found = {clean(name): pack.number(rate, 4) for name, rate in sorted(publication.roof.flops.items())}
     return {"flops": found, "bandwidth": pack.number(publication.roof.bandwidth, 4)}
 
 
@@ -214,7 +216,7 @@ def _keys(exhibits: Sequence[Exhibit]) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def _case(column: Sequence[Cell]) -> CaseInfo:
+def _case(column: Sequence[Cell], sources: set[int]) -> CaseInfo:
     score = column[0][1]
     known = [told for _, one in column if (told := value(one)) is not None]
     scale, letter = units.prefix(median(known)) if known else (1.0, "")
@@ -231,7 +233,7 @@ def _case(column: Sequence[Cell]) -> CaseInfo:
         intensity=work.flops / work.bytes if work.flops > 0 and work.bytes > 0 else None,
         flops=work.flops,
         quantity=next((name for _, one in column if value(one) is not None and (name := references.quantity(one))), ""),
-        count=len({machine for machine, one in column if value(one) is not None}),
+        count=len({machine for machine, one in column if machine not in sources and value(one) is not None}),
     )
 
 

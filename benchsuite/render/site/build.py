@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from benchsuite import __version__, assets, discovery, publication
+from benchsuite import __version__, assets, discovery, provenance, publication
 from benchsuite.errors import DataError
 from benchsuite.model import Exhibit, Publication
 from benchsuite.render.html import digest as hashed
@@ -83,16 +83,20 @@ class Builder:
         for count, source in enumerate(sources, 1):
             told = source.exhibit.publication
             slug = paths.slug(told.id)
-            name = f"data/run/{slug}.json"
-            if name in self.folder.sums:
-                raise DataError(f"Two publications have the id {told.id}.", "Leave one of them out.")
             number = len(self.collection.entries)
-            self.folder.write(name, publication.encode(told))
+            files = {
+                ".json": publication.encode(told),
+                publication.SAMPLES: source.samples,
+                f".json{provenance.SUFFIX}": source.signature,
+            }
+            for suffix, content in files.items():
+                if f"data/run/{slug}{suffix}" in self.folder.sums:
+                    raise DataError(f"Two publications have the id {told.id}.", "Leave one of them out.")
+                if content:
+                    self.folder.write(f"data/run/{slug}{suffix}", content)
             if source.samples:
-                self.folder.write(f"data/samples/{slug}.jsonl", source.samples)
                 self.samples.add(number)
             if source.signature:
-                self.folder.write(f"data/run/{slug}.dsse.json", source.signature)
                 self.signatures.add(number)
             if source.exhibit.problems:
                 self.problems[number] = source.exhibit.problems

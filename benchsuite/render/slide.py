@@ -1,0 +1,123 @@
+"""One chart of a run for a slide: the report's drawing in fixed light colours, with title, legend, run and date."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from benchsuite import assets
+from benchsuite.compare import fits
+from benchsuite.errors import UsageError
+from benchsuite.model import Score, Status
+from benchsuite.normalize import Ceilings
+from benchsuite.render import charts
+from benchsuite.render.looks import Plot
+from benchsuite.render.words import clean
+
+WIDTH, SCALE = 720, 2.0
+"""Pixels of the drawing, and how many of a PNG's there are to each."""
+KINDS: Mapping[str, str] = {
+    "sizes": r"bandwidth|latency|allreduce-.*",
+    "roofline": r"roofline",
+    "bars": r"rates-.*",
+}
+"""Kinds of chart, and the ids of the report's plots that they are."""
+VARIABLE = re.compile(r"var\(--([a-z0-9-]+)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What stands below the title: which run, of when (UTC), by which version; simulated: no machine gave the times."""
+
+    run: str
+    started: str
+    version: str
+    simulated: bool = False
+
+    @property
+    def line(self) -> str:
+        """The source, as one line."""
+        told = f"Source: benchsuite {self.version}, run {self.run}, {self.started[:10]}"
+        return f"SIMULATED DATA · {told}" if self.simulated else told
+
+
+def draw(
+    scores: Sequence[Score],
+    ceilings: Ceilings,
+    caches: Mapping[str, int],
+    cores: int,
+    about: About,
+    *,
+    kind: str,
+    patterns: Sequence[str] = (),
+    title: str = "",
+) -> dict[str, Any]:
+    """The Vega-Lite specification of the one chart that is asked for.
+
+    patterns: as ``compare.fits`` takes them. Raises ``UsageError`` when nothing fits, or more than one chart does.
+    """
+    if kind not in KINDS:
+        raise UsageError(f"--kind {clean(kind)} is unknown.", f"Choose one of {', '.join(KINDS)}.")
+    chosen = [score for score in scores if score.status is Status.OK and (not patterns or fits(score, patterns))]
+    found = [plot for plot in charts.plots(chosen, ceilings, caches, cores) if re.fullmatch(KINDS[kind], plot.id)]
+    if not found:
+        raise UsageError(f"Nothing of this run can be drawn as {kind}.", "Choose another --kind or --case.")
+    if len(found) > 1:
+        names = ", ".join(plot.title for plot in found)
+        raise UsageError(f"That would be {len(found)} charts: {names}.", "Choose one with --case.")
+    return slide(found[0], about, title)
+
+
+def slide(plot: Plot, about: About, title: str = "") -> dict[str, Any]:
+    """A plot of the report as a picture that stands alone."""
+    spec = _coloured(plot.spec(WIDTH), palette())
+    if plot.series[1:]:
+        _legends(spec)
+    head = {"text": clean(title or plot.title), "subtitle": about.line, "anchor": "start", "frame": "group"}
+    look = {"fontSize": 20, "subtitleFontSize": 13, "subtitlePadding": 6, "offset": 14, "color": palette()["text"]}
+    spec["title"] = head | look | {"subtitleColor": palette()["muted"]}
+    spec["background"] = palette()["page"]
+    spec["padding"] = 24
+    return spec
+
+
+@cache
+def palette() -> Mapping[str, str]:
+    """The light colours of the reports' style, by name."""
+    style = (assets.folder("reports") / "style.css").read_text(encoding="utf-8")
+    first = style[style.index(":root {") : style.index("}")]
+    return dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6})", first))
+
+
+def _coloured(value: Any, colours: Mapping[str, str]) -> Any:
+    """The specification with its CSS variables replaced: a picture has no style sheet."""
+    if isinstance(value, str):
+        return VARIABLE.sub(lambda match: colours[match[1]], value)
+    if isinstance(value, Mapping):
+        return {name: _coloured(one, colours) for name, one in value.items()}
+    return [_coloured(one, colours) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def _legends(spec: dict[str, Any]) -> None:
+    """Turn on the legend of the series, which on the page the page writes: at the marks, so that shape and colour
+    are told together."""
+    wanted = {"title": None, "orient": "top", "labelFontSize": 14, "symbolSize": 90}
+    for layer in spec.get("layer", ()):
+        encoding = layer.get("encoding", {})
+        if "shape" in encoding and "color" in encoding:
+            for channel in ("shape", "color"):
+                encoding[channel] = {**encoding[channel], "legend": wanted}
+
+
+def encoded(spec: Mapping[str, Any], suffix: str) -> bytes:
+    """The picture as ``.svg`` or ``.png``. Raises ``UsageError`` for another form."""
+    import vl_convert
+
+    if suffix == ".svg":
+        return str(vl_convert.vegalite_to_svg(dict(spec))).encode()
+    if suffix == ".png":
+        return bytes(vl_convert.vegalite_to_png(dict(spec), scale=SCALE))
+    raise UsageError(f"A chart is no {clean(suffix) or 'file without a suffix'}.", "Write --to FILE.svg or FILE.png.")
