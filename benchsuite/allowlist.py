@@ -16,7 +16,7 @@ from typing import Any
 
 from benchsuite.model import Case, Offer, Quantiles, Record, Roof, Samples, Score, Spread, Status, Work
 from benchsuite.reading import printable
-from benchsuite.units import DTYPES
+from benchsuite.units import DTYPES, NO_BREAK_SPACE
 
 Rule = Callable[[Any], Any]
 
@@ -276,7 +276,7 @@ def fact(section: str, name: str, value: str) -> str:
     found = re.fullmatch(form, value, re.DOTALL) if form else None
     if not found:
         return ""
-    part = found.groupdict().get("kept") or value
+    part = (found.groupdict().get("kept") or value).replace(NO_BREAK_SPACE, " ")
     return "" if form == TITLE and identifies(part) else part
 
 

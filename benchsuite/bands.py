@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -63,7 +63,7 @@ class Band:
     @property
     def sources(self) -> int:
         """How many say so; whoever is not named counts as one and the same."""
-        return len({value.voice for value in self.values})
+        return voices(self.values)
 
     @property
     def population(self) -> bool:
@@ -74,7 +74,12 @@ class Band:
 def enough(values: Sequence[Value]) -> bool:
     """Whether these are a population: measured as this number was, on many machines, told by several sources."""
     measured = all(value.kind is Kind.MEASURED for value in values)
-    return measured and len(values) >= ENOUGH and len({value.voice for value in values}) >= SOURCES
+    return measured and len(values) >= ENOUGH and voices(values) >= SOURCES
+
+
+def voices(values: Iterable[Value]) -> int:
+    """How many sources these values have; one name in two ways of writing is one."""
+    return len({" ".join(value.voice.casefold().split()) for value in values})
 
 
 def band(score: Score, values: Sequence[Value]) -> Band | None:

@@ -70,11 +70,7 @@ def unmeasured(a: Origin, b: Origin) -> str:
     """Why no verdict is given on two numbers, of which one was not measured by us; or nothing."""
     for origin in (a, b):
         if origin is not Origin.MEASURED:
-            return (
-                f"an {origin.value} figure has no runs"
-                if origin is Origin.IMPORTED
-                else "a published figure has no runs"
-            )
+            return f"{'an' if origin is Origin.IMPORTED else 'a'} {origin.value} figure has no runs of ours"
     return ""
 
 

@@ -193,13 +193,12 @@ def _quantiles(summary: Summary) -> Quantiles:
 
 
 def _joules(records: Sequence[Record]) -> float | None:
-    """Energy of one iteration, the median over runs: the card's where it has a counter, else the processor's."""
-    told = [energy for record in records if record.samples is not None for energy in record.samples.energy]
-    for source in ("gpu", "package"):
-        found = [one.per_iteration for one in told if one.source == source and one.per_iteration is not None]
-        if found:
-            return median(found)
-    return None
+    """Energy of one iteration, the median over runs: of the card that measured, or of the processor."""
+    told = [(record.backend, one) for record in records if record.samples is not None for one in record.samples.energy]
+    sources = {"host": "package", "cuda": "gpu"}
+    found = [one.per_iteration for backend, one in told if one.source == sources.get(backend)]
+    known = [joules for joules in found if joules is not None]
+    return median(known) if known else None
 
 
 def _all_of(words: Iterable[str]) -> str:

@@ -42,7 +42,7 @@ class Limits:
 
 LIMITS = Limits()
 
-TEXT = re.compile(rb'"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
+TEXT = re.compile(rb'"((?:[^"\\]++|\\.)*+)(?:"|\Z)', re.DOTALL)
 DIGITS = bytes(ord("0") if chr(code).isdigit() else 0 for code in range(128)) + bytes(128)
 NO_BRACKET = bytes(code for code in range(256) if chr(code) not in "[]{}")
 FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
@@ -57,11 +57,9 @@ def value(data: bytes, kind: type[T], limits: Limits = LIMITS) -> T:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise DataError(f"Byte {error.start + 1} is not UTF-8.", REMEDY) from error
-    colons = _shape(data, text, limits)
+    _shape(data, text, limits)
     try:
-        if _pairs(data) != colons:  # a name stands twice, or it is no JSON: found out where, which takes longer
-            hooks = {"parse_constant": _no_constant, "parse_float": _skip, "parse_int": _skip}
-            json.loads(text, object_pairs_hook=_named_once, **hooks)
+        json.loads(text, object_pairs_hook=_named_once, parse_constant=_no_constant, parse_float=_skip, parse_int=_skip)
         return msgspec.json.decode(data, type=kind)
     except json.JSONDecodeError as error:
         raise DataError(f"It is not JSON: {error.msg.lower()} at character {error.pos + 1}.", REMEDY) from error
@@ -133,33 +131,12 @@ def _opened(path: Path, limits: Limits) -> IO[bytes]:
     return os.fdopen(descriptor, "rb")
 
 
-def _pairs(data: bytes) -> int:
-    """How many names with values the objects of a document hold, doubled names once; -1 when it is no JSON."""
-    try:
-        waiting = [msgspec.json.decode(data)]
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return -1
-    count = 0
-    while waiting:
-        inner = waiting.pop()
-        if isinstance(inner, dict):
-            count += len(inner)
-            inner = inner.values()
-        elif not isinstance(inner, list):
-            continue
-        waiting += [one for one in inner if isinstance(one, dict | list)]
-    return count
-
-
-def _shape(data: bytes, whole: str, limits: Limits) -> int:
-    """Refuse what is too large, too deep or hidden, before anything is built from it. Linear in the size.
-
-    The number of colons outside of texts: of names, if it is JSON.
-    """
+def _shape(data: bytes, whole: str, limits: Limits) -> None:
+    """Refuse what is too large, too deep or hidden, before anything is built from it. Linear in the size."""
     if len(data) > limits.line:
         raise DataError(f"It is longer than {limits.line >> 20} MiB.", REMEDY)
     parts = TEXT.split(data)
-    if b"\\" in data or FORBIDDEN.search(whole) or max(map(len, parts[1::2]), default=0) > limits.text:
+    if b"\\" in data or _hidden(whole) or max(map(len, parts[1::2]), default=0) > limits.text:
         for found in TEXT.finditer(data):  # one by one only where there is something to find
             _text(found[1], found.start(), limits)
     bare = b"".join(parts[::2])
@@ -172,7 +149,11 @@ def _shape(data: bytes, whole: str, limits: Limits) -> int:
         depth += 1 if bracket in b"[{" else -1
         if depth > limits.depth:
             raise DataError(f"It is nested more than {limits.depth} deep.", REMEDY)
-    return bare.count(b":")
+
+
+def _hidden(text: str) -> bool:
+    """Whether a forbidden character stands in it; of ASCII the parser refuses all but one of them itself."""
+    return "\x7f" in text if text.isascii() else FORBIDDEN.search(text) is not None
 
 
 def _text(raw: bytes, position: int, limits: Limits) -> None:

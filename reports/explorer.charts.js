@@ -3,7 +3,7 @@
 // mark that matters carries its sentence as aria-label, which is also the tooltip. Better is always up, or to the right.
 const charts = (() => {
   const { SPACE, significant } = numbers;
-  const NARROW = 600, LINE = 15, MOST_NAMES = 4;
+  const NARROW = 600, LINE = 15, LETTER = 7, MOST_NAMES = 4;
   const MARKS = ["M5 0A5 5 0 1 1-5 0A5 5 0 1 1 5 0", "M0-6L5 0L0 6L-5 0Z", "M-4.5-4.5H4.5V4.5H-4.5Z", "M0-5.5L5.5 4.5H-5.5Z",
     "M-5-2H-2V-5H2V-2H5V2H2V5H-2V2H-5Z", "M0 5.5L-5.5-4.5H5.5Z", "M-5.5-2.5L-2.5-5.5L0-3L2.5-5.5L5.5-2.5L3 0L5.5 2.5L2.5 5.5L0 3L-2.5 5.5L-5.5 2.5L-3 0Z",
     "M0-6L5.7-1.8L3.5 5H-3.5L-5.7-1.8Z"];
@@ -24,7 +24,7 @@ const charts = (() => {
     transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})`, role: "img", "aria-label": label });
   const key = (look) => make("svg", { class: `key look${look % MARKS.length + 1}`, viewBox: "-7 -7 14 14", width: 14, height: 14, "aria-hidden": "true" }, make("path", { d: MARKS[look % MARKS.length] }));
   // Text that fits, by what letters of this size take on average.
-  const fit = (words, width) => (words.length * 6.4 <= width ? words : words.slice(0, Math.max(3, Math.floor(width / 6.4) - 1)).trimEnd() + "…");
+  const fit = (words, width) => (words.length * LETTER <= width ? words : words.slice(0, Math.max(3, Math.floor(width / LETTER) - 1)).trimEnd() + "…");
 
   // -- scales ----------------------------------------------------------------------------------------------------
   const scale = (low, high, from, to, log) => {
@@ -61,8 +61,8 @@ const charts = (() => {
   const labels = (svg, wanted, width) => {
     const placed = [];
     for (const one of wanted.sort((a, b) => a.y - b.y)) {
-      const long = Math.min(one.words.length * 6.6, 190), right = one.x + 10 + long <= width;
-      const words = fit(one.words, 190), left = right ? one.x + 10 : one.x - 10 - long;
+      const words = fit(one.words, Math.min(210, width / 2)), long = words.length * LETTER, right = one.x + 10 + long <= width;
+      const left = right ? one.x + 10 : one.x - 10 - long;
       let y = one.y + 4;
       const clash = () => placed.find((other) => left < other.right && other.left < left + long && Math.abs(other.y - y) < LINE - 1);
       for (let tries = 0, hit = clash(); hit && tries < 40; tries++, hit = clash()) y = hit.y + LINE;
@@ -85,7 +85,7 @@ const charts = (() => {
     return [1 / 64, 1, 64].filter((tick) => tick >= low && tick <= high);
   };
   const forest = (width, rows, title) => {
-    const narrow = width < NARROW, left = narrow ? 8 : Math.min(300, width * 0.34), right = width - 16;
+    const narrow = width < NARROW, left = narrow ? 16 : Math.min(300, width * 0.34), right = width - 24;
     const ends = rows.flatMap((row) => row.points.flatMap((point) => [point.low, point.high, point.ratio]));
     const [least, most] = [Math.max(1 / 64, Math.min(1 / 1.02, ...ends)), Math.min(64, Math.max(1.02, ...ends))];
     const ticks = ratioTicks(least, most, narrow ? 5 : 9);
@@ -177,7 +177,7 @@ const charts = (() => {
   // rows: [{label, detail, quantiles: [p5, p25, p50, p75, p95] | null, dots: [share], chosen: [{look, value, low, high,
   //   name, label}], published: [{value, label}], says}]; all as shares of the row's median, better is larger
   const strips = (width, rows, { title }) => {
-    const narrow = width < NARROW, left = narrow ? 8 : Math.min(250, width * 0.3), right = width - 16;
+    const narrow = width < NARROW, left = narrow ? 16 : Math.min(250, width * 0.3), right = width - 24;
     const all = rows.flatMap((row) => [1, ...row.dots, ...row.chosen.map((one) => one.value), ...row.published.map((one) => one.value)]);
     const pad = Math.max(0.01, (Math.max(...all) - Math.min(...all)) * 0.04);
     const [low, high] = [Math.min(...all) - pad, Math.max(...all) + pad], x = scale(low, high, left, right, false);
@@ -206,7 +206,7 @@ const charts = (() => {
       }
       let free = -Infinity;
       for (const one of named.sort((a, b) => a.x - b.x)) {
-        const words = fit(one.words, 190), long = words.length * 6.9, start = Math.max(left, Math.min(one.x - long / 2, right - long));
+        const words = fit(one.words, 190), long = words.length * LETTER, start = Math.max(left, Math.min(one.x - long / 2, right - long));
         if (start < free) continue;
         free = start + long + 8;
         body.push(text(start, middle + 27, words, { class: "name" }));
@@ -248,7 +248,7 @@ const charts = (() => {
   // sides: [{name, look, value, runs}]
   const runs = (width, sides, title) => {
     const most = Math.max(0.001, ...sides.flatMap((side) => side.runs.map((run) => Math.abs(run / side.value - 1)))) * 1.1;
-    const x = scale(-most, most, 10, width - 12, false), bottom = 28 + sides.length * 40, svg = canvas(width, bottom, title);
+    const x = scale(-most, most, 12, width - 28, false), bottom = 28 + sides.length * 40, svg = canvas(width, bottom, title);
     for (const tick of steps(-most, most, 4)) svg.append(line(x(tick), 18, x(tick), bottom, Math.abs(tick) < 1e-12 ? "axis" : "grid"), text(x(tick), 12, (tick > 0 ? "+" : "") + plain(tick * 100).replace("-", "−") + SPACE + "%", { class: "tick", "text-anchor": "middle" }));
     for (const [row, side] of sides.entries()) {
       const middle = 50 + row * 40;

@@ -5,7 +5,7 @@
 //   load(case)       Promise of the column of a case (its place in index.cases): data.columns(n)
 //   about(machine)   Promise of one machine alone: facts, ceilings, its row of cells and their details: data.about(m)
 //
-// A single file embeds everything, in columns: {"index": …, "columns": [of each case], "facts": {name: column of words},
+// A single file embeds everything, in columns: {"index": …, "columns": [of each case], "facts": [[name, column of words]],
 // "roofs": [of each machine], "details": [of each machine; only while that is little]}.
 // A page that loads on demand has {"index": …, "from": "data/"}. For case n it adds the script "data/case-<n>.js", which
 // calls benchsuite.case(n, {…}), and for machine m "data/machine-<m>.js", which calls benchsuite.machine(m, {…}). A column
@@ -95,10 +95,10 @@ const explorer = (() => {
   const tell = async (place) => {
     if (!packed.columns) {
       const told = await script("machine", place);
-      return { ...told, cells: told.cells.case.map((n, i) => cell(told.cells, i, n, place)) };
+      return { ...told, facts: Object.fromEntries(told.facts), cells: told.cells.case.map((n, i) => cell(told.cells, i, n, place)) };
     }
     const facts = {};
-    for (const [name, values] of Object.entries(packed.facts)) { const fact = at(values, place); if (fact) facts[name] = fact; }
+    for (const [name, values] of packed.facts) { const fact = at(values, place); if (fact) facts[name] = fact; }
     const cells = packed.columns.flatMap((raw, n) => column(n, raw).cells.filter((one) => one.place === place));
     return { facts, roof: packed.roofs[place], cells, details: packed.details ? packed.details[place] : null };
   };
@@ -170,7 +170,7 @@ const explorer = (() => {
     const of = (verdict) => pairs.filter((pair) => pair.verdict === verdict);
     const spread = (some) => {
       const ratios = some.map((pair) => pair.ratio).sort((a, b) => a - b).map((ratio) => "×" + ratio.toFixed(2));
-      return ratios.length === 1 ? ` (${ratios[0]})` : ` (${ratios[0]} to ${ratios.at(-1)})`;
+      return ` (${[...new Set([ratios[0], ratios.at(-1)])].join(" to ")})`;
     };
     const told = [["faster", "faster in"], ["slower", "slower in"], ["same", "the same in"], ["undecided", "no difference shown in"], ["incomparable", "not comparable in"]]
       .filter(([verdict]) => of(verdict).length)

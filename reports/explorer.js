@@ -21,6 +21,7 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
     if (!/^https:\/\/[^\s"'<>\\]+$/.test(text)) return text;
     return h("a", { href: text, rel: "noopener noreferrer", target: "_blank" }, text);
   };
+  const filled = (template, ...parts) => parts.reduce((text, part) => text.replace("{}", () => part), template);
   const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
   const sentence = (text) => (/[.!?]$/.test(text) ? text : text + ".");
   const nameOf = (n) => `${cases[n].family}, ${cases[n].words}`;
@@ -155,7 +156,7 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
     }
     const first = $("cells").querySelector("button.cell");
     if (first) first.tabIndex = 0;
-    $("caption").textContent = order.length > 1 ? `Above 1 is better. ${numbers.counted(comparison.family, "test")} under one family-wise error rate of 5${SPACE}% (Holm); differences within ±1${SPACE}% are not called.` : "";
+    $("caption").textContent = order.length > 1 ? filled(words.method, counted(comparison.family, "test")) : "";
   };
   const ordered = () => [state.base, ...state.chosen.filter((place) => place !== state.base)].filter((place) => place !== undefined);
   const filterRows = () => {
@@ -279,7 +280,7 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
     else if (event.key === "Enter" && options.length) { const place = Number(options[Math.max(0, active)].dataset.place); search.value = ""; closeFound(); toggle(place); event.preventDefault(); }
     else if (event.key === "Escape") { search.value = ""; closeFound(); }
   });
-  search.addEventListener("blur", () => setTimeout(closeFound, 150));
+  search.addEventListener("blur", closeFound); // an option under the pointer leaves the focus here
   found.addEventListener("pointerdown", (event) => { const option = event.target.closest("[data-place]"); if (option) { event.preventDefault(); search.value = ""; closeFound(); toggle(Number(option.dataset.place)); } });
   $("chosen").addEventListener("click", (event) => { const button = event.target.closest("[data-drop]"); if (button) { toggle(Number(button.dataset.drop)); search.focus(); } });
 
@@ -297,7 +298,7 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
     $("board-count").textContent = `${entries.length} of ${counted(total, "machine")} shown${total - entries.length ? `; ${total - entries.length} hidden by ${filters}` : ""}. ${counted(board.ranked.length, "machine")} ranked`
       + (board.unranked.length ? `, ${board.unranked.length} with a number but no rank` : "") + (missing.size ? `; without a number: ${[...missing].map(([why, count]) => `${count} ${why}`).join(", ")}` : "") + ".";
     const scales = Object.fromEntries(["watts", "dollars"].map((each) => {
-      const values = entries.slice(0, 200).map((entry) => explorer.worth(entry.one, each)).filter(Boolean).map((worth) => worth.value).sort((a, b) => a - b);
+      const values = [...board.ranked, ...board.unranked].map((entry) => explorer.worth(entry.one, each)).filter(Boolean).map((worth) => worth.value).sort((a, b) => a - b);
       return [each, values.length ? prefix(values[values.length >> 1]) : [1, ""]];
     }));
     const unit = { watts: scales.watts[1] + cases[n].metric.replace("flop", "FLOP").replace(/^\w+ B/, "B") + " per watt", dollars: scales.dollars[1] + (explorer.RATES[cases[n].metric] || "") + " per dollar", value: cases[n].unit + (cases[n].higher ? "" : ", less is better") };
@@ -324,9 +325,9 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
     const rest = entries.length - limit;
     $("rows").hidden = rest <= 0;
     $("rows").textContent = `Show ${Math.min(rest, 50)} of ${rest} more`;
-    $("board-caption").textContent = `By the best implementation of each${by === "value" ? "" : by === "watts" ? " per watt" : " per dollar"}; ${by === "value" && !cases[n].higher ? "less" : "more"} is better. `
-      + (board.method === "pairs" ? `A rank is the range that ${counted(board.tests, "pair")} leave under one family-wise error rate of 5${SPACE}% (Holm); differences within ±1${SPACE}% are not called. Where ranges overlap, no order is shown.`
-        : `A rank is the range that simultaneous 95${SPACE}% intervals of all machines leave, which is wider than what pairs would.`);
+    const direction = by === "value" && !cases[n].higher ? "less" : "more";
+    $("board-caption").textContent = board.method === "pairs" ? filled(words.order, "the best implementation of each" + { value: "", watts: " per watt", dollars: " per dollar" }[by], direction, counted(board.tests, "pair"))
+      : `By the best implementation of each; ${direction} is better. A rank is the range that simultaneous 95${SPACE}% intervals of all machines leave, which is wider than what pairs would.`;
   };
   const tableTwin = (id, heads, lines) => {
     const table = $(id).querySelector("details table");

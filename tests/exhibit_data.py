@@ -59,12 +59,9 @@ def exhibit(label: str, *scores: Score, facts: Mapping[str, Mapping[str, str]] |
     return Exhibit(replace(made, **more), label)
 
 
-def fleet(count: int, sd: float = 0.005, step: float = 0.0, runs_each: int = 5, seed: int = 0) -> list[Exhibit]:
+def fleet(count: int, sd: float = 0.005, step: float = 0.0, base: float = 1e12) -> list[Exhibit]:
     """Machines of one case, each faster than the one before by ``step``."""
-    return [
-        exhibit(f"m{at:03}", score(runs(1e12 * (1.0 + step) ** at, sd, seed * 10_000 + at, runs_each)))
-        for at in range(count)
-    ]
+    return [exhibit(f"m{at:03}", score(runs(base * (1.0 + step) ** at, sd, at))) for at in range(count)]
 
 
 OFFER = Offer("cloud", "big", devices=1, usd_per_hour=2.0, as_of="2026-01-01")

@@ -1,4 +1,4 @@
-"""Publications that nobody measured: three types of GPU and a processor, rented in four places, one of them simulated."""
+"""Publications that nobody measured: three types of GPU, rented in four places; one of them is simulated."""
 
 from __future__ import annotations
 
@@ -53,7 +53,9 @@ def results(arithmetic: float, bandwidth: float, rng: random.Random, *, ranks: i
         for n in (4096, 8192):
             work = Work(flops=2.0 * n**3, read=4.0 * n * n, written=2.0 * n * n)
             case = Case.of("gemm", m=n, n=n, k=n, dtype=dtype, layout="nn", data="normal")
-            made.append(scored(case, Metric.FLOPS, work, peak * arithmetic * (0.94 if n == 4096 else 1.0), rng, "cublas"))
+            made.append(
+                scored(case, Metric.FLOPS, work, peak * arithmetic * (0.94 if n == 4096 else 1.0), rng, "cublas")
+            )
     for op in ("copy", "triad"):
         for power in (24, 28, 32):
             work = Work(flops=2.0**power / 12, read=2.0**power * 2 / 3, written=2.0**power / 3)
@@ -62,9 +64,7 @@ def results(arithmetic: float, bandwidth: float, rng: random.Random, *, ranks: i
     for power in (16, 24, 30):
         seconds = {16: 30e-9, 24: 200e-9, 30: 480e-9}[power]
         made.append(scored(Case.of("latency", bytes=2**power), Metric.LATENCY, Work(steps=1e6), seconds, rng))
-    case = Case.of(
-        "attention", dtype="bf16", causal=True, batch=1, heads=32, kv_heads=8, head_dim=128, seq=16384
-    )
+    case = Case.of("attention", dtype="bf16", causal=True, batch=1, heads=32, kv_heads=8, head_dim=128, seq=16384)
     work = Work(flops=2.0 * 32 * 16384**2 * 128, read=4e8, written=1.3e8)
     made.append(scored(case, Metric.FLOPS, work, 480e12 * arithmetic, rng))
     if ranks > 1:
@@ -90,7 +90,9 @@ def published(number: int, card: str, provider: str = "", *, machine: str = "", 
         "system": {"system": "Debian GNU/Linux 12", "kernel": "6.1.0"},
         "packages": {"numpy": "2.3.1"},
     }
-    offer = Offer(provider, f"{devices}x", "eu-1", devices, price * devices, "on-demand", "2026-09-01", "told by the user")
+    offer = Offer(
+        provider, f"{devices}x", "eu-1", devices, price * devices, "on-demand", "2026-09-01", "told by the user"
+    )
     return Publication(
         schema=PUBLIC_SCHEMA,
         id=f"2026{month:02d}{1 + number % 28:02d}-120000-gpu-{number:04x}",
@@ -149,5 +151,3 @@ def folder(path: Path, told: list[Publication] | None = None) -> Path:
     for one in publications() if told is None else told:
         (path / f"{one.id}.json").write_bytes(publication.encode(one))
     return path
-
-

@@ -82,6 +82,7 @@ def test_the_sound_rows_of_these_tests_are_sound() -> None:
         ({"as_of": "soon"}, "'soon' is no date"),
         ({"found": ["bf16"]}, "sms stands neither in found nor in from_memory"),
         ({"found": [*SHEET.keys() - {"name"}, "fp4"]}, "fp4 is said to be found"),
+        ({"found": [*SHEET.keys()], "from_memory": ["bf16"]}, "bf16 stands in found and in from_memory"),
         ({"mem_bw_gbs": 3e12}, "bandwidth 3e+21 B/s is out of all proportion"),
         ({"mem_gb": 80e9}, "memory 8e+19 B is out of all proportion"),
         ({"tdp_w": 0.7}, "watts 0.7 W is out of all proportion"),

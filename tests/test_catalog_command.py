@@ -211,3 +211,6 @@ def test_no_control_character_of_a_file_reaches_the_terminal(tmp_path: Path) -> 
     text = said("explain", "my_card", "bf16", "--catalog", str(path))
     assert "NVIDIA [red]My Card" in text
     assert "\t" not in text
+    path.write_text(FILE.replace("gemm by a", "gemm [b]\\nby a"), encoding="utf-8")
+    text = said("figures", "--only", "my_card", "--catalog", str(path))
+    assert "gemm [b] by a" in text

@@ -64,6 +64,12 @@ def test_what_no_source_agrees_on_is_no_figure() -> None:
     assert "fp16" not in KNOWN["cerebras_wse3"].peaks
 
 
+def test_a_row_s_own_date_counts_before_the_file_s() -> None:
+    sheet = {"name": "n", "vendor": "v", "form": "sxm", "source": ["s"], "confidence": "low"}
+    assert accelerator("x", {**sheet, "as_of": "2025"}, "here", "2026").as_of == "2025"
+    assert accelerator("x", sheet, "here", "2026").as_of == "2026"
+
+
 def test_one_without_a_link_has_none() -> None:
     assert KNOWN["l4"].link is None
     assert "link_gbs_bidir" in KNOWN["l4"].stated

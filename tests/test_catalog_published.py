@@ -43,7 +43,7 @@ CASES: list[tuple[Case, Metric, str | None]] = [
     (gemm(dtype="e4m3"), FLOPS, "gemm e4m3"),
     (gemm(m=4096, n=4096, k=4096), FLOPS, "gemm bf16"),
     (gemm(m=2048, n=2048, k=2048), FLOPS, None),
-    (gemm(m=512), FLOPS, None),
+    (gemm(m=512, n=32768, k=32768), FLOPS, None),
     (gemm(data="zeros"), FLOPS, None),
     (gemm(), RATE, None),
     (Case.of("memory", op="triad", bytes=GIB), RATE, "hbm triad"),

@@ -69,7 +69,8 @@ def test_a_folder_is_looked_through_in_the_order_of_its_paths(tmp_path: Path) ->
 def test_what_lies_in_a_run_directory_or_beside_a_file_is_no_publication(tmp_path: Path) -> None:
     run = run_directory(tmp_path)
     (run / "attempts" / "job.json").write_text("{}")
-    public_data.published(tmp_path / "public" if (tmp_path / "public").mkdir() is None else tmp_path)
+    (tmp_path / "public").mkdir()
+    public_data.published(tmp_path / "public")
     (tmp_path / "public" / "x.json.dsse.json").write_text("{}")
     assert len(ids([tmp_path], tmp_path)) == 3  # the run, the run that was published, and its publication
 

@@ -210,6 +210,11 @@ def test_a_table_without_units_is_in_nanoseconds() -> None:
     assert row(found, quantity="real_time").value == 17890.7e-9
 
 
+def test_a_line_of_the_table_without_a_unit_is_a_ratio() -> None:
+    found = google_benchmark.read('name,iterations,real_time,cpu_time,time_unit\n"A_own",5,0.5,0.25,\n')
+    assert [(one.metric, one.value) for one in found.rows] == [(Metric.RATIO, 0.5), (Metric.RATIO, 0.25)]
+
+
 def test_a_line_of_the_table_that_is_cut_is_named() -> None:
     found = google_benchmark.read('name,iterations,real_time,cpu_time,time_unit\n"A",5,1,1,ns\n"B",5,1\n')
     assert len(found.rows) == 2

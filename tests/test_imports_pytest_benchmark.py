@@ -22,7 +22,7 @@ def document(**extra: object) -> str:
         "fullname": "tests/test_it.py::test_sum[3]",
         "params": {"n": 3, "kind": "list", "shape": [1, 2]},
         "param": "3",
-        "extra_info": {"size": 12.5, "where": "/home/alice"},
+        "extra_info": {"size": 12.5, "where": "/home/alice", "serial": "4711"},
         "options": {"timer": "perf_counter"},
         "stats": stats | {"data": [1e-3, 2e-3, 4e-3], "iterations": 1},
     }
@@ -73,7 +73,7 @@ def test_nothing_private_is_kept() -> None:
     found = read()
     assert found.devices == ("AMD EPYC 9654",)
     assert found.facts == {"architecture": "x86_64", "Python": "3.11.7", "implementation of Python": "CPython"}
-    for private in ("secret", "alice", "deadbeef"):
+    for private in ("secret", "alice", "deadbeef", "4711"):
         assert private not in repr(found)
 
 
@@ -82,7 +82,7 @@ def test_a_path_before_a_name_is_cut_off(name: str) -> None:
     assert {one.benchmark for one in read(fullname=name).rows} == {"pytest-benchmark/test_it.py::test_sum"}
 
 
-@pytest.mark.parametrize("data", [[1e-3, 2e-3], [1e-3, 2e-3, "… omitted"], [1e-3, 2e-3, 0], "none", []])
+@pytest.mark.parametrize("data", [[1e-3, 2e-3], [1e-3, 2e-3, "… omitted"], [1e-3, 2e-3, 0], [1e-3, 2e-3, 4e-3, "…"], "none", []])
 def test_a_part_of_the_rounds_is_not_the_rounds(data: object) -> None:
     stats = {"median": 2e-3, "rounds": 3, "data": data}
     found = read(stats=stats)

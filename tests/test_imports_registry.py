@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from benchsuite import imports
+from benchsuite import publication as public
 from benchsuite.errors import DataError, UsageError
 from benchsuite.imports import google_benchmark
 from benchsuite.imports.base import Format, Imported
+from benchsuite.imports.publication import machines, publication
 from tests.imported import SAMPLES, read_or_refused, sample
 
 TABLE = 'name,iterations,real_time,cpu_time,time_unit\n"A",5,1,1,ns\n'
@@ -71,6 +73,16 @@ def test_a_sample_is_told_by_one_format_or_by_none(name: str) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_a_sample_is_read_or_refused_with_a_sentence(name: str) -> None:
     read_or_refused(lambda: imports.read(SAMPLES / name))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_nothing_of_a_sample_is_left_out_when_its_publication_is_read(name: str) -> None:
+    found = read_or_refused(lambda: imports.read(SAMPLES / name))
+    for part in machines(found) if isinstance(found, Imported) else ():
+        made = publication(part, Path(name).name, "ab" * 32)
+        vetted = public.vet(public.decode(public.encode(made)))
+        assert vetted.problems == ()
+        assert vetted.publication == made
 
 
 def test_text_that_nobody_knows_is_refused_with_what_is_known() -> None:

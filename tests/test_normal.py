@@ -152,6 +152,15 @@ def test_records_whose_source_nobody_names_are_of_one_source() -> None:
     assert stands(at(612e12), *signed).code is Code.SLOW
 
 
+def test_one_source_written_in_several_ways_is_one() -> None:
+    names = ("RunPod", "runpod", " RunPod  ")
+    alike = [replace(one, offer=Offer(names[number % 3])) for number, one in enumerate(fleet(USUAL))]
+    band = stands(at(612e12), *alike).measured
+    assert band is not None
+    assert band.sources == 1
+    assert not band.population
+
+
 def test_a_capped_card_is_slow_at_its_cap_not_by_itself() -> None:
     capped = {"power_limit": 500.0, "power_limit_default": 700.0, "sm_clock": 1.44e9, "readings": 9.0}
     one = stands(at(612e12, conditions=capped, of_clock=0.97), *fleet(USUAL))

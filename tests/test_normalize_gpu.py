@@ -8,7 +8,7 @@ import pytest
 
 from benchsuite import discovery, normalize
 from benchsuite.catalog import gpus
-from benchsuite.model import Case, Metric, Record, Samples, Score, Status, Work
+from benchsuite.model import Case, Energy, Metric, Record, Samples, Score, Status, Work
 from benchsuite.render import rows, verdict
 from benchsuite.render.words import parameters
 from tests.builders import plan_of, record
@@ -91,3 +91,30 @@ def test_easy_data_is_never_the_headline() -> None:
     told = " ".join(verdict.of([usual, faster], 0, 3).sentences)
     assert "50" in told
     assert "zeros" not in told
+
+
+def test_energy_is_that_of_what_measured_and_of_nothing_beside_it() -> None:
+    """The processor's counter says nothing of what the card used."""
+
+    def spent(backend: str, *joules: tuple[str, float | None]) -> float | None:
+        told = tuple(Energy(source, each, each) for source, each in joules)
+        records = [measured(GEMM, run=number) for number in range(len(told))]
+        noted = [
+            replace(one, backend=backend, samples=replace(one.samples, energy=(energy,)))
+            for one, energy in zip(records, told, strict=True)
+            if one.samples is not None
+        ]
+        return scored(*noted)["gemm"].joules
+
+    assert spent("cuda", ("gpu", 2.0), ("gpu", 9.0), ("gpu", 4.0)) == 4.0
+    assert spent("cuda", ("package", 2.0)) is None
+    assert spent("cuda", ("gpu", None), ("package", 2.0)) is None
+    assert spent("host", ("package", 2.0), ("package", None)) == 2.0
+    assert spent("host", ("gpu", 2.0)) is None
+
+
+def test_each_run_s_samples_travel_as_quantiles() -> None:
+    score = scored(measured(GEMM), measured(GEMM, run=1, seconds=2e-3))["gemm"]
+    assert [one.median for one in score.samples] == [1e-3, 2e-3]
+    assert {one.n for one in score.samples} == {9}
+    assert all(one.minimum <= one.p5 <= one.median <= one.p95 <= one.maximum for one in score.samples)

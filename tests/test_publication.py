@@ -115,7 +115,7 @@ def test_facts_leave_by_name_and_form() -> None:
         "cloud": {"account": "1234"},
     }
     found = allowlist.facts(extra)
-    assert found["gpu"] == FACTS["gpu"]
+    assert found["gpu"] == {name: value.replace("\u00a0", " ") for name, value in FACTS["gpu"].items()}
     assert found["system"] == {"system": "Debian GNU/Linux 12 (bookworm)", "kernel": "6.1.0", "Python": "3.11.7"}
     assert found["environment"] == {"OMP_NUM_THREADS": "16"}
     assert "cloud" not in found

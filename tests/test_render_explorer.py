@@ -193,10 +193,11 @@ def test_published_figures_are_never_ranked_nor_cases_of_their_own() -> None:
 
 
 def test_the_page_opens_with_the_case_that_most_have() -> None:
-    exhibits = [
-        replace(one, publication=replace(one.publication, results=one.publication.results[1:] if at else one.publication.results))
-        for at, one in enumerate(made.exhibits(12, 12))
-    ]  # fmt: skip
+    first, *others = made.exhibits(12, 12)
+    exhibits = [first]
+    exhibits += [
+        replace(one, publication=replace(one.publication, results=one.publication.results[1:])) for one in others
+    ]
     data = tables.dataset(exhibits)
     case = view.first_case(data)
     assert case is not None
@@ -219,7 +220,7 @@ def test_runs_survive_being_packed(value: float, logs: list[float]) -> None:
     assert pack.restored(value, steps) == pytest.approx(runs, rel=6e-6)
     found = estimate(runs)
     assert found is not None
-    assert math.log(found.high / found.value) == pytest.approx(pack.reach(steps), abs=2e-5)
+    assert math.log(found.high / found.value) == pytest.approx(pack.reach(steps), abs=2e-4)
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c", ""]), max_size=40))
@@ -300,7 +301,7 @@ def test_poison_in_every_text_changes_no_element(evil: list[Exhibit]) -> None:
     clean, dirty = Page(page.page(made.exhibits(3, 6))), Page(page.page(evil))
     tags = {"img", "svg", "iframe", "object", "form", "base"}
     assert not tags & {tag for tag, _ in dirty.elements}
-    assert {shape for shape in dirty.shape()} <= {shape for shape in clean.shape()} | {("li", ())}
+    assert set(dirty.shape()) <= set(clean.shape()) | {("li", ())}
     assert "\u202e" not in page.page(evil)
     assert "\x1b" not in page.page(evil)
     words = " ".join(dirty.words)

@@ -5,7 +5,6 @@ Pure functions; ``check_hardware`` has those of accelerators.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 
 from benchsuite.catalog.check_hardware import accelerator
@@ -97,8 +96,8 @@ def figure(one: Figure, hardware: Mapping[str, Accelerator]) -> list[str]:
 
 def _figure(one: Figure) -> Iterator[str]:
     yield from _told(one.source, one.as_of)
-    low, high = VALUES.get(one.metric, (-math.inf, math.inf))
-    if not math.isfinite(one.value) or not low <= one.value <= high:
+    low, high = VALUES.get(one.metric, (0.0, 1e19))
+    if not low <= one.value <= high:
         yield f"{one.text} is out of all proportion."
     if one.low is not None and one.high is not None and not one.low < one.high:
         yield f"{one.text} ends before it begins."

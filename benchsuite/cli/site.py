@@ -28,8 +28,8 @@ def publish(
     trust: Annotated[
         list[Path] | None, typer.Option(metavar="PUBKEY", help="A public key you trust, or a folder of them.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would leave this machine; write nothing.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 1, writing nothing, if lint finds what blocks.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would leave; write nothing.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 and write nothing if lint blocks.")] = False,
     json: Json = False,
 ) -> None:
     """Write a static site of runs and publications: it opens from disk and from any web server."""
@@ -47,7 +47,7 @@ def chart(
     name: RunName,
     to: Annotated[Path, typer.Option(metavar="FILE", help="Where to write: .svg or .png.")],
     kind: Annotated[str, typer.Option(metavar="KIND", help="sizes, roofline or bars.")] = "bars",
-    case: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Only these cases, such as 'gemm *bf16'.")] = None,
+    case: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Only such cases: 'gemm *bf16'.")] = None,
     title: Annotated[str, typer.Option(metavar="TEXT", help="Above the chart; default what it shows.")] = "",
     out: Out = Path("runs"),
 ) -> None:

@@ -50,7 +50,7 @@ def show(
             as_json=form == "json",
             all_implementations=all_implementations,
             problems=loaded.problems,
-            against=normality.Against(tuple(exhibits.gather(references, out)), tuple(catalog)),
+            against=normality.Against(tuple(exhibits.gather(references, out, whole=True)), tuple(catalog)),
         )
     return int(campaign.exit_code(scores))
 
@@ -64,11 +64,10 @@ def report(names: Sequence[str], out: Path, to: Path | None, trusted: Sequence[P
     if path is not None:
         written = render(store.load(path), to or path / "report.html")
     else:
-        from benchsuite.render import explorer
+        from benchsuite.render.explorer.page import page
 
-        written = _write(
-            explorer.page(exhibits.gather(names, out, trust=keys.trust(trusted))), to or Path("comparison.html")
-        )
+        found = exhibits.gather(names, out, trust=keys.trust(trusted))
+        written = _write(page(found), to or Path("comparison.html"))
     print(msgspec.json.encode({"report": str(written)}).decode() if as_json else f"Report: {written}")
 
 

@@ -81,7 +81,9 @@ def _say(built: Built, to: Path, found: Sequence[Finding], *, as_json: bool) -> 
     print(f"Site: {to / 'index.html'} ({built.runs} runs of {built.machines} machines, {built.files} files, {size})")
     if counts:
         blocks, notes = counts[Severity.BLOCKS], counts[Severity.NOTE]
-        print(f"lint: {blocks} to mend before publishing, {notes} to know; 'benchsuite lint' names them.", file=sys.stderr)
+        print(
+            f"lint: {blocks} to mend before publishing, {notes} to know; 'benchsuite lint' names them.", file=sys.stderr
+        )
 
 
 def _taken(paths: Sequence[Path], trust: keys.Trust, linting: Linting) -> Iterator[Source]:
@@ -177,8 +179,9 @@ def _leaving(path: Path) -> list[str]:
     lines = [
         f"+ publication {told.id} of {told.started}, {told.origin.value}, machine {told.machine.id}",
         f"+ results: {len(told.results)}",
-        *(f"+ {section}: {name} = {value}" for section, values in told.machine.facts.items() for name, value in values.items()),
     ]
+    for section, values in told.machine.facts.items():
+        lines += [f"+ {section}: {name} = {value}" for name, value in values.items()]
     if told.offer:
         lines.append(f"+ offer: {told.offer.provider} {told.offer.instance} {told.offer.region}".rstrip())
     return [*lines, *(f"- {problem}" for problem in found.problems)]

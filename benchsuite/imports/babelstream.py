@@ -67,11 +67,11 @@ def tells(text: str) -> bool:
 
 def read(text: str) -> Imported:
     """Bandwidth and times of each kernel. Raises ``DataError`` when there is neither a bandwidth nor a failure."""
-    runs = [Run()]
+    runs, last = [Run()], unfinished(text)
     for place, line in numbered(text):
         if TITLE.match(line) and (runs[-1].rows or runs[-1].facts):
             runs.append(Run())
-        runs[-1].unfinished = unfinished(text)
+        runs[-1].unfinished = last
         _line(runs[-1], place, untagged(line))
     rows = [row for run in runs for row in _judged(run)]
     if not rows:

@@ -144,6 +144,6 @@ def moment(text: str) -> str:
         except ValueError:
             continue
     try:
-        return datetime.fromisoformat(text).isoformat() if len(text) >= len("2026-01-01") else ""
+        return datetime.fromisoformat(text).isoformat()
     except ValueError:
         return ""

@@ -55,10 +55,10 @@ def tells(text: str) -> bool:
 
 def read(text: str) -> Imported:
     """Rate and times of each kernel. Raises ``DataError`` when there is neither a rate nor a failure."""
-    runs = [Run()]
+    runs, last = [Run()], unfinished(text)
     for place, line in numbered(text):
         run = runs[-1]
-        run.unfinished = unfinished(text)
+        run.unfinished = last
         if "STREAM version" in line and (run.values or run.wrong):
             run = Run()
             runs.append(run)

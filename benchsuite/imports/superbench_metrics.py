@@ -43,7 +43,7 @@ def _rules(
 
 COLLECTIVE = r"(?P<library>nccl|rccl)-bw/(?P<op>[a-z]+)_(?:(?P<serial>\d+)_(?P<parallel>\d+):)?(?P<size>\d+)_"
 PRECISION = r"(?P<dtype>(?:fp|tf|bf|int|float)\d+(?:_[a-z0-9]+?)?)"
-MODEL = rf".+/pytorch-[\w.-]+/{PRECISION}_(?P<phase>train|inference)_"
+MODEL = rf".+/[a-z0-9]+-[\w.-]+/{PRECISION}_(?P<phase>train|inference)_"
 OLD_MODEL = r"\w+_models/pytorch-[\w.-]+/{}_(?P<phase>train|inference)_(?P<dtype>[a-z]+\d+)"
 COPY = r"gpu-copy-bw/(?:cpu|gpu)\w*_(?:to|and)_(?:cpu|gpu)\w*_by_[\w]+_bw"
 FUNCTION = r"(?:cublas|cudnn)-function/name_[^:]+"
@@ -84,9 +84,12 @@ RULES: tuple[Rule, ...] = (
         [
             (r"kernel-launch/event_(?:time|overhead)", "launch of an empty kernel, in time of the GPU"),
             (r"kernel-launch/wall_(?:time|overhead)", "launch of an empty kernel, in time of the CPU"),
-            (r"pytorch-matmul/nosharding(?:_time)?", "matrix product on one GPU"),
-            (r"pytorch-computation-communication-overlap/(?P<op>mul|matmul)_(?:time|cost)", "kernels beside NCCL"),
-            (r"pytorch-sharding-matmul/(?P<op>allreduce|allgather)(?:_time)?", "matrix product shared by all GPUs"),
+            (r"(?:pytorch-)?matmul/nosharding(?:_time)?", "matrix product on one GPU"),
+            (r"(?:pytorch-)?computation-communication-overlap/(?P<op>mul|matmul)_(?:time|cost)", "kernels beside NCCL"),
+            (
+                r"(?:pytorch-)?sharding-matmul/(?P<op>allreduce|allgather)(?:_time)?",
+                "matrix product shared by all GPUs",
+            ),
             (r"cudnn-function/name_[^:]+(?<!_time)", "mean time of a cuDNN function"),
             (MODEL + "step_time" + PERCENTILE, "mean time of a step, or the percentile named"),
             (OLD_MODEL.format("steptime"), "mean time of a step"),

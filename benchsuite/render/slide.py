@@ -73,7 +73,7 @@ def draw(
 
 def slide(plot: Plot, about: About, title: str = "") -> dict[str, Any]:
     """A plot of the report as a picture that stands alone."""
-    spec = _coloured(plot.spec(WIDTH), palette())
+    spec: dict[str, Any] = _coloured(plot.spec(WIDTH), palette())
     if plot.series[1:]:
         _legends(spec)
     head = {"text": clean(title or plot.title), "subtitle": about.line, "anchor": "start", "frame": "group"}

@@ -8,7 +8,7 @@ from string import ascii_uppercase
 from benchsuite import units
 from benchsuite.aggregate import Aggregate
 from benchsuite.compare import Comparison, Correction, Row
-from benchsuite.model import Case, Exhibit, Metric, Origin
+from benchsuite.model import Case, Exhibit, Origin
 from benchsuite.ranking import Board, By, Place
 from benchsuite.render.words import WILD, clean, counted, family, parameters, sentence, tally
 from benchsuite.statistics.runs import Verdict
@@ -82,7 +82,7 @@ def cell(row: Row | None) -> str:
         return units.DASH
     marks = (DIFFERS if row.differs else "") + (UNCLEAN if not row.clean and row.verdict in DECIDED else "")
     ends = f"({interval(row)})" if interval(row) else ""
-    return " ".join(filter(None, (VERDICTS[row.verdict][0], f"{ratio(row)}{marks}", ends)))
+    return " ".join(filter(None, (VERDICTS[row.verdict][0], ratio(row), ends, marks)))
 
 
 def lines(comparison: Comparison) -> dict[tuple[str, str], dict[str, Row]]:
@@ -113,9 +113,8 @@ _CALLED = (Verdict.FASTER, Verdict.SLOWER)
 
 def _spread(rows: Sequence[Row]) -> str:
     found = sorted(row.ratio for row in rows if row.ratio is not None)
-    if not found:
-        return ""
-    return f" (×{found[0]:.2f})" if len(found) == 1 else f" (×{found[0]:.2f} to ×{found[-1]:.2f})"
+    ends = dict.fromkeys(f"×{end:.2f}" for end in (found[0], found[-1])) if found else ()
+    return f" ({' to '.join(ends)})" if ends else ""
 
 
 def margin(fraction: float) -> str:
@@ -133,21 +132,27 @@ def notes(comparison: Comparison, letters: Mapping[str, str]) -> list[str]:
     """What a reader must know beside the ratios: what is not clean, what differs, what was not compared and why."""
     unclean = tally(reason for row in comparison.rows for reason in row.unclean)
     found = [f"{counted(count, 'pair')} not clean: {clean(reason)}." for reason, count in unclean.items()]
-    differing: dict[tuple[str, ...], list[str]] = {}
-    for label in comparison.others:
-        told = dict.fromkeys(one for row in comparison.rows if row.label == label for one in row.differs)
-        differing.setdefault(tuple(told), []).append(letters.get(label, clean(label)))
-    found += [
-        f"{DIFFERS} {_several(who)}: differs in {clean(', '.join(what))}." for what, who in differing.items() if what
-    ]
+    return found + _of_each(comparison, letters)
+
+
+def _of_each(comparison: Comparison, letters: Mapping[str, str]) -> list[str]:
+    """In what each of the others differs from the baseline, and what it lacks, those alike together."""
+    told: dict[str, dict[str, None]] = {label: {} for label in comparison.others}
+    for row in comparison.rows:
+        told.get(row.label, {}).update(dict.fromkeys(row.differs))
+    differing: dict[str, list[str]] = {}
+    for label, names in told.items():
+        differing.setdefault(", ".join(names), []).append(letters.get(label, clean(label)))
+    unmatched: dict[tuple[int, int], list[str]] = {}
     for one in comparison.unmatched:
-        parts = [
-            f"lacks {counted(one.lacking, 'task')} of the baseline" if one.lacking else "",
-            f"has {one.extra} that the baseline lacks" if one.extra else "",
-        ]
+        unmatched.setdefault((one.lacking, one.extra), []).append(letters.get(one.label, clean(one.label)))
+    found = [
+        f"{DIFFERS} {_several(who)}: unlike the baseline in {clean(what)}." for what, who in differing.items() if what
+    ]
+    for (lacking, extra), who in unmatched.items():
+        parts = [f"{lacking} lacking here" if lacking else "", f"{extra} lacking in the baseline" if extra else ""]
         if any(parts):
-            said = " and ".join(filter(None, parts))
-            found.append(f"{letters.get(one.label, clean(one.label))} {said}: left out.")
+            found.append(f"Tasks left out, {_several(who)}: {', '.join(filter(None, parts))}.")
     return found
 
 
@@ -173,10 +178,10 @@ def not_clean(rows: Sequence[Row]) -> str:
 
 
 def mean(found: Aggregate, other: str, one: str) -> str:
-    """A composite with its interval, or a dash, how much of it there is, and why."""
+    """A composite with its interval, or a dash, and how much of it there is and why."""
     what = f"{clean(other)} against {one}, geometric mean over {counted(len(found.parts), 'case')}"
     if found.value is None:
-        return f"{what}: {units.DASH}, {found.counted}. {sentence(clean(found.reason))}"
+        return f"{what}: {units.DASH}, {sentence(clean(found.reason))}"
     ends = f" ({found.low:.3f}{units.DASH}{found.high:.3f})" if found.low and found.high else ""
     return f"{what}: ×{found.value:.3f}{ends}."
 
@@ -189,20 +194,20 @@ def rank(place: Place) -> str:
 
 
 def amount(place: Place, board: Board) -> str:
-    """A place's number with its interval and unit, or a dash."""
-    if place.value is None:
+    """A place's number with its interval, in one unit for the whole board (that of its best), or a dash."""
+    every = (one.value for one in (*board.ranked, *board.unranked) if one.value is not None)
+    best = next(every, None)
+    if place.value is None or best is None:
         return units.DASH
-    if board.question.by is not By.VALUE:
-        scale, letter = units.prefix(place.value)
-        return f"{units.significant(place.value / scale)}{units.NO_BREAK_SPACE}{letter}{board.unit}"
-    return quantity(place.value, place.low, place.high, board.metric)
-
-
-def quantity(value: float, low: float | None, high: float | None, metric: Metric) -> str:
-    """A value with its interval, where that says something."""
+    scale, letter = units.prefix(best)
+    unit = f"{letter}{board.unit if board.question.by is not By.VALUE else units.unit(board.metric)}"
+    value, low, high = place.value, place.low, place.high
     if low is None or high is None or low * WILD < value or high > value * WILD:
-        return units.quantity(value, metric)
-    return units.ranged(value, low, high, metric)
+        return f"{units.significant(value / scale)}{units.NO_BREAK_SPACE}{unit}"
+    half = (high - low) / 2.0
+    places = units.decimals(half, scale)
+    words = (f"{value / scale:.{places}f}", "±", f"{half / scale:.{places}f}", unit)
+    return units.NO_BREAK_SPACE.join(words)
 
 
 def ordering(board: Board) -> str:

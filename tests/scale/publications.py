@@ -72,7 +72,7 @@ def _gemms() -> Iterator[tuple[Case, Metric, Work]]:
     for n in (8192, 4096, 16384, 2048, 1024, 12288, 6144, 3072):
         for dtype in ("bf16", "e4m3", "fp32", "fp64"):
             work = Work(flops=2.0 * n**3, read=2.0 * n * n * SIZES[dtype], written=1.0 * n * n * SIZES[dtype])
-            yield Case.of("gemm", m=n, n=n, k=n, dtype=dtype), Metric.FLOPS, work
+            yield Case.of("gemm", m=n, n=n, k=n, dtype=dtype, data="normal"), Metric.FLOPS, work
 
 
 def _memories() -> Iterator[tuple[Case, Metric, Work]]:

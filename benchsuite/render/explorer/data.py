@@ -23,11 +23,7 @@ from benchsuite.render.phrases import FAMILIES
 from benchsuite.render.words import family, parameters
 from benchsuite.reportable import compromised
 
-clean = lru_cache(1 << 16)(words.clean)
-"""The same few words stand in a hundred thousand cells."""
 
-Cell = tuple[int, Score]
-"""The number of a machine, and what it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,42 +85,13 @@ def dataset(exhibits: Iterable[Exhibit]) -> Dataset:
             if (column := found.get((score.case.key, score.metric))) is not None:
                 column.append((machine, score))
     order = {name: at for at, name in enumerate(FAMILIES)}
-    cells = sorted(found.values(), key=lambda column: order.get(column[0][1].case.benchmark, len(order)))
+    sorted_cells = sorted(found.values(), key=lambda column: order.get(column[0][1].case.benchmark, len(order)))
     for column in cells:
         column.sort(key=lambda cell: cell[0])
     figures_of = {name: tuple(each) for name, each in published.items()}
     return Dataset(
         kept, _keys(kept), tuple(_case(column, sources) for column in cells), tuple(map(tuple, cells)), figures_of
     )
-
-
-def value(score: Score) -> float | None:
-    """The verified value of a score; what is not a positive number is none."""
-    good = score.status is Status.OK and score.value is not None and math.isfinite(score.value) and score.value > 0.0
-    return score.value if good else None
-
-
-def interval(score: Score, told: float) -> tuple[float | None, float | None]:
-    """The ends that the page gives of a value: its score's, or where the runs say so those of the rounded runs."""
-    steps = _runs(score, told)
-    ends = _ends(score, told, steps, 1.0)
-    if ends is not None:
-        return ends[0], ends[1]
-    half = math.exp(pack.reach(steps)) if steps is not None else None
-    return (told / half, told * half) if half is not None else (None, None)
-
-
-def price(publication: Publication) -> float | None:
-    """Dollars an hour for one device; ``None`` without a price."""
-    each = publication.offer.usd_per_device_hour if publication.offer else None
-    return each if each is not None and math.isfinite(each) and each > 0.0 else None
-
-
-def bought(score: Score, publication: Publication) -> int:
-    """How many devices must be paid for what was measured; 0 where no price buys it."""
-    offer = publication.offer
-    count = worth.devices(score, offer) if offer else 0
-    return count if offer and count <= offer.devices else 0
 
 
 def index(data: Dataset) -> dict[str, Any]:
@@ -156,7 +123,7 @@ def columns(data: Dataset, number: int) -> dict[str, Any]:
         for machine, score in data.published.get(case.quantity, ())
         if (told := value(score)) is not None and score.metric is case.metric
     ]
-    return made | _cells(data, column, case.scale) | ({"published": figures} if figures else {})
+    return made | cells.columns(data.exhibits, column, case.scale) | ({"published": figures} if figures else {})
 
 
 def about(data: Dataset, number: int) -> dict[str, Any]:
@@ -164,18 +131,18 @@ def about(data: Dataset, number: int) -> dict[str, Any]:
     publication = data.exhibits[number].publication
     own = _own(data, number)
     scales = [data.cases[case].scale for case, _ in own]
-    cells = _cells(data, [(number, score) for _, score in own], scales)
+    row = cells.columns(data.exhibits, [(number, score) for _, score in own], scales)
     return {
         "facts": facts(publication),
         "roof": roof(publication),
-        "cells": {"case": [case for case, _ in own], **cells},
+        "cells": {"case": [case for case, _ in own], **row},
         "details": details(data, number),
     }
 
 
 def details(data: Dataset, number: int) -> list[dict[str, Any]]:
     """The details of a machine's cells, case by case."""
-    return [_detail(score) for _, score in _own(data, number)]
+    return [cells.detail(score) for _, score in _own(data, number)]
 
 
 def _own(data: Dataset, number: int) -> list[tuple[int, Score]]:
@@ -190,13 +157,13 @@ def of(column: Sequence[Cell], machine: int) -> Iterable[Score]:
         at += 1
 
 
-def facts(publication: Publication) -> dict[str, str]:
-    """The facts of a machine, each by its section and name."""
-    return {
-        f"{clean(section)}: {clean(name)}": clean(text)
+def facts(publication: Publication) -> list[tuple[str, str]]:
+    """The facts of a machine in their order, each by its section and name."""
+    return [
+        (f"{clean(section)}: {clean(name)}", clean(text))
         for section, values in publication.machine.facts.items()
         for name, text in values.items()
-    }
+    ]
 
 
 def roof(publication: Publication) -> dict[str, Any]:
@@ -293,72 +260,3 @@ def _machines(data: Dataset) -> dict[str, Any]:
 def _places(machines: Sequence[int], count: int) -> list[int] | None:
     """``None`` for the usual: each machine once, in order."""
     return None if machines == list(range(count)) else list(machines)
-
-
-def _cells(data: Dataset, cells: Sequence[Cell], scale: float | Sequence[float]) -> dict[str, Any]:
-    """Cells as columns, those without anything to say left out. ``scale``: one of all, or one of each."""
-    scores = [score for _, score in cells]
-    scales = [scale] * len(scores) if isinstance(scale, float) else scale
-    values = [value(score) for score in scores]
-    steps = [_runs(score, told) for score, told in zip(scores, values, strict=True)]
-    made: dict[str, Any] = {
-        "implementation": pack.words([clean(score.implementation) for score in scores]),
-        "provider": pack.words([clean(score.provider) for score in scores]),
-        "value": [pack.number(v / s) if v is not None else None for v, s in zip(values, scales, strict=True)],
-        "runs": [step or 0 for step in steps],
-        "gate": pack.words([_gate(score) for score in scores]),
-        "notes": pack.words([" ".join(clean(caveat.code) for caveat in score.caveats) for score in scores]),
-        "unclean": pack.words(["; ".join(compromised(score)) for score in scores]),
-        "ends": pack.some([_ends(*of) for of in zip(scores, values, steps, scales, strict=True)]),
-        "status": pack.some([None if score.status is Status.OK else score.status.value for score in scores]),
-        "reason": pack.some([clean(score.reason) or None for score in scores]),
-        "source": pack.some([clean(score.source) or None for score in scores]),
-        "watts": pack.some([pack.number(worth.of(score).watts, 3) for score in scores]),
-        "devices": pack.words([bought(score, data.exhibits[machine].publication) for machine, score in cells]),
-    }
-    return {name: column for name, column in made.items() if column not in ({}, {"all": ""}, [])}
-
-
-def _gate(score: Score) -> str:
-    """What two scores must share to be compared (``comparability.KINDS``), in its order."""
-    return "|".join(clean(word).replace("|", " ") for word in comparability.kind(score))
-
-
-def _runs(score: Score, told: float | None) -> list[int] | None:
-    """The runs behind a value, where there are several."""
-    return pack.offsets(told, score.run_values) if told is not None and len(score.run_values) > 1 else None
-
-
-SAME = 2e-4
-"""How far, on the log scale, the ends of an interval may lie from those that the runs give."""
-
-
-def _ends(score: Score, told: float | None, steps: list[int] | None, scale: float) -> list[float | int | None] | None:
-    """The ends of the interval where the runs do not give them."""
-    if told is None or score.low is None or score.high is None or not 0.0 < score.low <= score.high < math.inf:
-        return None
-    if steps is not None:
-        half = pack.reach(steps)
-        if abs(math.log(told / score.low) - half) < SAME and abs(math.log(score.high / told) - half) < SAME:
-            return None
-    return [pack.number(score.low / scale), pack.number(score.high / scale)]
-
-
-def _detail(score: Score) -> dict[str, Any]:
-    """What a page tells of a cell when asked: its samples run by run, its shares, its conditions."""
-    told: dict[str, Any] = {
-        "interval": clean(score.interval),
-        "provider": clean(score.provider),
-        "of_ceiling": pack.number(score.of_ceiling, 3),
-        "ceiling": clean(score.ceiling_name),
-        "of_datasheet": pack.number(score.of_datasheet, 3),
-        "of_clock": pack.number(score.of_clock, 3),
-        "conditions": {clean(name): pack.number(reading, 4) for name, reading in score.conditions.items()},
-        "joules": pack.number(score.joules, 4),
-        "withheld": [clean(reason) for reason in score.unreportable],
-        "samples": [
-            [one.n, *(pack.number(at, 5) for at in (one.minimum, one.p5, one.median, one.p95, one.maximum))]
-            for one in score.samples
-        ],
-    }
-    return {name: value for name, value in told.items() if value not in (None, "", [], {})}

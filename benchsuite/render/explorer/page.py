@@ -72,12 +72,12 @@ def shell(
 def everything(data: Dataset) -> dict[str, Any]:
     """All the data of a page that stands alone."""
     publications = [exhibit.publication for exhibit in data.exhibits]
-    facts = [tables.facts(publication) for publication in publications]
+    facts = [dict(tables.facts(publication)) for publication in publications]
     names = dict.fromkeys(name for each in facts for name in each)
     carried: dict[str, Any] = {
         "index": tables.index(data),
         "columns": [tables.columns(data, number) for number in range(len(data.cases))],
-        "facts": {name: pack.words([each.get(name, "") for each in facts]) for name in names},
+        "facts": [(name, pack.words([each.get(name, "") for each in facts])) for name in names],
         "roofs": [tables.roof(publication) for publication in publications],
     }
     if sum(map(len, data.cells)) <= DETAILED_CELLS:
@@ -104,6 +104,8 @@ def words(data: Dataset, first: view.View) -> dict[str, Any]:
         "statuses": {status.value: list(told) for status, told in STATUSES.items()},
         "caveats": {code: meaning for code, (_, meaning) in CAVEATS.items()},
         "marks": {"differs": versus.DIFFERS, "unclean": versus.UNCLEAN},
+        "method": view.METHOD,
+        "order": view.ORDER,
         "most": view.MOST_CHOSEN,
         "chosen": [entrant.place for entrant in first.entrants],
         "case": first.board.case if first.board else None,

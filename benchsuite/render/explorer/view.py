@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import ROUND_HALF_UP, Decimal
 from itertools import groupby
 
 from benchsuite import compare, ranking, units
@@ -12,9 +11,11 @@ from benchsuite.comparability import Difference
 from benchsuite.model import Exhibit, Origin, Score, Status
 from benchsuite.ranking import Board, Place
 from benchsuite.render import versus
+from benchsuite.render.explorer import cells
 from benchsuite.render.explorer import data as tables
 from benchsuite.render.explorer.data import CaseInfo, Dataset
-from benchsuite.render.words import STATUSES, clean, counted, family
+from benchsuite.render.explorer.figures import shown, span, times
+from benchsuite.render.words import STATUSES, clean, counted, family, sentence, tally
 from benchsuite.statistics.runs import Verdict
 
 MOST_CHOSEN = 8
@@ -25,6 +26,14 @@ BOARD_ROWS = 20
 """Rows of the leader board before "show more"."""
 HEADLINE = ("gemm", "attention", "memory")
 """Benchmarks whose cases the board opens with, the first that there is."""
+METHOD = (
+    "Above 1 is better. {} under one family-wise error rate of 5\u00a0% (Holm); "
+    "differences within ±1\u00a0% are not called."
+)
+ORDER = (
+    "By {}; {} is better. A rank is the range that {} leave under one family-wise error rate of 5\u00a0% (Holm); "
+    "differences within ±1\u00a0% are not called. Equal ranges are ties."
+)
 TONES = {Verdict.FASTER: "good", Verdict.SLOWER: "bad"}
 
 
@@ -122,8 +131,8 @@ def build(data: Dataset) -> View:
         counts=_counts(data),
         entrants=tuple(_entrant(data, place) for place in chosen),
         groups=tuple(_groups(data, chosen, comparison)),
-        method=versus.method(comparison) if comparison else "",
-        notes=tuple(versus.notes(comparison, {})) + tuple(versus.reasons(comparison)) if comparison else (),
+        method=METHOD.format(counted(comparison.family, "test")) if comparison else "",
+        notes=tuple(_notes(comparison)) if comparison else (),
         conditions=comparison.conditions if comparison else (),
         board=_board_view(data, case, board) if board and case is not None else None,
         simulated=any(exhibit.publication.backend == "fake" for exhibit in data.exhibits),
@@ -194,6 +203,19 @@ def _sentences(comparison: compare.Comparison) -> list[str]:
     return [versus.headline(rows[label], base, clean(label)) for label in sorted(rows, key=wins.__getitem__)]
 
 
+def _notes(comparison: compare.Comparison) -> Iterator[str]:
+    """What the marks beside ratios mean here, and why pairs could not be compared."""
+    for reason, count in tally(reason for row in comparison.rows for reason in row.unclean).items():
+        yield f"{versus.UNCLEAN} {counted(count, 'pair')} not clean: {reason}."
+    for label in comparison.others:
+        differs = dict.fromkeys(one for row in comparison.rows if row.label == label for one in row.differs)
+        if differs:
+            yield f"{versus.DIFFERS} {clean(label)} differs in: {clean(', '.join(differs))}."
+    barred = (row.reason for row in comparison.rows if row.verdict is Verdict.INCOMPARABLE)
+    for reason, count in tally(barred).items():
+        yield f"{versus.VERDICTS[Verdict.INCOMPARABLE][0]} {counted(count, 'pair')}: {sentence(clean(reason))}"
+
+
 def _counts(data: Dataset) -> tuple[str, ...]:
     origins = [exhibit.publication.origin for exhibit in data.exhibits]
     told = [f"{counted(origins.count(origin), 'machine')} {origin.value}" for origin in Origin if origin in origins]
@@ -247,7 +269,7 @@ def _tasks(data: Dataset, chosen: Sequence[int]) -> Iterator[Task]:
 
 def _best(rival: Score | None, score: Score) -> Score:
     """The better of two numbers; one at all is better than none, and the first of equals stays."""
-    old, new = tables.value(rival) if rival else None, tables.value(score)
+    old, new = cells.value(rival) if rival else None, cells.value(score)
     if rival is None or (new is not None and old is None):
         return score
     if new is None or old is None:
@@ -266,11 +288,11 @@ def _row(
 def _cell(score: Score | None, pair: compare.Row | None, case: CaseInfo) -> CellView:
     if score is None:
         return CellView(units.DASH, "not measured", "unknown")
-    value = tables.value(score)
+    value = cells.value(score)
     if value is None:
         glyph, word, tone = STATUSES[score.status if score.status is not Status.OK else Status.FAILED]
         return CellView(glyph, word, tone)
-    amount = shown(value, *tables.interval(score, value), case.scale)
+    amount = shown(value, *cells.interval(score, value), case.scale)
     if pair is None or pair.ratio is None:
         return CellView(amount, "no pair" if pair else "")
     glyph, word = versus.VERDICTS[pair.verdict]
@@ -280,57 +302,18 @@ def _cell(score: Score | None, pair: compare.Row | None, case: CaseInfo) -> Cell
     return CellView(f"{glyph} {ratio}{marks}", f"{word}{ends}", TONES.get(pair.verdict, "unknown"), amount)
 
 
-def fixed(number: float, places: int) -> str:
-    """A number with so many digits after the point; of two equally near ones the larger, as a browser has it."""
-    return str(Decimal(number).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP))
-
-
-def significant(number: float) -> str:
-    """Three significant digits and no exponent."""
-    text = units.significant(number)
-    return fixed(number, len(text.partition(".")[2]))
-
-
-def shown(value: float | None, low: float | None, high: float | None, scale: float) -> str:
-    """``612 ± 3`` in units of ``scale``: the interval decides the digits; wide ones are told by their ends."""
-    if value is None:
-        return units.DASH
-    value /= scale
-    if low is None or high is None or not high > low:
-        return significant(value)
-    low, high = low / scale, high / scale
-    half = (high - low) / 2
-    if half > units.WIDE * value:
-        return f"{significant(value)} ({significant(low)}{units.DASH}{significant(high)})"
-    places = units.decimals(half)
-    return units.NO_BREAK_SPACE.join((fixed(value, places), "±", fixed(half, places)))
-
-
-def _places(low: float, high: float) -> int:
-    return min(3, max(2, units.decimals((high - low) / 2)))
-
-
-def times(ratio: float, low: float | None, high: float | None) -> str:
-    """``×1.43``: two or three digits after the point, as the interval decides."""
-    places = _places(low, high) if low is not None and high is not None else 3
-    return f"×{fixed(ratio, places)}"
-
-
-def span(low: float, high: float) -> str:
-    """``1.42–1.44``."""
-    return f"{fixed(low, _places(low, high))}{units.DASH}{fixed(high, _places(low, high))}"
-
-
 def _board_view(data: Dataset, number: int, board: Board) -> BoardView:
     case = data.cases[number]
     exhibits = {exhibit.label: exhibit for exhibit in data.exhibits}
     places = [*board.ranked, *board.unranked]
     rows = tuple(_board_row(place, exhibits[place.label], case) for place in places[:BOARD_ROWS])
-    return BoardView(number, case.name, case.unit, rows, len(places) - len(rows), versus.ordering(board))
+    direction = "more" if case.metric.higher_is_better else "less"
+    order = ORDER.format("the best implementation of each", direction, counted(board.tests, "pair"))
+    return BoardView(number, case.name, case.unit, rows, len(places) - len(rows), order)
 
 
 def _board_row(place: Place, exhibit: Exhibit, case: CaseInfo) -> BoardRow:
-    usd = tables.price(exhibit.publication)
+    usd = cells.price(exhibit.publication)
     return BoardRow(
         rank=versus.rank(place),
         label=clean(place.label),

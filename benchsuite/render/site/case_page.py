@@ -16,7 +16,6 @@ from benchsuite.render.site.type_page import Published, published
 from benchsuite.render.words import counted
 
 
-
 @dataclass(frozen=True, slots=True)
 class TypeRow:
     """One type of hardware in this case."""
@@ -61,6 +60,7 @@ class CaseView:
     formula: str
     unit: str
     axis: str
+    axis_unit: str
     types: tuple[TypeRow, ...]
     machines: tuple[MachineRow, ...]
     total: int
@@ -73,7 +73,10 @@ class CaseView:
 def build(site: Site, measured: Measured) -> CaseView:
     """The page of a case that some machine has."""
     entries = site.collection.entries
-    chosen = sorted(site.chosen[measured.slug], key=lambda at: (_better(measured, measured.values[at]), entries[measured.entries[at]].id))
+    chosen = sorted(
+        site.chosen[measured.slug],
+        key=lambda at: (_better(measured, measured.values[at]), entries[measured.entries[at]].id),
+    )
     parts = population.by_type(measured, chosen, entries)
     spreads = site.spreads[measured.slug]
     references = {name: site.references(measured, site.hardware(name)) for name in parts}
@@ -89,7 +92,8 @@ def build(site: Site, measured: Measured) -> CaseView:
         answer=_answer(site, measured, order, len(chosen)),
         formula=FORMULAS.get(measured.metric.name, ""),
         unit=units.unit(measured.metric),
-        axis=_axis(ends, measured),
+        axis=_axis(ends),
+        axis_unit=units.unit(measured.metric, units.prefix(ends[1])[1]),
         types=tuple(_type(site, measured, name, parts[name], ends) for name in order),
         machines=tuple(rows),
         total=len(chosen),
@@ -125,9 +129,7 @@ def _answer(site: Site, measured: Measured, order: Sequence[str], total: int) ->
     return f"{told} {word} median: {site.type_title(order[0])}, {middle} over {counted(spread.n, 'machine')}."
 
 
-def _type(
-    site: Site, measured: Measured, name: str, positions: Sequence[int], ends: tuple[float, float]
-) -> TypeRow:
+def _type(site: Site, measured: Measured, name: str, positions: Sequence[int], ends: tuple[float, float]) -> TypeRow:
     spread, entries = site.spreads[measured.slug][name], site.collection.entries
     references = site.references(measured, site.hardware(name))
     sheet = next((one.value for one in references if one.kind == "sheet"), None)
@@ -188,19 +190,30 @@ def _machine(site: Site, measured: Measured, at: int, rank: tuple[int, int] | No
     )
 
 
-def _axis(ends: tuple[float, float], measured: Measured) -> str:
+def _axis(ends: tuple[float, float]) -> str:
     """The axis that all strips of the page share, drawn once above them."""
-    scale, letter = units.prefix(ends[1])
+    scale, _ = units.prefix(ends[1])
     place = axes.Scale(ends[0] / scale, ends[1] / scale, strips.PAD, strips.WIDTH - strips.PAD)
     parts = [f'<path class="axis" d="M{strips.PAD} 20H{strips.WIDTH - strips.PAD}"/>']
-    for value in place.ticks(4):
+    for value in place.ticks(5):
         at = place.at(value)
         parts += [axes.line(at, 16, at, 20, "axis"), axes.text(at, 12, axes.tick(value), "tick", "middle")]
-    name = units.unit(measured.metric, letter)
-    return axes.svg(parts, strips.WIDTH, 22, "position", f"Axis in {name}", group=False)
+    return axes.svg(parts, strips.WIDTH, 22, "position", "Axis of the strips", group=False)
 
 
-CSV = ("run", "machine", "type", "provider", "value", "low", "high", "unit", "implementation", "usd_per_device_hour", "date")
+CSV = (
+    "run",
+    "machine",
+    "type",
+    "provider",
+    "value",
+    "low",
+    "high",
+    "unit",
+    "implementation",
+    "usd_per_device_hour",
+    "date",
+)
 
 
 def csv(site: Site, measured: Measured) -> Iterator[str]:

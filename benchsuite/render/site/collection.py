@@ -184,8 +184,8 @@ def best(results: tuple[Score, ...]) -> Iterator[Score]:
 
 
 def _how(score: Score) -> How:
-    words = score.implementation, score.provider, score.backend, score.cache, score.sync
-    return How(*(clean(word) for word in words), kind(score))
+    implementation, library = clean(score.implementation), clean(score.provider)
+    return How(implementation, library, clean(score.backend), clean(score.cache), clean(score.sync), kind(score))
 
 
 def _measured(score: Score) -> Measured:

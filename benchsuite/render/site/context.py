@@ -1,4 +1,4 @@
-"""Everything that pages share: the collection, what counts in populations, names, and the catalogue's word on hardware."""
+"""What all pages share: the collection, what counts in populations, names, and what the catalogue knows."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Site:
     """What every page may look up.
 
     chosen: case (slug) -> the positions of its columns that count, one for each machine; spreads: case -> type -> the
-    spread of its machines; runs_of, types: numbers of publications by machine and by type, newest first; newer: the campaign that
-    superseded one, by number.
+    spread of its machines; machines, types, providers: numbers of publications, newest first; newer: the campaign
+    that superseded one, by number.
     """
 
     title: str
@@ -134,9 +134,7 @@ def site(title: str, version: str, collection: Collection, known: Known) -> Site
     )
 
 
-def _grouped(
-    numbers: Iterable[int], entries: Sequence[Entry], name: Callable[[Entry], str]
-) -> dict[str, list[int]]:
+def _grouped(numbers: Iterable[int], entries: Sequence[Entry], name: Callable[[Entry], str]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for number in ordered(numbers, entries):
         if name(entries[number]):

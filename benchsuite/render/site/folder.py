@@ -59,7 +59,9 @@ class Folder:
         """A file that was written into this site."""
         return (self.path / name).read_bytes()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._growing is not None:
             self._growing.close()
         if kind is None:
@@ -118,7 +120,9 @@ def _put(place: Path, data: bytes) -> None:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
     except OSError as error:
-        raise UsageError(f"{place} cannot be written: {error.strerror}.", "Choose another folder with --out.") from error
+        raise UsageError(
+            f"{place} cannot be written: {error.strerror}.", "Choose another folder with --out."
+        ) from error
 
 
 def _remove(root: Path, name: str, digest: str) -> None:

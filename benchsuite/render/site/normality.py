@@ -1,4 +1,4 @@
-"""Is it normal? What ``normal`` says of a campaign's main numbers, with the other machines of this site as reference."""
+"""Is it normal? What ``normal`` says of a campaign's main numbers, beside the other machines of this site."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchsuite import normal, references
 from benchsuite.model import Publication, Score
 from benchsuite.normal import Code
 from benchsuite.references import Hardware, Kind, Reference, Value
-from benchsuite.render.site import context, population
+from benchsuite.render.site import context
 from benchsuite.render.site.collection import Measured, best
 from benchsuite.render.site.context import Site
 from benchsuite.units import DASH
@@ -53,10 +53,7 @@ def usual(site: Site, name: str) -> Usual:
     chosen = context.headlines(counts)
     known = site.hardware(name)
     title = site.type_title(name)
-    if known is None:
-        model = Hardware("", title)
-    else:
-        model = Hardware(known.key, title, known.clock or None, known.watts)
+    model = Hardware(known.key, title, known.clock or None, known.watts) if known else Hardware("", title)
     published = references.reference(site.known.figures, (), model).published
     measured: dict[references.Task, tuple[Value, ...]] = {}
     for one in chosen:
@@ -117,5 +114,7 @@ def answer(found: Sequence[Judged], model: str) -> str:
         rest = "" if decided == len(found) else f" Of {len(found) - decided} more nothing can be told."
         return f"Normal for {model} in {decided} of {len(found)} main tests.{rest}"
     if counts[Code.FAST]:
-        return f"Above usual for {model} in {counts[Code.FAST]} of {len(found)} main tests: check clocks and power limit."
+        return (
+            f"Above usual for {model} in {counts[Code.FAST]} of {len(found)} main tests: check clocks and power limit."
+        )
     return ""

@@ -15,7 +15,7 @@ WORDS = re.compile(r"[^a-z0-9]+")
 
 
 def slug(text: str) -> str:
-    """A name for a file made from ``text``: the text itself where it can be one, else its words, a ``~`` and its digest.
+    """A name for a file: the text itself where it can be one, else its words, a ``~`` and its digest.
 
     No identifier holds a ``~``, so that nobody can choose an id that is another's name.
     """

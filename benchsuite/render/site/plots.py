@@ -13,7 +13,7 @@ from benchsuite import units
 from benchsuite.render.site import axes
 from benchsuite.render.site.axes import Scale
 
-WIDE, NARROW = 720, 344
+WIDE, NARROW = 560, 344
 LEFT, RIGHT, TOP, BOTTOM = 56, 14, 24, 46
 
 
@@ -57,17 +57,18 @@ def scatter(points: Sequence[Point], front: Sequence[Point], unit: str, title: s
     scale, letter = units.prefix(max(point.high for point in points))
 
     def draw(width: int) -> str:
-        height = 380 if width == WIDE else 320
+        height = 360 if width == WIDE else 320
         x = Scale(*axes.log_domain([point.x for point in points]), LEFT, width - RIGHT, log=True)
         y = Scale(0.0, max(point.high for point in points) / scale * 1.08, height - BOTTOM, TOP)
         parts = axes.frame(x, y, "$ per device and hour (logarithmic)", f"{letter}{unit}")
         parts += _steps(front, x, y, scale)
-        taken: list[tuple[float, float, float]] = []
         for point in points:
             at = x.at(point.x), y.at(point.y / scale)
-            parts.append(axes.line(at[0], y.at(point.low / scale), at[0], y.at(point.high / scale), f"line{point.look}"))
+            ends = y.at(point.low / scale), y.at(point.high / scale)
+            parts.append(axes.line(at[0], ends[0], at[0], ends[1], f"line{point.look}"))
             parts.append(axes.mark(*at, point.look, point.label, point.hollow))
-        for point in points:
+        taken = [Box(x.at(point.x) - 6, y.at(point.y / scale), 12.0) for point in points]
+        for point in front if width == WIDE else ():
             parts += _named(x.at(point.x), y.at(point.y / scale), point.name, width - RIGHT, taken)
         return axes.svg(parts, width, height, kind(width), title)
 
@@ -83,15 +84,29 @@ def _steps(front: Sequence[Point], x: Scale, y: Scale, scale: float) -> list[str
     return [f'<path class="front" d="{path}H{axes.px(x.end)}"/>']
 
 
-def _named(x: float, y: float, name: str, end: float, taken: list[tuple[float, float, float]]) -> list[str]:
-    """The name beside a point where there is room: the table has every name."""
-    length = 7.2 * len(name)
-    for left in (x + 8, x - 8 - length):
-        for shift in (4.0, -8.0, 16.0):
-            free = all(abs(y + shift - top) > 13 or left > there + width or there > left + length for there, top, width in taken)
-            if free and left > LEFT and left + length < end:
-                taken.append((left, y + shift, length))
-                return [axes.text(left, y + shift, name, "name")]
+@dataclass(frozen=True, slots=True)
+class Box:
+    """What a text or a mark takes of a drawing: its left end, the height of its middle, and its length."""
+
+    left: float
+    middle: float
+    length: float
+
+    def touches(self, other: Box) -> bool:
+        """Whether the two overlap: each is as high as a line of text."""
+        beside = self.left > other.left + other.length or other.left > self.left + self.length
+        return not beside and abs(self.middle - other.middle) < 13
+
+
+def _named(x: float, y: float, name: str, end: float, taken: list[Box]) -> list[str]:
+    """The name above or below a point, where there is room beside the line: the table has every name."""
+    length = 6.8 * len(name)
+    for shift in (-14.0, 16.0, -28.0, 30.0, -42.0):
+        for left in (x - length / 2, x - 4, x - length + 4):
+            box = Box(left, y + shift, length)
+            if left > LEFT and left + length < end and y + shift > TOP and not any(map(box.touches, taken)):
+                taken.append(box)
+                return [axes.text(left, y + shift + 4, name, "name")]
     return []
 
 
@@ -103,7 +118,7 @@ def rooflines(roofs: Sequence[Roof], title: str) -> str:
     left, right = min(knees) / 40, max(knees) * 12
 
     def draw(width: int) -> str:
-        height = 400 if width == WIDE else 320
+        height = 360 if width == WIDE else 320
         x = Scale(left, right, LEFT, width - RIGHT, log=True)
         low = min(roof.bandwidth for roof in roofs) * left
         y = Scale(low / scale, top / scale * 1.5, height - BOTTOM, TOP, log=True)
@@ -116,7 +131,9 @@ def rooflines(roofs: Sequence[Roof], title: str) -> str:
             dashed = " sheet" if roof.sheet else ""
             parts.append(f'<path class="line{roof.look} roof{dashed}" d="{drawn}"/>')
             if not roof.sheet:
-                parts.append(axes.mark(x.at(knee), y.at(roof.flops / scale), roof.look, f"{roof.name}: knee at {knee:.3g}"))
+                parts.append(
+                    axes.mark(x.at(knee), y.at(roof.flops / scale), roof.look, f"{roof.name}: knee at {knee:.3g}")
+                )
         return axes.svg(parts, width, height, kind(width), title)
 
     return both(draw)
@@ -127,7 +144,7 @@ def timeline(points: Sequence[Point], unit: str, title: str) -> str:
     scale, letter = units.prefix(max(point.high for point in points))
 
     def draw(width: int) -> str:
-        height = 180
+        height = 190
         days = [point.x for point in points]
         ends = (min(days) - 1, max(days) + 1) if max(days) - min(days) < 2 else axes.domain(days)
         x = Scale(*ends, LEFT, width - RIGHT)
@@ -148,7 +165,10 @@ def _level(y: Scale, x: Scale, unit: str) -> list[str]:
     made = [axes.text(x.start - 8, 12, unit, "title")]
     for value in y.ticks(4):
         at = y.at(value)
-        made += [axes.line(x.start, at, x.end, at, "grid"), axes.text(x.start - 8, at + 4, axes.tick(value), "tick", "end")]
+        made += [
+            axes.line(x.start, at, x.end, at, "grid"),
+            axes.text(x.start - 8, at + 4, axes.tick(value), "tick", "end"),
+        ]
     return made
 
 

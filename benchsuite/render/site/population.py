@@ -74,9 +74,7 @@ def by_type(measured: Measured, chosen: Sequence[int], entries: Sequence[Entry])
     return dict(sorted(found.items()))
 
 
-def distributions(
-    collection: Collection, chosen: Mapping[str, Sequence[int]]
-) -> dict[str, dict[str, Distribution]]:
+def distributions(collection: Collection, chosen: Mapping[str, Sequence[int]]) -> dict[str, dict[str, Distribution]]:
     """Case (its slug) -> type -> the spread of its machines. ``chosen``: the positions of each case that count."""
     found = {}
     for measured in collection.cases.values():

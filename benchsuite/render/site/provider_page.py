@@ -112,5 +112,7 @@ def ratio_words(ratio: float) -> str:
     if math.isclose(ratio, 1.0, abs_tol=5e-4):
         return "as elsewhere, to 0.1 %"
     if abs(ratio - 1.0) < 0.2:
-        return f"{units.significant(abs(ratio - 1.0) * 100, 2)}{units.NO_BREAK_SPACE}% {'above' if ratio > 1 else 'below'}"
+        return (
+            f"{units.significant(abs(ratio - 1.0) * 100, 2)}{units.NO_BREAK_SPACE}% {'above' if ratio > 1 else 'below'}"
+        )
     return f"×{units.significant(ratio)}"

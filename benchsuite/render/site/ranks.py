@@ -16,9 +16,9 @@ TESTED = 200
 Range = tuple[int, int] | None
 
 BY_TESTS = (
-    "A rank is a range: at best one after all that are shown to be better, at worst one before all that are shown to be "
-    "worse. Every pair was tested as compare does, with 5 % for any false one among all of them. No rank: fewer than "
-    "three runs, or a condition under which nothing clean can be concluded."
+    "A rank is a range: at best one after all that are shown to be better, at worst one before all that are shown to "
+    "be worse. Every pair was tested as compare does, with 5 % for any false one among all of them. No rank: fewer "
+    "than three runs, or a condition under which nothing clean can be concluded."
 )
 BY_INTERVALS = "A rank is a range: only a machine whose whole 95 % interval lies beyond another’s is ahead of it."
 

@@ -11,11 +11,12 @@ from benchsuite.render.site import context, normality, paths, strips
 from benchsuite.render.site.collection import Entry
 from benchsuite.render.site.context import Site
 from benchsuite.render.site.normality import Judged, Usual
+from benchsuite.render.site.population import Distribution
 from benchsuite.render.words import STATUSES, clean, counted, family, mark, marks, meaning, parameters, value
 
 LEVELS: Mapping[Level, str] = {
     Level.SELF_REPORTED: "Self-reported: whoever ran it says so, and nobody else vouches for it.",
-    Level.SIGNED: "Signed: the file is unchanged since its signer signed it. That its numbers are true, no signature says.",
+    Level.SIGNED: "Signed: the file is as its signer signed it. That its numbers are true, no signature says.",
     Level.INDEPENDENT: "Independent: a signer who is neither seller nor owner of the machine measured it.",
     Level.CHALLENGED: "Challenged: it was measured for a number that the runner could not know before.",
 }
@@ -92,9 +93,7 @@ class RunView:
     has_signature: bool
 
 
-def build(
-    site: Site, number: int, exhibit: Exhibit, usual: Usual | None, *, samples: bool, signature: bool
-) -> RunView:
+def build(site: Site, number: int, exhibit: Exhibit, usual: Usual | None, *, samples: bool, signature: bool) -> RunView:
     """The page of publication ``number``. samples, signature: whether such a file lies beside its data."""
     entry, told = site.entry(number), exhibit.publication
     shown = [score for score in told.results if score.status is not Status.SKIPPED]
@@ -209,7 +208,7 @@ def _row(site: Site, entry: Entry, score: Score, first: bool) -> Row:
     )
 
 
-def _range(spread: strips.Distribution, metric: Metric) -> str:
+def _range(spread: Distribution, metric: Metric) -> str:
     ends = (spread.least, spread.most) if spread.points else (spread.p5, spread.p95)
     return f"{strips.ranged(*ends, metric)} on {spread.n}"
 
@@ -240,4 +239,6 @@ def _notes(scores: Sequence[Score]) -> tuple[tuple[str, str, int], ...]:
         for caveat in {one.code: one for one in score.caveats}.values():
             counts[caveat.code] = counts.get(caveat.code, 0) + 1
             kept[caveat.code] = caveat
-    return tuple((mark(kept[code]), meaning(kept[code]) or clean(code), number) for code, number in sorted(counts.items()))
+    return tuple(
+        (mark(kept[code]), meaning(kept[code]) or clean(code), number) for code, number in sorted(counts.items())
+    )

@@ -1,4 +1,4 @@
-"""A population on one line: whisker from the 5th to the 95th percentile, box from the 25th to the 75th, median, own dot.
+"""A population on one line: whisker from the 5th to the 95th percentile, box from the 25th to the 75th, median, dot.
 
 Few machines are drawn one by one instead. The line does not begin at zero: place is compared, not length.
 """
@@ -61,9 +61,7 @@ def _population(found: Distribution, scale: Scale, middle: float) -> list[str]:
     if found.points:
         strokes = "".join(f"M{px(scale.at(point))} {px(middle - 5)}v10" for point in found.points)
         return [f'<path class="each" d="{strokes}"/>']
-    p5, p25, median, p75, p95 = (
-        scale.at(value) for value in (found.p5, found.p25, found.median, found.p75, found.p95)
-    )
+    p5, p25, median, p75, p95 = (scale.at(value) for value in (found.p5, found.p25, found.median, found.p75, found.p95))
     return [
         f'<path class="whisker" d="M{px(p5)} {px(middle)}H{px(p95)}"/>',
         f'<rect class="box" x="{px(p25)}" y="{px(middle - 5)}" width="{px(max(1.0, p75 - p25))}" height="10"/>',

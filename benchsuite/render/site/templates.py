@@ -59,8 +59,10 @@ def environment(folder: Path | None = None) -> Environment:
 
 def page(template: str, path: str, site: Any, **values: Any) -> str:
     """One page, at ``path`` of the site."""
-    made: str = environment().get_template(template).render(
-        root=paths.root(path), path=path, site=site, policy=policy(), **values
+    made: str = (
+        environment()
+        .get_template(template)
+        .render(root=paths.root(path), path=path, site=site, policy=policy(), **values)
     )
     return made
 

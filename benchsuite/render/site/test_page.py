@@ -17,10 +17,8 @@ from benchsuite.render.site.population import Distribution
 from benchsuite.render.words import counted, family
 
 FLOPS_TRAPS = (
-    "Inputs that are all zero, or small whole numbers, toggle fewer wires: a chip that is limited by power runs faster on "
-    "them. Cases with other than usual numbers say so and are no headline.",
-    "A power limit, heat or a locked clock lowers the rate without any fault of the software: compare at the clock that "
-    "was held before calling a card slow.",
+    "On inputs that are all zero a chip that is limited by power runs faster. Cases with unusual numbers say so.",
+    "A power limit, heat or a locked clock lowers the rate: look at the clock before calling a card slow.",
     "Datasheets count the zeros of 2:4 sparsity in their largest figures. The peaks here are dense.",
 )
 BANDWIDTH_TRAPS = (
@@ -117,7 +115,9 @@ def _row(site: Site, measured: Measured) -> CaseRow:
     spreads: Mapping[str, Distribution] = site.spreads[measured.slug]
     up = measured.metric.higher_is_better
     if not spreads:
-        return CaseRow(measured.slug, measured.words or measured.family, 0, 0, units.DASH, units.DASH, "", work(measured))
+        return CaseRow(
+            measured.slug, measured.words or measured.family, 0, 0, units.DASH, units.DASH, "", work(measured)
+        )
     top = sorted(spreads, key=lambda name: (-spreads[name].median if up else spreads[name].median, name))[0]
     least, most = min(one.least for one in spreads.values()), max(one.most for one in spreads.values())
     return CaseRow(
@@ -136,7 +136,12 @@ def work(measured: Measured) -> str:
     """The least that the algorithm must do: FLOP, bytes read and written, bytes on the wire, dependent steps."""
     told = measured.work
     parts = []
-    for amount, name in ((told.flops, "FLOP"), (told.read, "B read"), (told.written, "B written"), (told.wire, "B sent")):
+    for amount, name in (
+        (told.flops, "FLOP"),
+        (told.read, "B read"),
+        (told.written, "B written"),
+        (told.wire, "B sent"),
+    ):
         if amount > 0:
             scale, letter = units.prefix(amount)
             parts.append(f"{units.significant(amount / scale)}{units.NO_BREAK_SPACE}{letter}{name}")

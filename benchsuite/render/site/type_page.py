@@ -10,7 +10,7 @@ from benchsuite.catalog.hardware import Accelerator
 from benchsuite.catalog.prices import Price
 from benchsuite.catalog.published import Figure
 from benchsuite.catalog.rows import Basis
-from benchsuite.model import Metric
+from benchsuite.model import Metric, Offer
 from benchsuite.render.site import context, population, strips
 from benchsuite.render.site.collection import Entry, Measured
 from benchsuite.render.site.context import Site
@@ -217,8 +217,14 @@ def _sheet(hardware: Accelerator) -> Iterator[tuple[str, str, str]]:
     for dtype, peak in hardware.peaks.items():
         yield f"{dtype}, dense", units.quantity(peak, Metric.FLOPS), _basis(hardware.basis(dtype))
     told: Mapping[str, tuple[str, str]] = {
-        "Memory": (f"{hardware.memory / 1e9:.0f} GB {hardware.memory_kind}".strip() if hardware.memory else "", "mem_gb"),
-        "Memory bandwidth": (units.quantity(hardware.bandwidth, Metric.BANDWIDTH) if hardware.bandwidth else "", "mem_bw_gbs"),
+        "Memory": (
+            f"{hardware.memory / 1e9:.0f} GB {hardware.memory_kind}".strip() if hardware.memory else "",
+            "mem_gb",
+        ),
+        "Memory bandwidth": (
+            units.quantity(hardware.bandwidth, Metric.BANDWIDTH) if hardware.bandwidth else "",
+            "mem_bw_gbs",
+        ),
         "Boost clock": (f"{hardware.clock / 1e6:.0f} MHz" if hardware.clock else "", "boost_mhz"),
         "Processors": (str(hardware.processors or ""), "sms"),
         "Board power": (f"{hardware.watts:.0f} W" if hardware.watts else "", "tdp_w"),
@@ -254,15 +260,19 @@ def prices(known: Sequence[Price], entries: Sequence[Entry], key: str) -> tuple[
         if key and one.hardware == key
     }
     for entry in entries:
-        offer = entry.offer
-        if offer is not None and entry.usd is not None and offer.as_of:
-            words = (clean(offer.provider), clean(offer.instance), clean(offer.region))
-            source = offer.source or "told with the run"
-            found.add(
-                Priced(*words, offer.devices, dollars(entry.usd), clean(offer.kind), clean(offer.as_of), source, entry.usd)
-            )
+        if entry.offer and entry.usd is not None and entry.offer.as_of:
+            found.add(_told_with(entry.offer, entry.usd))
     by_price = sorted(found, key=lambda one: (one.sort, one.provider, one.instance, one.region, one.source, one.kind))
     return tuple(sorted(by_price, key=lambda one: one.as_of, reverse=True))
+
+
+def _told_with(offer: Offer, usd: float) -> Priced:
+    """The price that a run was told."""
+    provider, instance, region, kind, as_of = (
+        clean(word) for word in (offer.provider, offer.instance, offer.region, offer.kind, offer.as_of)
+    )
+    source = offer.source or "told with the run"
+    return Priced(provider, instance, region, offer.devices, dollars(usd), kind, as_of, source, usd)
 
 
 def published(one: Figure) -> Published:

@@ -64,6 +64,11 @@ class Priced:
     high: float
     listed: bool
 
+    @property
+    def buys(self) -> float:
+        """Rate for the price of a dollar an hour."""
+        return self.value / self.usd
+
 
 def charts(site: Site, most: int = 6) -> tuple[Chart, ...]:
     """A chart of each main case that priced machines have."""
@@ -134,7 +139,7 @@ def _chart(site: Site, measured: Measured, found: Sequence[Priced]) -> Chart:
     kept = front(found)
     looks = _looks(found)
     points = [_point(site, measured, one, looks, at in kept or _near(one, found, kept)) for at, one in enumerate(found)]
-    order = sorted(range(len(found)), key=lambda at: (-found[at].value / found[at].usd, found[at].type, found[at].where))
+    order = sorted(range(len(found)), key=lambda at: (-found[at].buys, found[at].type, found[at].where))
     unit = units.unit(measured.metric)
     return Chart(
         slug=measured.slug,
@@ -171,7 +176,9 @@ def _place(at: int, found: Sequence[Priced], kept: Sequence[int]) -> str:
 def _point(site: Site, measured: Measured, one: Priced, looks: Mapping[str, int], full: bool) -> Point:
     title = site.type_title(one.type)
     label = f"{title}, {one.where}: {units.quantity(one.value, measured.metric)} at {dollars(one.usd)}"
-    return Point(one.usd, one.value, one.low, one.high, one.where, label, looks[one.type], hollow=one.listed or not full)
+    return Point(
+        one.usd, one.value, one.low, one.high, one.where, label, looks[one.type], hollow=one.listed or not full
+    )
 
 
 def _row(site: Site, measured: Measured, one: Priced, place: str) -> Row:
@@ -224,13 +231,16 @@ def roofs(site: Site) -> tuple[RoofChart, ...]:
             roof = entries[number].roof
             for dtype, flops in roof.flops.items():
                 if roof.bandwidth and roof.bandwidth > 0.0 and flops > 0.0:
-                    found.setdefault(clean(dtype), {}).setdefault(entries[number].type, []).append((flops, roof.bandwidth))
+                    found.setdefault(clean(dtype), {}).setdefault(entries[number].type, []).append(
+                        (flops, roof.bandwidth)
+                    )
     return tuple(_roof_chart(site, dtype, by_type) for dtype, by_type in sorted(found.items()))
 
 
 def _roof_chart(site: Site, dtype: str, by_type: Mapping[str, Sequence[tuple[float, float]]]) -> RoofChart:
     middles = {
-        name: (median(flops for flops, _ in pairs), median(rate for _, rate in pairs)) for name, pairs in by_type.items()
+        name: (median(flops for flops, _ in pairs), median(rate for _, rate in pairs))
+        for name, pairs in by_type.items()
     }
     most = sorted(middles, key=lambda name: (-len(by_type[name]), name))[:LOOKS]
     shown = {name: number + 1 for number, name in enumerate(sorted(most))}
