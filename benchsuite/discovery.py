@@ -35,10 +35,21 @@ def discover() -> Mapping[str, Benchmark]:
     return dict(sorted(found.items()))
 
 
-def _modules() -> Iterator[ModuleType]:
+@cache
+def shipped() -> Mapping[str, Benchmark]:
+    """Those of benchsuite itself by name: the only ones whose own words may be published."""
+    found = {benchmark.name: benchmark for module in _own() for benchmark in _declared(module)}
+    return dict(sorted(found.items()))
+
+
+def _own() -> Iterator[ModuleType]:
     home = Path(benchmarks.__file__).parent
     for path in sorted(home.glob("[!_]*.py")):
         yield importlib.import_module(f"{benchmarks.__name__}.{path.stem}")
+
+
+def _modules() -> Iterator[ModuleType]:
+    yield from _own()
     for folder in extra_folders():
         if not folder.is_dir():
             raise UsageError(f"{EXTRA} names {folder}, which is not a folder.", "Correct or unset it.")

@@ -105,7 +105,8 @@ def machine(campaign: Campaign) -> Machine:
     found = card(campaign.facts)
     kind = "GPU" if "gpu" in campaign.facts else "processor"
     name = facts.get("gpu", {}).get("name", "") if kind == "GPU" else facts.get("processor", {}).get("model", "")
-    return Machine(campaign.machine, name or f"unknown {kind}", found.gpu.key if found else "", 1, facts)
+    key = found.gpu.key if found else ""
+    return Machine(campaign.machine or "unknown-machine", name or f"unknown {kind}", key, 1, facts)
 
 
 def _public(score: Score) -> Score | None:
@@ -313,6 +314,7 @@ def _facts(campaign: Campaign) -> Iterator[str]:
 
 def _fields(records: Sequence[Record]) -> Iterator[str]:
     tasks = {(record.case.key, record.implementation) for record in records}
+    yield f"+ benchmarks: {', '.join(sorted({allowlist.word(record.case.benchmark) for record in records}))}"
     yield f"+ results: {len(tasks)}, each with {', '.join(allowlist.FIELDS[Score])}"
     for name, reason in allowlist.STAYS[Score].items():
         yield f"- results: {name}: {reason}"

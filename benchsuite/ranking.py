@@ -194,7 +194,7 @@ def _contests(exhibits: Sequence[Exhibit], patterns: Sequence[str], question: Qu
                 found.setdefault(key, {}).setdefault(position, []).append(score)
     for key, case in cases.items():
         entrants = _of_one_kind([_entrant(exhibits[at], _best(few), question) for at, few in found[key].items()])
-        if not any(one.unit for one in entrants):
+        if all(valueless(one.score) for one in entrants):
             continue  # nobody has a number: no board
         able = [one for one in entrants if not one.place.reason]
         sides = Sides.of([one.values for one in able])
@@ -208,7 +208,8 @@ def _board(contest: _Contest, exhibits: Sequence[Exhibit]) -> Board:
         replace(one.place, first=first, last=last)
         for one, (first, last) in zip(contest.able, contest.decided.ranks(), strict=True)
     ]
-    metric, unit = next((one.score.metric, one.unit) for one in contest.entrants if one.unit)
+    model = next((one for one in contest.entrants if one.unit), contest.entrants[0])
+    metric, unit = model.score.metric, model.unit
     sign = -1.0 if metric.higher_is_better else 1.0
     others = [one.place for one in contest.entrants if one.place.reason]
     unranked = sorted((one for one in others if one.value), key=lambda one: (sign * (one.value or 0.0), one.label))

@@ -76,6 +76,8 @@ def identifier(text: str) -> str:
 
 def printable(text: str) -> str:
     """The text as a terminal, a page or a table may show it: no control or direction characters can steer them."""
+    if text.isprintable():
+        return text
     return "".join(one if one.isprintable() or one == NO_BREAK_SPACE else " " for one in text)
 
 

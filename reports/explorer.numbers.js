@@ -94,7 +94,7 @@ const numbers = (() => {
   // -- ranks: those of benchsuite/ranking.py, all pairs under one Holm correction ------------------------------------
   // Critical values by degrees of freedom, read between knots of 1 / freedom; exact where a pair lies near one.
   const critical = (p, least, most) => {
-    const KNOTS = 24, [a, b] = [1 / most, 1 / least];
+    const KNOTS = 64, [a, b] = [1 / most, 1 / least];
     const values = Array.from({ length: KNOTS + 1 }, (_, i) => quantile(p, 1 / (a + (b - a) * i / KNOTS)));
     return (freedom) => {
       const where = b > a ? (1 / freedom - a) / (b - a) * KNOTS : 0, i = Math.min(KNOTS - 1, Math.max(0, Math.floor(where)));
@@ -109,38 +109,36 @@ const numbers = (() => {
   };
   const byPairs = (sides) => {
     const N = sides.length, tests = N * (N - 1) / 2, margin = Math.log1p(MARGIN);
-    const t = new Float64Array(tests), free = new Float64Array(tests);
-    let k = 0, least = Infinity, most = 0;
-    for (let i = 0; i < N; i++) {
+    const [mean, error, shed] = [(side) => side.mean, (side) => side.error, (side) => side.error ** 2 / (side.n - 1)].map((of) => Float64Array.from(sides, of));
+    const t = new Float64Array(tests), free = new Float64Array(tests), rejected = new Uint8Array(tests);
+    let least = Infinity, most = 0;
+    for (let i = 0, k = 0; i < N; i++) {
       for (let j = i + 1; j < N; j++, k++) {
-        const [a, b] = [sides[i], sides[j]], error = Math.sqrt(a.error + b.error);
-        free[k] = error ? (a.error + b.error) ** 2 / (a.error ** 2 / (a.n - 1) + b.error ** 2 / (b.n - 1)) : 1;
-        t[k] = error ? (a.mean - b.mean) / error : a.mean > b.mean ? Infinity : 0;
-        if (error) { least = Math.min(least, free[k]); most = Math.max(most, free[k]); }
+        const both = error[i] + error[j];
+        if (both === 0) { free[k] = 1; t[k] = mean[i] > mean[j] ? Infinity : 0; continue; }
+        const freedom = both * both / (shed[i] + shed[j]);
+        free[k] = freedom; t[k] = (mean[i] - mean[j]) / Math.sqrt(both);
+        if (freedom < least) least = freedom;
+        if (freedom > most) most = freedom;
       }
     }
     if (least > most) least = most = 1;
-    let rejected = -1, found = 0, limit;
-    while (found > rejected) { // Holm's steps, as many at a time as share a threshold
-      rejected = found;
-      const p = 0.05 / (tests - rejected || 1), line = critical(1 - p / 2, least, most);
-      limit = (at) => {
-        const bound = line(free[at]);
-        return Math.abs(t[at] - bound) > 0.02 * bound ? t[at] >= bound : 2 * tail(t[at], free[at]) <= p;
-      };
-      found = 0;
-      for (let at = 0; at < tests; at++) if (limit(at)) found += 1;
+    for (let found = 0, before = -1; found > before;) { // Holm's steps, as many at a time as share a threshold
+      before = found;
+      const p = 0.05 / (tests - found || 1), line = critical(1 - p / 2, least, most);
+      for (let k = 0; k < tests; k++) {
+        if (rejected[k]) continue;
+        const bound = line(free[k]);
+        if (Math.abs(t[k] - bound) > 0.005 * bound ? t[k] >= bound : 2 * tail(t[k], free[k]) <= p) { rejected[k] = 1; found += 1; }
+      }
     }
-    const wide = critical(0.975, least, most);
-    const better = new Int32Array(N), worse = new Int32Array(N);
-    k = 0;
-    for (let i = 0; i < N; i++) {
+    const wide = critical(0.975, least, most), better = new Int32Array(N), worse = new Int32Array(N);
+    for (let i = 0, k = 0; i < N; i++) {
       for (let j = i + 1; j < N; j++, k++) {
-        if (!limit(k)) continue;
-        const distance = sides[i].mean - sides[j].mean - margin, error = Math.sqrt(sides[i].error + sides[j].error);
-        if (distance <= 0) continue;
-        const bound = wide(free[k]) * error;
-        if (Math.abs(distance - bound) > 0.02 * bound ? distance > bound : tail(distance / error, free[k]) < 0.025) { better[j] += 1; worse[i] += 1; }
+        const distance = mean[i] - mean[j] - margin;
+        if (!rejected[k] || distance <= 0) continue;
+        const spread = Math.sqrt(error[i] + error[j]), bound = wide(free[k]) * spread;
+        if (Math.abs(distance - bound) > 0.005 * bound ? distance > bound : tail(distance / spread, free[k]) < 0.025) { better[j] += 1; worse[i] += 1; }
       }
     }
     return { ranges: sides.map((_, i) => [1 + better[i], N - worse[i]]), tests, method: "pairs" };

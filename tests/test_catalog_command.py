@@ -99,6 +99,13 @@ def test_words_choose_rows_by_the_beginnings_of_their_words() -> None:
         said("prices", "--only", "unobtainium")
 
 
+def test_an_option_before_the_command_is_not_silently_lost(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="come after the command"):
+        said("--json", "hardware")
+    with pytest.raises(UsageError, match="come after the command"):
+        said("--catalog", str(tmp_path / "mine.toml"), "prices")
+
+
 def test_a_spreadsheet_computes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(FILE.replace("Our cellar", "=HYPERLINK(1)"), encoding="utf-8")

@@ -27,7 +27,7 @@ ABOVE = {
     "model": {"units"},
     "statistics": {"model", "units", "errors"},
     "measure": {"model", "units", "errors", "statistics", "backends.base"},
-    "telemetry": {"model", "units", "errors"},
+    "telemetry": {"model", "reading", "units", "errors"},
     "world": {"model", "units", "errors"},
     "launchers": {"model", "units", "errors"},
     "backends": {"assets", "model", "units", "errors", "machine", "telemetry"},

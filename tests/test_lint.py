@@ -173,6 +173,11 @@ def test_what_blocks_comes_first_and_the_rest_in_the_order_of_the_rules() -> Non
     assert order[0][0] is False
 
 
+def test_of_scripted_time_nothing_else_is_asked() -> None:
+    simulated = told(A, backend="fake", version="", machine=Machine("m", "scripted clock"))
+    assert {one.rule for one in lint.lint([simulated]) if one.severity is BLOCKS} == {15}
+
+
 def test_no_exhibits_no_findings() -> None:
     assert lint.lint([]) == []
 

@@ -13,8 +13,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from typer.testing import CliRunner
 
 from benchsuite import keys, provenance, publication
+from benchsuite.cli import app
 from benchsuite.commands import evidence
 from benchsuite.errors import DataError, Exit, UsageError
 from benchsuite.keys import Role, Trust, Trusted
@@ -330,6 +332,12 @@ def test_a_pair_is_made_once_and_its_private_half_is_for_its_owner(tmp_path: Pat
     with pytest.raises(UsageError, match="is there already"):
         keys.new(tmp_path / "keys")
     assert private.read_bytes() == before
+    public.write_text("somebody's")
+    private.unlink()
+    with pytest.raises(UsageError, match="is there already"):
+        keys.new(tmp_path / "keys")
+    assert not private.exists()
+    assert public.read_text() == "somebody's"
 
 
 def test_a_private_key_that_others_may_read_is_not_used(tmp_path: Path) -> None:
@@ -416,6 +424,19 @@ def test_from_key_to_verdict(file: Path, tmp_path: Path, capsys: pytest.CaptureF
     file.write_bytes(file.read_bytes().replace(b'"planned":5', b'"planned":4'))
     assert verify(file, folder / keys.PUBLIC) == Exit.REJECTED
     assert "was changed since" in capsys.readouterr().out
+
+
+def test_the_command_line_ends_with_the_verdict(file: Path, tmp_path: Path) -> None:
+    def code(*words: object) -> int:
+        return CliRunner().invoke(app, [str(word) for word in words]).exit_code
+
+    assert code("keys", "new", "--to", tmp_path / "k") == Exit.DONE
+    assert code("verify", file) == Exit.INCONCLUSIVE
+    assert code("sign", file, "--key", tmp_path / "k" / keys.PRIVATE, "--as", "operator", "--nonce", NONCE) == Exit.DONE
+    trusted = ("--trust", tmp_path / "k" / keys.PUBLIC)
+    assert code("verify", file, *trusted, "--nonce", NONCE) == Exit.DONE
+    file.write_bytes(file.read_bytes()[:-2])
+    assert code("verify", file, *trusted) == Exit.REJECTED
 
 
 def test_json_says_the_same(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

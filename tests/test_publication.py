@@ -224,6 +224,7 @@ def test_leaving_tells_every_fact_and_every_field(tmp_path: Path) -> None:
     facts = {**FACTS, "gpu": {**FACTS["gpu"], "serial": SECRET}, "cloud": {"account": SECRET}}
     lines = publication.leaving(measured(tmp_path, facts=facts, secret=SECRET, runs=1))
     assert "+ gpu: name = NVIDIA H200" in lines
+    assert "+ benchmarks: memory" in lines
     assert "- gpu: serial: not on the list" in lines
     assert "- cloud: account: not on the list" in lines
     assert any(line.startswith("- results: reason: ") for line in lines)
@@ -407,6 +408,23 @@ def test_what_others_wrote_is_replaced_by_our_words() -> None:
     assert (told.provider, told.source, told.meaning) == ("", "", "")
 
 
+def test_facts_that_nobody_may_publish_are_not_taken_from_others() -> None:
+    facts = {"gpu": {"name": "NVIDIA H200", "serial": "1654922004544"}, "notes": {"mail": "joe@example.com"}}
+    told = of(good())
+    forged = replace(told, machine=replace(told.machine, facts=facts))
+    assert publication.vet(forged).publication.machine.facts == {"gpu": {"name": "NVIDIA H200"}}
+    imported = replace(forged, origin=Origin.IMPORTED)
+    assert publication.vet(imported).publication.machine.facts == facts, "its reader chose them"
+
+
+def test_a_machine_without_a_name_of_its_own_has_one_that_reads_back(tmp_path: Path) -> None:
+    loaded = measured(tmp_path, facts={"processor": {"model": "CPU of joe@example"}}, runs=1, backend="host")
+    nameless = replace(loaded, campaign=replace(loaded.campaign, machine=""))
+    told = results.public(nameless)
+    assert told.machine.name == "unknown processor"
+    assert publication.vet(told).publication == told
+
+
 def test_what_was_imported_keeps_its_words() -> None:
     row = replace(good(), reason="#wrong is 3", status=Status.REJECTED, value=None, run_values=(), samples=())
     told = publication.vet(of(good(), replace(row, implementation="nccl"), origin=Origin.IMPORTED)).publication
@@ -438,6 +456,22 @@ def test_a_result_scaled_in_all_its_parts_stays_plausible_and_in_one_does_not(
     )
     assert plausible.problem(one, plausible.Limits()) == ""
     assert plausible.problem(replace(one, value=value * change, high=value * change * 2), plausible.Limits())
+
+
+@given(st.text(max_size=40) | st.text("ab/@~\\<:. 0123456789", max_size=40))
+@settings(max_examples=200, deadline=None)
+def test_a_name_that_leaves_is_plain(text: str) -> None:
+    for rule in (allowlist.word, allowlist.library, allowlist.label):
+        told = rule(text)
+        assert told in {"", text}
+        assert not set(told) & set("<>\\@~;\n\x00`$|*")
+        assert "//" not in told
+        assert not told.startswith(("/", ".", "-", "="))
+
+
+def test_what_was_vetted_once_is_as_good_as_it_gets(sent: tuple[Path, Publication]) -> None:
+    once = publication.vet(sent[1])
+    assert publication.vet(once.publication) == once
 
 
 def test_labels_are_unique_and_tell_where() -> None:

@@ -26,7 +26,7 @@ from benchsuite import compare, units
 from benchsuite.model import Exhibit, Origin, Status
 from benchsuite.render import versus
 from benchsuite.render.explorer import data as tables
-from benchsuite.render.explorer import pack, page, view
+from benchsuite.render.explorer import figures, pack, page, scores, view
 from benchsuite.statistics.runs import Verdict, estimate
 
 GOLDEN = Path(__file__).parent / "golden" / "explorer.html"
@@ -179,10 +179,10 @@ def test_published_figures_are_never_ranked_nor_cases_of_their_own() -> None:
     exhibits = two()
     score = exhibits[0].publication.results[0]
     foreign = replace(score, case=replace(score.case, benchmark="published gemm"), run_values=())
-    figures = made.published("Example H90 80GB", {score.case.key: 6e14})
-    results = (*figures.publication.results, foreign)
-    figures = replace(figures, publication=replace(figures.publication, results=results))
-    data = tables.dataset([*exhibits, figures])
+    paper = made.published("Example H90 80GB", {score.case.key: 6e14})
+    results = (*paper.publication.results, foreign)
+    paper = replace(paper, publication=replace(paper.publication, results=results))
+    data = tables.dataset([*exhibits, paper])
     assert len(data.cases) == 9
     assert data.cases[0].count == 2
     assert tables.columns(data, 0)["published"][0]["machine"] == 2
@@ -254,7 +254,7 @@ def test_a_repeated_word_stands_once() -> None:
 def test_values_are_printed_as_everywhere(value: float, half: float) -> None:
     scale, letter = units.prefix(value)
     low, high = value * (1 - half), value * (1 + half)
-    shown = view.shown(value, low, high, scale)
+    shown = figures.shown(value, low, high, scale)
     usual = units.ranged(value, low, high, "s").removesuffix(f"{units.NO_BREAK_SPACE}{letter}s")
     for ours, theirs in zip(shown.split(), usual.split(), strict=True):
         places = len(ours.partition(".")[2].rstrip(")"))
@@ -268,12 +268,12 @@ def test_a_price_buys_what_took_part() -> None:
     assert offer is not None
     score = one.publication.results[0]
     eight = replace(one.publication, offer=replace(offer, devices=8))
-    assert tables.price(eight) == pytest.approx((offer.usd_per_hour or 0) / 8)
-    assert tables.bought(score, eight) == 1
+    assert scores.price(eight) == pytest.approx((offer.usd_per_hour or 0) / 8)
+    assert scores.bought(score, eight) == 1
     four = replace(score, case=replace(score.case, ranks=16))
-    assert tables.bought(four, eight) == 0
-    assert tables.price(replace(eight, offer=None)) is None
-    assert tables.price(replace(eight, offer=replace(offer, usd_per_hour=0.0))) is None
+    assert scores.bought(four, eight) == 0
+    assert scores.price(replace(eight, offer=None)) is None
+    assert scores.price(replace(eight, offer=replace(offer, usd_per_hour=0.0))) is None
 
 
 # -- what publications contain ----------------------------------------------------------------------------------------
@@ -349,7 +349,7 @@ def test_machines_know_which_cases_they_have() -> None:
     has = [int(bits, 16) for bits in tables.index(data)["machines"]["has"]]
     for machine, exhibit in enumerate(exhibits):
         for n, case in enumerate(data.cases):
-            told = any(score.case.key == case.key and tables.value(score) for score in exhibit.publication.results)
+            told = any(score.case.key == case.key and scores.value(score) for score in exhibit.publication.results)
             assert bool(has[machine] >> n & 1) is told
 
 
@@ -366,7 +366,7 @@ def test_every_verdict_has_its_words() -> None:
 
 
 def test_only_measured_ones_are_counted_as_measured() -> None:
-    figures = made.published("Example H90 80GB", {})
-    told = view.build(tables.dataset([*two(), figures])).counts
+    paper = made.published("Example H90 80GB", {})
+    told = view.build(tables.dataset([*two(), paper])).counts
     assert told[:2] == ("2 machines measured", "1 published source")
-    assert figures.publication.origin is Origin.PUBLISHED
+    assert paper.publication.origin is Origin.PUBLISHED

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from benchsuite.cli.app import Json, app
+from benchsuite.errors import UsageError
 
 catalog_app = typer.Typer(
     help="Look up hardware, prices, published figures and model shapes, each with source, date and confidence.",
@@ -31,6 +32,9 @@ def overview(context: typer.Context, files: Files = None, json: Json = False) ->
         from benchsuite.commands import catalog
 
         catalog.overview(files or (), as_json=json)
+    elif files or json:
+        command = context.invoked_subcommand
+        raise UsageError("--catalog and --json come after the command.", f"Write: benchsuite catalog {command} --json")
 
 
 def _listing(kind: str, files: list[Path] | None, only: list[str] | None, json: bool, csv: bool) -> None:

@@ -155,7 +155,9 @@ def _known(asked: Asked) -> Known:
     from benchsuite import catalog
 
     found = catalog.load(asked.catalog)
-    return Known(found.accelerators, found.prices, found.figures if asked.published else ())
+    if not asked.published:
+        return Known(found.accelerators, found.prices)
+    return Known(found.accelerators, found.prices, found.figures, catalog.publications(found))
 
 
 def dry_run(asked: Asked, to: Path, *, as_json: bool) -> None:

@@ -129,6 +129,7 @@ def _cells(log: Log, place: int, line: str, binary: bool) -> Iterator[Row]:
 def _row(log: Log, column: str, printed: str, kind: str, place: int, binary: bool) -> Row:
     scale: str | int = BINARY if binary and kind == "GBps" else SCALES[kind]
     params: dict[str, Scalar] = {"size": log.payload, "dtype": "float32"} if log.payload else {"dtype": "float32"}
+    params["quantity"] = column
     params |= {"iteration": log.iterations} if log.iterations else {}
     params |= {} if log.ranks else {"ranks": "unknown"}
     of: Unit = unit(METRICS[column], kind, scale)

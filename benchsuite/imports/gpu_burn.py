@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from benchsuite.errors import DataError
 from benchsuite.imports.base import Format, Imported, Row
-from benchsuite.imports.lines import measured, name, numbered, unit
+from benchsuite.imports.lines import measured, name, number, numbered, unit
 from benchsuite.model import Metric, Scalar, Status
 
 TOOL = "gpu-burn"
@@ -134,15 +134,13 @@ def _rows(index: int, gpu: Gpu, common: dict[str, Scalar]) -> Iterator[Row]:
     """The rows of one GPU: none of them counts if it was faulty."""
     params = common | {"gpu": index}
     wrong = _wrong(gpu)
+    died = "It died: -1 (0 Gflop/s)." if gpu.dead else ""
+    for statistic, place, printed in _speeds(gpu):
+        here = params | ({"statistic": statistic} if statistic else {})
+        said = f"speed of the matrix product, {statistic or 'last'} of the reports of this GPU (Gflop/s)"
+        yield measured(f"{TOOL}/burn", GFLOPS, printed, said, params=here, line=place, wrong=wrong, failed=died)
     if gpu.speeds:
-        place, last = gpu.speeds[-1]
-        died = "It died: -1 (0 Gflop/s)." if gpu.dead else ""
-        samples = [float(speed) * 1e9 for _, speed in gpu.speeds if speed.isdecimal() and int(speed) > 0]
-        said = "speed of the matrix product in the last progress that this GPU made (Gflop/s)"
-        yield measured(
-            f"{TOOL}/burn", GFLOPS, last, said, params=params, line=place, wrong=wrong, failed=died, samples=samples
-        )
-        printed = gpu.errors[-1] if gpu.errors else gpu.printed
+        printed, place = gpu.errors[-1] if gpu.errors else gpu.printed, gpu.speeds[-1][0]
         said = "wrong elements found by comparison (errors; reset at each summary)"
         yield measured(
             f"{TOOL}/errors", COUNT, printed, said, params=params, line=place, wrong=wrong, failed=died, zero=True
@@ -159,6 +157,16 @@ def _rows(index: int, gpu: Gpu, common: dict[str, Scalar]) -> Iterator[Row]:
             reason = wrong or "The verdict is cut."
             status = Status.REJECTED if wrong else Status.FAILED
             yield Row(f"{TOOL}/verdict", Metric.COUNT, None, gpu.verdict, said, params, 1, status, reason, gpu.line)
+
+
+def _speeds(gpu: Gpu) -> Iterator[tuple[str, int, str]]:
+    """The last speed that a GPU reported, and the fastest and slowest of those above zero if there are several."""
+    if gpu.speeds:
+        yield ("", *gpu.speeds[-1])
+    moving = [one for one in gpu.speeds if (number(one[1]) or 0.0) > 0.0]
+    if len(moving) > 1:
+        yield ("max", *max(moving, key=lambda one: number(one[1]) or 0.0))
+        yield ("min", *min(moving, key=lambda one: number(one[1]) or 0.0))
 
 
 def _wrong(gpu: Gpu) -> str:

@@ -206,4 +206,5 @@ def _accelerator(cells: Mapping[str, str], dtype: str, place: int) -> Iterator[R
     yield measured(PUBLISHED, TFLOPS, printed, meaning + peak, params=params, line=place)
     if efficiency := cells.get("Efficiency", "").removesuffix("%").strip():
         share = "MAMF over the theoretical peak (Efficiency)"
-        yield measured(PUBLISHED, PERCENT, efficiency, share + peak, params=params, line=place)
+        here = params | {"statistic": "efficiency"}
+        yield measured(PUBLISHED, PERCENT, efficiency, share + peak, params=here, line=place)

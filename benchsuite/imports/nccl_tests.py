@@ -8,7 +8,7 @@ are REJECTED; a bandwidth printed as zero is FAILED.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from benchsuite.errors import DataError
@@ -277,13 +277,13 @@ def _values(line: Line, columns: Header, benchmark: str, ranks: int, guessed: bo
             unit_of, meaning = COLUMNS[column]
             unit_of = MILLISECONDS if column == "time" and columns.milliseconds else unit_of
             said = f"{meaning.format(op='operation')}, {PLACES[in_place]}{', values not checked' if unchecked else ''}"
-            extra: Mapping[str, Scalar] = {"statistic": STATISTIC[column]} if column in STATISTIC else {}
+            extra = {"statistic": STATISTIC[column]} if column in STATISTIC else {"quantity": column}
             yield measured(
                 benchmark,
                 unit_of,
                 printed,
                 said,
-                params=here | dict(extra),
+                params=here | extra,
                 ranks=ranks or 1,
                 line=line.number,
                 wrong=bad,
@@ -311,6 +311,6 @@ def _average(run: Run, average: tuple[str, str, int], benchmark: str, ranks: int
     bad = "The test judged it FAILED: below what it was told to expect (-c)." if verdict == "FAILED" else ""
     if run.bounds and run.bounds[1] == "FAILED":
         bad = "The test found values out of bounds."
-    params: dict[str, Scalar] = {"statistic": "mean over all sizes"}
+    params: dict[str, Scalar] = {"quantity": "busbw", "statistic": "mean over all sizes"}
     params |= {} if ranks else {"ranks": "unknown"}
     return measured(benchmark, unit_of, printed, AVERAGE, params=params, ranks=ranks or 1, line=place, wrong=bad)

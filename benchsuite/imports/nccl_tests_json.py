@@ -25,6 +25,8 @@ VALUES = {
     "alg_bw": (unit(Metric.ALGBW, "GB/s", "1e9"), "algorithm bandwidth: size over time (alg_bw)"),
     "bus_bw": (unit(Metric.BUSBW, "GB/s", "1e9"), "bus bandwidth: alg_bw times the factor of the collective (bus_bw)"),
 }
+QUANTITY = {"time": "time", "cpu_time": "time", "alg_bw": "algbw", "bus_bw": "busbw"}
+"""The names of the columns of the table, so that a result is the same case in both formats."""
 STATISTICS = {f"{one}_us": one for one in ("min", "max", "avg", "p50", "p95", "p99", "stdev")}
 AVERAGE = "average_bus_bandwidth: the mean of bus_bw over all sizes and both placements; no headline"
 EXPERIMENTS = {"AllReduce": "all_reduce", "AllGather": "all_gather", "AlltoAll": "alltoall", "AlltoAllv": "alltoallv"}
@@ -132,7 +134,14 @@ def _result(result: dict[str, Any], document: dict[str, Any], ranks: int) -> Ite
                 seconds = _seconds(per_iteration.get("times_us")) if field == "time" else ()
                 printed = _printed(values[field])
                 yield measured(
-                    benchmark, kind, printed, meaning + said, params=here, ranks=ranks or 1, wrong=bad, samples=seconds
+                    benchmark,
+                    kind,
+                    printed,
+                    meaning + said,
+                    params=here | {"quantity": QUANTITY[field]},
+                    ranks=ranks or 1,
+                    wrong=bad,
+                    samples=seconds,
                 )
         for field, statistic in STATISTICS.items():
             if field in per_iteration:
@@ -201,7 +210,7 @@ def _average(document: dict[str, Any], ranks: int, benchmark: str) -> list[Row]:
     if table(document.get("out_of_bounds")).get("okay") == "false":
         bad = "The test found values out of bounds."
     kind = VALUES["bus_bw"][0]
-    params: dict[str, Scalar] = {"statistic": "mean over all sizes"}
+    params: dict[str, Scalar] = {"quantity": "busbw", "statistic": "mean over all sizes"}
     params |= {} if ranks else {"ranks": "unknown"}
     printed = _printed(average["bandwidth"])
     return [measured(benchmark, kind, printed, AVERAGE, params=params, ranks=ranks or 1, wrong=bad)]

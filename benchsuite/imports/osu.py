@@ -191,7 +191,7 @@ def _meaning(column: str) -> tuple[Unit | None, str, str]:
     if "MB/s" in column:
         return MEGABYTES, statistic, "bandwidth of all messages"
     if column == "Messages/s":
-        return MESSAGES, "", "messages in a second"
+        return MESSAGES, "message rate", "messages in a second"
     if column == "Overlap(%)":
         return PERCENT, "overlap", "share of the communication that computation hid"
     if "Lat" in column:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+from benchsuite.errors import DataError
+from benchsuite.reading import Limits, lines
 from benchsuite.telemetry.reading import Reader, Reading, boot
 
 FILE = "telemetry.jsonl"
 CAP = 64 << 20
 """Bytes: hours of a GPU's readings."""
+MOST = 40_000
+"""Readings that are shown: more than an hour of them at full beat."""
 FULL = b'{"note":"the file is full: later readings were joined to the samples, but not kept"}\n'
 
 
@@ -50,3 +56,27 @@ class Archive:
                 return stream.read() == text or (size == 0 and text == b"\n")
         except OSError:
             return text == b"\n"
+
+
+def recorded(folder: Path) -> tuple[Reading, ...]:
+    """Every reading kept in a run directory, of all starts of the machine, in the order written; for showing.
+
+    Of a file from elsewhere only finite numbers and moments that go forward are taken. Above ``MOST`` readings every
+    second one is left out, as often as needed: counters lose nothing by it. Nothing where there is no such file.
+    """
+    found: list[Reading] = []
+    reader, step, number, last = Reader(), 1, 0, -math.inf
+    try:
+        for line, _ in lines(folder / FILE, Limits(line=1 << 16, lines=2_000_000)):
+            one = reader.reading(line)
+            if one is None or not math.isfinite(one.at) or (one.at <= last and not one.first):
+                continue
+            last, number = one.at, number + 1
+            if one.first or number % step == 0:
+                values = {name: value for name, value in one.values.items() if math.isfinite(value)}
+                found.append(replace(one, values=values))
+            if len(found) > MOST:
+                step, found = 2 * step, [each for at, each in enumerate(found) if each.first or at % 2 == 0]
+    except DataError:
+        return tuple(found)
+    return tuple(found)

@@ -69,7 +69,7 @@ class Reader:
             foreign = document.get("foreign")
             others = None if foreign is None else tuple(int(pid) for pid in foreign)
             boot = document.get("boot")
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             return None
         if boot is not None:  # a new process: what the one before said is over
             self.boot, self._values, self._missing = str(boot), {}, {}

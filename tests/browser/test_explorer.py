@@ -24,7 +24,7 @@ from benchsuite import compare, ranking
 from benchsuite.model import Exhibit
 from benchsuite.render.explorer import data as tables
 from benchsuite.render.explorer import page as explorer
-from benchsuite.render.explorer import view
+from benchsuite.render.explorer import figures, view
 from benchsuite.statistics import runs as statistics
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -407,9 +407,9 @@ def test_holm_and_text_are_those_of_python(visit: Opened) -> None:
     cases = [[10 ** rng.uniform(-2, 3), 10 ** rng.uniform(-6, -0.3)] for _ in range(300)]
     given = [[value, value * (1 - half), value * (1 + half)] for value, half in cases]
     told = page.evaluate("(all) => all.map((one) => benchsuite.numbers.amount(...one))", given)
-    assert told == [view.shown(*one, 1.0) for one in given]
+    assert told == [figures.shown(*one, 1.0) for one in given]
     ratios = page.evaluate("(all) => all.map((one) => benchsuite.numbers.times(...one))", given)
-    assert ratios == [view.times(*one) for one in given]
+    assert ratios == [figures.times(*one) for one in given]
 
 
 def test_ranks_are_those_of_python(visit: Opened) -> None:

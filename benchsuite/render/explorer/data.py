@@ -6,24 +6,19 @@ the page or loaded on demand; ``docs`` of the format stand there.
 
 from __future__ import annotations
 
-import math
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from statistics import median
 from typing import Any
 
-from benchsuite import comparability, references, units, worth
-from benchsuite.model import Exhibit, Metric, Origin, Publication, Score, Status
-from benchsuite.render import words
-from benchsuite.render.explorer import pack
+from benchsuite import comparability, references, units
+from benchsuite.model import Exhibit, Metric, Origin, Publication, Score
+from benchsuite.render.explorer import pack, scores
+from benchsuite.render.explorer.scores import Cell, clean, price, value
 from benchsuite.render.phrases import FAMILIES
 from benchsuite.render.words import family, parameters
-from benchsuite.reportable import compromised
-
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +80,7 @@ def dataset(exhibits: Iterable[Exhibit]) -> Dataset:
             if (column := found.get((score.case.key, score.metric))) is not None:
                 column.append((machine, score))
     order = {name: at for at, name in enumerate(FAMILIES)}
-    sorted_cells = sorted(found.values(), key=lambda column: order.get(column[0][1].case.benchmark, len(order)))
+    cells = sorted(found.values(), key=lambda column: order.get(column[0][1].case.benchmark, len(order)))
     for column in cells:
         column.sort(key=lambda cell: cell[0])
     figures_of = {name: tuple(each) for name, each in published.items()}
@@ -123,7 +118,7 @@ def columns(data: Dataset, number: int) -> dict[str, Any]:
         for machine, score in data.published.get(case.quantity, ())
         if (told := value(score)) is not None and score.metric is case.metric
     ]
-    return made | cells.columns(data.exhibits, column, case.scale) | ({"published": figures} if figures else {})
+    return made | scores.columns(data.exhibits, column, case.scale) | ({"published": figures} if figures else {})
 
 
 def about(data: Dataset, number: int) -> dict[str, Any]:
@@ -131,7 +126,7 @@ def about(data: Dataset, number: int) -> dict[str, Any]:
     publication = data.exhibits[number].publication
     own = _own(data, number)
     scales = [data.cases[case].scale for case, _ in own]
-    row = cells.columns(data.exhibits, [(number, score) for _, score in own], scales)
+    row = scores.columns(data.exhibits, [(number, score) for _, score in own], scales)
     return {
         "facts": facts(publication),
         "roof": roof(publication),
@@ -142,7 +137,7 @@ def about(data: Dataset, number: int) -> dict[str, Any]:
 
 def details(data: Dataset, number: int) -> list[dict[str, Any]]:
     """The details of a machine's cells, case by case."""
-    return [cells.detail(score) for _, score in _own(data, number)]
+    return [scores.detail(score) for _, score in _own(data, number)]
 
 
 def _own(data: Dataset, number: int) -> list[tuple[int, Score]]:

@@ -11,8 +11,8 @@ from benchsuite.comparability import Difference
 from benchsuite.model import Exhibit, Origin, Score, Status
 from benchsuite.ranking import Board, Place
 from benchsuite.render import versus
-from benchsuite.render.explorer import cells
 from benchsuite.render.explorer import data as tables
+from benchsuite.render.explorer import scores
 from benchsuite.render.explorer.data import CaseInfo, Dataset
 from benchsuite.render.explorer.figures import shown, span, times
 from benchsuite.render.words import STATUSES, clean, counted, family, sentence, tally
@@ -168,11 +168,11 @@ def first_chosen(data: Dataset, board: Board | None) -> list[int]:
 
 def _board(data: Dataset, number: int) -> Board | None:
     """The board of one case, by value (``ranking``)."""
-    scores: dict[int, list[Score]] = {}
+    tried: dict[int, list[Score]] = {}
     for machine, score in data.cells[number]:
-        scores.setdefault(machine, []).append(score)
+        tried.setdefault(machine, []).append(score)
     part = [
-        replace(exhibit, publication=replace(exhibit.publication, results=tuple(scores.get(machine, ()))))
+        replace(exhibit, publication=replace(exhibit.publication, results=tuple(tried.get(machine, ()))))
         for machine, exhibit in enumerate(data.exhibits)
         if exhibit.publication.origin is not Origin.PUBLISHED
     ]
@@ -269,7 +269,7 @@ def _tasks(data: Dataset, chosen: Sequence[int]) -> Iterator[Task]:
 
 def _best(rival: Score | None, score: Score) -> Score:
     """The better of two numbers; one at all is better than none, and the first of equals stays."""
-    old, new = cells.value(rival) if rival else None, cells.value(score)
+    old, new = scores.value(rival) if rival else None, scores.value(score)
     if rival is None or (new is not None and old is None):
         return score
     if new is None or old is None:
@@ -288,11 +288,11 @@ def _row(
 def _cell(score: Score | None, pair: compare.Row | None, case: CaseInfo) -> CellView:
     if score is None:
         return CellView(units.DASH, "not measured", "unknown")
-    value = cells.value(score)
+    value = scores.value(score)
     if value is None:
         glyph, word, tone = STATUSES[score.status if score.status is not Status.OK else Status.FAILED]
         return CellView(glyph, word, tone)
-    amount = shown(value, *cells.interval(score, value), case.scale)
+    amount = shown(value, *scores.interval(score, value), case.scale)
     if pair is None or pair.ratio is None:
         return CellView(amount, "no pair" if pair else "")
     glyph, word = versus.VERDICTS[pair.verdict]
@@ -313,7 +313,7 @@ def _board_view(data: Dataset, number: int, board: Board) -> BoardView:
 
 
 def _board_row(place: Place, exhibit: Exhibit, case: CaseInfo) -> BoardRow:
-    usd = cells.price(exhibit.publication)
+    usd = scores.price(exhibit.publication)
     return BoardRow(
         rank=versus.rank(place),
         label=clean(place.label),

@@ -19,6 +19,7 @@ from benchsuite.model import Exhibit, Publication
 from benchsuite.render.html import digest as hashed
 from benchsuite.render.site import (
     case_page,
+    compare_page,
     context,
     front,
     machine_page,
@@ -126,7 +127,7 @@ def build(folder: Folder, sources: Iterable[Source], known: Known, title: str, t
     if not builder.collection.entries:
         raise DataError("There is nothing to publish.", "Name a folder with runs or publications.")
     site = context.site(title, __version__, builder.collection, known)
-    for step in (_assets, _runs, _types, _cases, _providers, _machines, _front, _data):
+    for step in (_assets, _runs, _types, _cases, _providers, _machines, _front, _compare, _data):
         step(builder, site)
     machines, types = len(site.machines), len(site.types)
     return Built(len(builder.collection.entries), machines, types, len(site.cases), len(folder.sums), folder.size)
@@ -182,7 +183,7 @@ def _types(builder: Builder, site: Site) -> None:
 
 def _cases(builder: Builder, site: Site) -> None:
     benches = _benchmarks(site)
-    known = discovery.discover()
+    known = discovery.shipped()
     for name in benches:
         view = test_page.build(site, name, known.get(name))
         builder.page(site, "test.html.j2", f"test/{benches[name]}.html", view=view)
@@ -196,7 +197,7 @@ def _cases(builder: Builder, site: Site) -> None:
 
 def _benchmarks(site: Site) -> Mapping[str, str]:
     """Every benchmark that has a page, ours and those of other tools, with the page's name."""
-    names = dict.fromkeys([*(one.benchmark for one in site.cases.values()), *discovery.discover()])
+    names = dict.fromkeys([*(one.benchmark for one in site.cases.values()), *discovery.shipped()])
     return {name: paths.slug(name) for name in names}
 
 
@@ -223,7 +224,7 @@ def _machines(builder: Builder, site: Site) -> None:
 
 def _front(builder: Builder, site: Site) -> None:
     benches = _benchmarks(site)
-    questions = {name: one.question for name, one in discovery.discover().items()}
+    questions = {name: one.question for name, one in discovery.shipped().items()}
     tests = [replace(row, name=benches[row.name]) for row in front.tests(site, list(benches), questions)]
     types = front.types(site)
     newest = [front.run_row(site.entry(number)) for number in site.newest[: front.SHOWN]]
@@ -250,6 +251,15 @@ def _front(builder: Builder, site: Site) -> None:
     levels = [(level.value, words) for level, words in run_page.LEVELS.items()]
     builder.page(site, "method.html.j2", "method.html", levels=levels)
     builder.folder.write("assets/search.js", front.search_index(site, [(benches[n], family(n)) for n in benches]))
+
+
+def _compare(builder: Builder, site: Site) -> None:
+    numbers = compare_page.chosen(site)
+    for count, (name, content) in enumerate(
+        compare_page.files(site, numbers, builder.exhibit, site.known.publications), 1
+    ):
+        builder.folder.write(name, content)
+        builder.tell("comparison", count, len(numbers) + len(site.cases))
 
 
 def _data(builder: Builder, site: Site) -> None:

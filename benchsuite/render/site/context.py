@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from benchsuite.catalog.hardware import Accelerator
 from benchsuite.catalog.prices import Price
 from benchsuite.catalog.published import Figure, Role, quantity_of
-from benchsuite.model import Status
+from benchsuite.model import Publication, Status
 from benchsuite.render.phrases import FAMILIES
 from benchsuite.render.site import population
 from benchsuite.render.site.collection import Collection, Entry, Measured
@@ -22,11 +22,12 @@ HEADLINES = 12
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the catalogue knows: hardware by key, prices, published figures; all empty where none is wanted."""
+    """What the catalogue knows; all empty where none is wanted. ``publications``: the figures as publications."""
 
     accelerators: Mapping[str, Accelerator] = field(default_factory=dict)
     prices: Sequence[Price] = ()
     figures: Sequence[Figure] = ()
+    publications: Sequence[Publication] = ()
 
 
 @dataclass(frozen=True, slots=True)
