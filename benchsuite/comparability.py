@@ -44,8 +44,7 @@ def unlike(a: Score, b: Score) -> str:
     for score in (a, b):
         if reason := valueless(score):
             return reason
-    for name, told in KINDS.items():
-        one, other = told(a), told(b)
+    for name, one, other in zip(KINDS, kind(a), kind(b), strict=True):
         if one != other:
             return f"the {name} differs: {one or 'unknown'} and {other or 'unknown'}"
     return ""

@@ -5,21 +5,21 @@ Decided on run-level medians by Welch's t on the log scale, corrected over all p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from benchsuite.comparability import Difference, differences, differing, unlike, unmeasured
-from benchsuite.errors import Exit, UsageError
+from benchsuite.errors import UsageError
 from benchsuite.model import Case, Exhibit, Metric, Score, Spread, Status
 from benchsuite.reportable import compromised
 from benchsuite.statistics import pairwise, runs
 from benchsuite.statistics.runs import Verdict
 
+Task = tuple[str, str]
+"""A case's key and an implementation: what is the same task in every campaign."""
 MARGIN = 0.01
-WATCHED = {"slower": {Verdict.SLOWER}, "faster": {Verdict.FASTER}, "different": {Verdict.SLOWER, Verdict.FASTER}}
-"""What a comparison can fail on, and the verdicts that are meant."""
 
 
 class Correction(StrEnum):
@@ -112,48 +112,25 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One task of the baseline and of another campaign. ``bar``: why the two get no verdict though a ratio."""
+    """One task of the baseline and of another campaign. ``unlike``: why the two have no ratio; ``bar``: why they get no
+    verdict though a ratio."""
 
     a: Score
     b: Score
+    unlike: str
     label: str = ""
     bar: str = ""
     differs: tuple[str, ...] = ()
 
+    @property
+    def tried(self) -> bool:
+        """Whether both sides set out to measure it."""
+        return self.a.status is not Status.SKIPPED and self.b.status is not Status.SKIPPED
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a comparison means for whoever waits for its exit code: the verdicts that ``fail_on`` watches for.
-
-    met: how many there are; clean: how many of them nothing compromised, which alone fail; code: the exit code.
-    """
-
-    fail_on: str
-    met: int
-    clean: int
-    code: Exit
-
-
-def outcome(comparison: Comparison, fail_on: str = "") -> Outcome:
-    """1 if ``fail_on`` was met by a clean verdict, 0 if not.
-
-    3 if nothing could be decided, or if it was met by verdicts only that something compromised. Raises ``UsageError``.
-    """
-    if fail_on and fail_on not in WATCHED:
-        raise UsageError(f"--fail-on {fail_on} is unknown.", f"Choose one of {', '.join(WATCHED)}.")
-    if fail_on and comparison.correction is Correction.BENJAMINI_HOCHBERG:
-        raise UsageError(
-            "--explore finds more, false ones too: no reason to fail.", "Leave --explore or --fail-on out."
-        )
-    met = watched(comparison, fail_on)
-    clean = sum(row.clean for row in met)
-    code = Exit.REJECTED if clean else Exit.INCONCLUSIVE if met or not comparison.family else Exit.DONE
-    return Outcome(fail_on, len(met), clean, code)
-
-
-def watched(comparison: Comparison, fail_on: str) -> list[Row]:
-    """The rows with a verdict that ``fail_on`` watches for."""
-    return [row for row in comparison.rows if row.verdict in WATCHED.get(fail_on, ())]
+    @property
+    def tested(self) -> bool:
+        """Whether the two are like each other, measured here, and have runs enough for a test."""
+        return not self.unlike and not self.bar and min(len(self.a.run_values), len(self.b.run_values)) >= runs.MIN_RUNS
 
 
 def compare(
@@ -161,7 +138,8 @@ def compare(
 ) -> Comparison:
     """Compare the tasks that both campaigns ran, matched by case and implementation."""
     others = _by_task(b)
-    matches = [Match(one, others[task(one)]) for one in a if task(one) in others]
+    pairs = [(one, others[task(one)]) for one in a if task(one) in others]
+    matches = [Match(one, other, unlike(one, other)) for one, other in pairs]
     return _decided(matches, Rule(margin, correction))
 
 
@@ -170,27 +148,27 @@ def against(baseline: Exhibit, others: Sequence[Exhibit], rule: Rule | None = No
 
     All pairs of all campaigns are one family of tests. What we did not measure has a ratio, but never a verdict.
     """
-    ours = baseline.publication
-    theirs = [(exhibit, _by_task(exhibit.publication.results)) for exhibit in others]
+    mine = _by_task(baseline.publication.results)
+    theirs = [_by_task(exhibit.publication.results) for exhibit in others]
     matches = [
-        Match(
-            one,
-            found[task(one)],
-            exhibit.label,
-            unmeasured(ours.origin, exhibit.publication.origin),
-            differing(ours, exhibit.publication, one, found[task(one)]),
-        )
-        for one in ours.results
-        for exhibit, found in theirs
-        if task(one) in found
+        _match(baseline, exhibit, one, found[key])
+        for key, one in mine.items()
+        for exhibit, found in zip(others, theirs, strict=True)
+        if key in found
     ]
     return replace(
         _decided(matches, rule or Rule()),
         baseline=baseline.label,
         others=tuple(exhibit.label for exhibit in others),
         conditions=differences([baseline, *others]),
-        unmatched=tuple(_unmatched(ours.results, exhibit) for exhibit in others),
+        unmatched=tuple(_unmatched(exhibit.label, mine, found) for exhibit, found in zip(others, theirs, strict=True)),
     )
+
+
+def _match(a: Exhibit, b: Exhibit, one: Score, other: Score) -> Match:
+    ours, theirs = a.publication, b.publication
+    differs = differing(ours, theirs, one, other)
+    return Match(one, other, unlike(one, other), b.label, unmeasured(ours.origin, theirs.origin), differs)
 
 
 def chosen(exhibit: Exhibit, patterns: Sequence[str]) -> Exhibit:
@@ -208,7 +186,7 @@ def fits(score: Score, patterns: Sequence[str]) -> bool:
     return any(all(any(fnmatchcase(word, part) for word in words) for part in one.split()) for one in patterns)
 
 
-def task(score: Score) -> tuple[str, str]:
+def task(score: Score) -> Task:
     """The task that a score is of, the same in every campaign."""
     return score.case.key, score.implementation
 
@@ -233,49 +211,55 @@ def divided(exhibits: Sequence[Exhibit], baseline: str = "") -> tuple[Exhibit, l
     return first, [one for one in exhibits if one is not first]
 
 
-def _by_task(scores: Sequence[Score]) -> dict[tuple[str, str], Score]:
+def _by_task(scores: Sequence[Score]) -> dict[Task, Score]:
     return {task(score): score for score in scores}
 
 
-def _unmatched(ours: Sequence[Score], exhibit: Exhibit) -> Unmatched:
-    """Tasks with a number on one side that were not even tried on the other."""
-    mine, theirs = (
-        {task(score) for score in scores if score.status is not Status.SKIPPED}
-        for scores in (ours, exhibit.publication.results)
+def _unmatched(label: str, mine: Mapping[Task, Score], theirs: Mapping[Task, Score]) -> Unmatched:
+    """Tasks that one side tried to measure and the other did not."""
+    ours, others = (
+        {key for key, score in side.items() if score.status is not Status.SKIPPED} for side in (mine, theirs)
     )
-    return Unmatched(exhibit.label, len(mine - theirs), len(theirs - mine))
+    return Unmatched(label, len(ours - others), len(others - ours))
 
 
 def _decided(matches: Sequence[Match], rule: Rule) -> Comparison:
     """A row of each match that was tried on both sides, all tests corrected together."""
-    tried = [one for one in matches if Status.SKIPPED not in {one.a.status, one.b.status}]
-    ratios = _ratios(tried)
-    tested = [ratio.p for ratio in ratios if ratio is not None]
-    shown = iter(CORRECTIONS[rule.correction](tested))
-    decision = Decision(rule, len(tested))
-    rows = [decision.row(one, ratio, next(shown) if ratio else False) for one, ratio in zip(tried, ratios, strict=True)]
-    return Comparison(tuple(rows), len(tested), rule.margin, rule.correction)
+    tried = [one for one in matches if one.tried]
+    ratios = _welch([one for one in tried if one.tested])
+    shown = CORRECTIONS[rule.correction]([ratio.p for ratio in ratios])
+    decision, found = Decision(rule, len(ratios)), zip(ratios, shown, strict=True)
+    rows = [decision.row(one, *next(found)) if one.tested else untested(one) for one in tried]
+    return Comparison(tuple(rows), len(ratios), rule.margin, rule.correction)
 
 
-def _ratios(matches: Sequence[Match]) -> list[runs.Ratio | None]:
-    """Of each match what Welch's t says; ``None`` where it may not be asked, or there are too few runs."""
-    asked = [
-        not one.bar and not unlike(one.a, one.b) and min(len(one.a.run_values), len(one.b.run_values)) >= runs.MIN_RUNS
-        for one in matches
-    ]
-    told = iter(_welch([one for one, ask in zip(matches, asked, strict=True) if ask]))
-    return [next(told) if ask else None for ask in asked]
-
-
-def _welch(matches: Sequence[Match]) -> Iterator[runs.Ratio]:
+def _welch(matches: Sequence[Match]) -> list[runs.Ratio]:
     a = pairwise.Sides.of([better_up(match.a) for match in matches])
     b = pairwise.Sides.of([better_up(match.b) for match in matches])
-    yield from pairwise.Pairs.of(a, b).ratios()
+    return pairwise.Pairs.of(a, b).ratios()
 
 
 def better_up(score: Score) -> list[float]:
     """The run values, turned over where less is better."""
     return [value if score.metric.higher_is_better else 1.0 / value for value in score.run_values]
+
+
+def untested(match: Match) -> Row:
+    """Two scores that no test decides on, and why: with the ratio of their values if they are alike."""
+    a, b = match.a, match.b
+    reason = match.unlike or match.bar
+    return Row(
+        case=a.case,
+        implementation=a.implementation,
+        verdict=Verdict.INCOMPARABLE if reason else Verdict.UNDECIDED,
+        a=a.value,
+        b=b.value,
+        ratio=None if match.unlike else _of_values(a, b),
+        reason=reason or f"fewer than {runs.MIN_RUNS} runs on a side",
+        label=match.label,
+        differs=() if match.unlike else match.differs,
+        metric=a.metric,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,27 +269,19 @@ class Decision:
     rule: Rule
     family: int
 
-    def row(self, match: Match, ratio: runs.Ratio | None, shown: bool) -> Row:
-        """The verdict on two scores whose ratio, if there is one, is ``shown`` to differ from 1."""
-        a, b = match.a, match.b
-        row = Row(a.case, a.implementation, Verdict.INCOMPARABLE, a.value, b.value, label=match.label, metric=a.metric)
-        if reason := unlike(a, b):
-            return replace(row, reason=reason)
-        row = replace(row, ratio=_of_values(a, b), differs=match.differs)
-        if ratio is None and match.bar:
-            return replace(row, reason=match.bar)
-        if ratio is None:
-            return replace(row, verdict=Verdict.UNDECIDED, reason=f"fewer than {runs.MIN_RUNS} runs on a side")
-        return self._with_verdict(row, match, ratio, runs.verdict(ratio, shown, self.rule.margin))
-
-    def _with_verdict(self, row: Row, match: Match, ratio: runs.Ratio, verdict: Verdict) -> Row:
+    def row(self, match: Match, ratio: runs.Ratio, shown: bool) -> Row:
+        """The verdict on two scores whose ratio is ``shown`` to differ from 1, or not."""
         a, b, detailed = match.a, match.b, self.rule.detailed
+        verdict = runs.verdict(ratio, shown, self.rule.margin)
         needed = self._needed(a, b) if detailed and verdict is Verdict.UNDECIDED else None
         hopeless = detailed and verdict is Verdict.UNDECIDED and needed is None
         unclean = tuple(dict.fromkeys((*compromised(a), *compromised(b))))
-        return replace(
-            row,
+        return Row(
+            case=a.case,
+            implementation=a.implementation,
             verdict=verdict,
+            a=a.value,
+            b=b.value,
             ratio=ratio.ratio,
             low=ratio.low,
             high=ratio.high,
@@ -316,6 +292,9 @@ class Decision:
             medians=runs.ratio_of_medians(better_up(a), better_up(b)) if detailed else None,
             spread_a=a.spread,
             spread_b=b.spread,
+            label=match.label,
+            differs=match.differs,
+            metric=a.metric,
         )
 
     def _needed(self, a: Score, b: Score) -> int | None:

@@ -7,7 +7,6 @@ What leaves is settled in one table (``allowlist``); what comes back from elsewh
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
@@ -18,13 +17,11 @@ from typing import Any
 
 import msgspec
 
-from benchsuite import allowlist, plausible, reading, suite, worth
-from benchsuite.allowlist import CAVEATS, REASONS, UNKNOWN
-from benchsuite.catalog import gpus
+from benchsuite import allowlist, reading, suite, worth
+from benchsuite.allowlist import CAVEATS, UNKNOWN
 from benchsuite.errors import DataError, NewerError
 from benchsuite.model import (
     PUBLIC_SCHEMA,
-    Caveat,
     Exhibit,
     Machine,
     Offer,
@@ -37,7 +34,7 @@ from benchsuite.model import (
     Status,
 )
 from benchsuite.normalize import Ceilings, card
-from benchsuite.reportable import unreportable
+from benchsuite.plausible import Vetted, in_our_words, vet
 from benchsuite.store import Campaign, Loaded
 
 LIMITS = reading.Limits(size=8 << 20, depth=8, text=600, values=200_000)
@@ -46,16 +43,6 @@ OWN = "own"
 """What a suite is called in public that is not one of ours: its name was given by a person."""
 SAMPLES = ".samples.jsonl"
 """What the file of a publication's samples is called, after the publication's id."""
-SHA256 = re.compile(r"[0-9a-f]{64}|")
-
-
-@dataclass(frozen=True, slots=True)
-class Vetted:
-    """A publication as it may be used, a sentence for each thing that was left out of it, and SHA-256 of its file."""
-
-    publication: Publication
-    problems: tuple[str, ...] = ()
-    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +65,13 @@ def of(
     scores: all of it, skips included, as ``normalize.scores`` made them; digest, samples: SHA-256 of the raw records
     and of ``encode_samples`` of them; offer: where the machine was rented, as its user wants it told.
     """
-    name = campaign.suite.name if campaign.suite.name in suite.available() else OWN
     return Publication(
         schema=PUBLIC_SCHEMA,
-        id=reading.identifier(campaign.id if name != OWN else campaign.id.replace(campaign.suite.name, OWN)),
+        id=public_id(campaign),
         origin=Origin.MEASURED,
         machine=machine(campaign),
         started=campaign.started,
-        suite=name,
+        suite=_suite(campaign),
         results=tuple(made for score in scores if (made := _public(score))),
         version=campaign.version,
         code=campaign.code,
@@ -97,6 +83,15 @@ def of(
         samples=samples,
         planned=len(campaign.plan.tasks) + len(campaign.plan.skips),
     )
+
+
+def public_id(campaign: Campaign) -> str:
+    """What a campaign is called in public: its id, without the name of a suite that is not one of ours."""
+    return reading.identifier(campaign.id.replace(campaign.suite.name, _suite(campaign)))
+
+
+def _suite(campaign: Campaign) -> str:
+    return campaign.suite.name if campaign.suite.name in suite.available() else OWN
 
 
 def machine(campaign: Campaign) -> Machine:
@@ -114,7 +109,7 @@ def _public(score: Score) -> Score | None:
     made: Score = allowlist.cut(score)
     if (made.case, made.implementation) != (score.case, score.implementation):
         return None
-    return _in_our_words(replace(made, caveats=score.caveats))
+    return in_our_words(replace(made, caveats=score.caveats))
 
 
 def encode(publication: Publication) -> bytes:
@@ -124,7 +119,12 @@ def encode(publication: Publication) -> bytes:
     return msgspec.json.encode(_sparse(exact), order="sorted") + b"\n"
 
 
+PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
 def _sparse(value: Any) -> Any:
+    if type(value) in PLAIN:
+        return value
     if is_dataclass(value):
         told = ((name, getattr(value, name), usual) for name, usual in _defaults(value.__class__).items())
         return {name: _sparse(one) for name, one, usual in told if one != usual}
@@ -206,81 +206,6 @@ def _refuse_newer(schema: int) -> None:
         raise NewerError(message, "Read it with a newer benchsuite (pip install --upgrade benchsuite).")
 
 
-def vet(told: Publication) -> Vetted:
-    """A publication that came from elsewhere: results that cannot be true are named and left out.
-
-    Of what was measured only the facts that may leave are taken, and our own words for every code.
-    Raises ``DataError`` when it has no usable head, or no result is left.
-    """
-    _head(told)
-    limits, kept, problems, seen = _limits(told.machine.hardware), [], [], set()
-    measured = told.origin is Origin.MEASURED
-    for score in told.results:
-        key = (score.case, score.implementation)
-        why = (
-            "is there twice" if key in seen else plausible.problem(score, limits) or (_texts(score) if measured else "")
-        )
-        seen.add(key)
-        if why:
-            problems.append(f"{score.case.key} [{score.implementation}] {why}; it was left out.")
-        else:
-            kept.append(_in_our_words(score) if measured else score)
-    if not kept:
-        raise DataError(f"It holds no result. {' '.join(problems[:1])}".strip(), "Leave it out.")
-    facts = allowlist.facts(told.machine.facts) if measured else told.machine.facts
-    return Vetted(replace(told, results=tuple(kept), machine=replace(told.machine, facts=facts)), tuple(problems))
-
-
-def _head(told: Publication) -> None:
-    """Raises ``DataError`` unless the publication says with sense what it is of."""
-    reading.identifier(told.id)
-    reading.identifier(told.machine.id)
-    offer = told.offer or Offer()
-    words = (told.version, told.backend, told.tool, told.suite) if told.origin is Origin.MEASURED else ()
-    roof = (*told.roof.flops.values(), *(() if told.roof.bandwidth is None else (told.roof.bandwidth,)))
-    wrong = {
-        "number of devices": told.machine.devices < 1 or offer.devices < 1,
-        "price": offer.usd_per_hour is not None and not offer.usd_per_hour >= 0.0,
-        "number of runs": told.runs < 0 or told.planned < 0,
-        "ceiling": not all(one > 0.0 for one in roof),
-        "digest": not all(SHA256.fullmatch(one) for one in (told.digest, told.samples)),
-        "date": not re.fullmatch(r"\d{4}-\d\d(-\d\d(T[\d:.]{5,15}(Z|[+-]\d\d:\d\d)?)?)?|", told.started),
-        "schema": told.schema < 1,
-        "code": not re.fullmatch(r"[0-9a-f]{0,64}", told.code),
-        "version": any(one != allowlist.word(one) for one in words),
-    }
-    for what, broken in wrong.items():
-        if broken:
-            raise DataError(f"Its {what} is impossible.", reading.REMEDY)
-
-
-@cache
-def _limits(hardware: str) -> plausible.Limits:
-    found = gpus.gpus().get(hardware)
-    return plausible.Limits(found.peaks, found.bandwidth) if found else plausible.Limits()
-
-
-def _texts(score: Score) -> str:
-    """Why a measured result holds texts that no benchsuite writes."""
-    case = score.case
-    words = (case.benchmark, *(one for pair in case.params for one in pair if isinstance(one, str)))
-    others = (score.implementation, score.interval, score.ceiling_name, score.backend, score.cache, score.sync)
-    return "" if all(word == allowlist.word(word) for word in (*words, *others)) else "has names that are none"
-
-
-def _in_our_words(score: Score) -> Score:
-    """With what our own tables say of its status and its codes, whatever it brought. A note that nobody here knows
-    is never dropped: it would leave the number clean."""
-    codes = dict.fromkeys(one.code if one.code in CAVEATS else UNKNOWN for one in score.caveats)
-    caveats = tuple(Caveat(code, CAVEATS[code]) for code in codes)
-    reason, provider = REASONS.get(score.status, ""), allowlist.library(score.provider)
-    ours, theirs = (reason, provider, caveats, "", ""), (score.reason, score.provider, score.caveats)
-    if ours != (*theirs, score.source, score.meaning):
-        score = replace(score, reason=reason, provider=provider, caveats=caveats, source="", meaning="")
-    problems = unreportable(score)
-    return score if problems == score.unreportable else replace(score, unreportable=problems)
-
-
 def leaving(loaded: Loaded) -> list[str]:
     """What would leave this machine (``+``, with its value) and what stays (``-``, with the reason), a line each."""
     return [*_told(loaded), *_facts(loaded.campaign), *_fields(loaded.records)]
@@ -289,10 +214,8 @@ def leaving(loaded: Loaded) -> list[str]:
 def _told(loaded: Loaded) -> Iterator[str]:
     campaign = loaded.campaign
     yield f"+ started {campaign.started}, benchsuite {campaign.version}, code {campaign.code}, {campaign.backend}"
-    if campaign.suite.name in suite.available():
-        yield f"+ id {campaign.id}, suite {campaign.suite.name}"
-    else:
-        yield f"+ suite {OWN}"
+    yield f"+ id {public_id(campaign)}, suite {_suite(campaign)}"
+    if _suite(campaign) == OWN:
         yield "- suite's name and title: a person wrote them"
     yield f"+ machine {campaign.machine}: a name that only this host can make again"
     yield "- command, seed, order and the suite's text: nobody needs them to read the results"

@@ -149,7 +149,7 @@ class _Decided:
         count = sides.mean.size
         first, second = every_pair(count)
         pairs = Pairs.of(sides[first], sides[second])
-        shown = holm(pairs.p())
+        shown = holm(pairs.p(most=0.05))
         shown[shown] = pairs[shown].beyond(margin)
         return cls(count, first, second, pairs, shown)
 
@@ -276,4 +276,5 @@ def _held_to(model: Score, one: _Entrant) -> _Entrant:
     if one.unit and one.score.metric is not model.metric:
         place = replace(one.place, value=None, low=None, high=None, reason=unlike(model, one.score))
         return replace(one, place=place, unit="")
-    return one if one.place.reason else replace(one, place=replace(one.place, reason=unlike(model, one.score)))
+    reason = one.place.reason or unlike(model, one.score)
+    return one if reason == one.place.reason else replace(one, place=replace(one.place, reason=reason))

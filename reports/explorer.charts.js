@@ -152,7 +152,7 @@ const charts = (() => {
         const [px, py] = [x(point.x), y(point.y)];
         if (Math.abs(y(point.low) - y(point.high)) > 12) svg.append(path(`M${px.toFixed(1)} ${y(point.low).toFixed(1)}V${y(point.high).toFixed(1)}`, "whisker"));
         svg.append(kind === "chosen" ? mark(px, py, point.look, point.label) : make("circle", { cx: px, cy: py, r: 4, class: kind, role: "img", "aria-label": point.label }));
-        if (kind === "chosen") named.push({ x: px, y: py, words: point.name });
+        if (kind === "chosen") named.push({ x: px, y: py + LINE, words: point.name });
       }
     }
     if (named.length <= MOST_NAMES) labels(svg, named, width);

@@ -180,16 +180,15 @@ const explorer = (() => {
 
   // -- the board of a case -----------------------------------------------------------------------------------------
   const price = (one) => (one.devices && machines[one.place].usd ? machines[one.place].usd * one.devices : null);
-  const RATES = { "flop/s": "FLOP", "B/s": "B", "busbw B/s": "B", "algbw B/s": "B", "1/s": "" };
   // What a cell is worth: {value, low, high, unit: SI} by value, watts or dollars; null where that is not known.
   const worth = (one, by) => {
-    const { scale, metric } = cases[one.n];
+    const { scale, work } = cases[one.n]; // without work there is no rate to buy
     if (one.value === null) return null;
-    const factor = by === "value" ? 1 : !(metric in RATES) ? null : by === "watts" ? one.watts && scale / one.watts : price(one) && scale * 3600 / price(one);
+    const factor = by === "value" ? 1 : work === null ? null : by === "watts" ? one.watts && scale / one.watts : price(one) && scale * 3600 / price(one);
     return factor ? { value: one.value * factor, low: one.low && one.low * factor, high: one.high && one.high * factor, factor } : null;
   };
   const unworthy = (one, by) => {
-    if (!(cases[one.n].metric in RATES)) return "it is no work over time";
+    if (cases[one.n].work === null) return "it is no work over time";
     return by === "watts" ? "no sensor told its power" : "no price";
   };
   const boards = new Map();
@@ -228,6 +227,6 @@ const explorer = (() => {
     return made;
   };
 
-  return { packed, index, words, cases, machines, measured, places, holds, at, load, about, compare, headline, board, worth, price, task, RATES,
+  return { packed, index, words, cases, machines, measured, places, holds, at, load, about, compare, headline, board, worth, price, task,
     api: { case: arrived("case"), machine: arrived("machine") } };
 })();

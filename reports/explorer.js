@@ -48,7 +48,7 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
   const text = (name, allowed) => [(value) => { if (!allowed || allowed.includes(value)) state[name] = value; }, () => state[name]];
   const flag = (name) => [(value) => { state[name] = value === "1"; }, () => (state[name] ? "1" : "")];
   const unknown = [];
-  const placed = (key) => { if (explorer.places.has(key)) return explorer.places.get(key); unknown.push(key); return null; };
+  const placed = (key) => { if (explorer.places.has(key) && machines[explorer.places.get(key)].origin !== "published") return explorer.places.get(key); unknown.push(key); return null; };
   const KEYS = {
     m: [(value) => { const found = value.split(",").map(placed).filter((place) => place !== null); state.chosen = [...new Set(found)].slice(0, words.most); state.own = true; },
       () => state.chosen.map((place) => machines[place].key).join(",")],
@@ -111,7 +111,7 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
   const amountOf = (one) => amount(one.value, one.low, one.high);
   const status = (one) => words.statuses[one.status === "ok" ? "failed" : one.status];
   const scaled = (worth, n, by) => { // with a prefix of its own
-    const unit = by === "dollars" ? explorer.RATES[cases[n].metric] + "/$" : cases[n].metric.replace("flop", "FLOP").replace(/^\w+ B/, "B") + " per W";
+    const unit = by === "dollars" ? cases[n].work + "/$" : cases[n].symbol + " per W";
     const [scale, letter] = prefix(worth.value);
     return [amount(worth.value / scale, worth.low && worth.low / scale, worth.high && worth.high / scale), letter + unit];
   };
@@ -209,7 +209,7 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
       .sort((a, b) => b[0] - a[0]).map(([, words]) => words);
     if (!state.chosen.length) told.push("No machine is chosen.");
     else if (!told.length) told.push(`Only ${machines[state.base].label} is chosen: add a machine to compare it with.`);
-    if (!state.own && machines.length > words.most) told.unshift(words.headline);
+    if (!state.own && measured.length > words.most) told.unshift(words.headline);
     $("verdict").textContent = told[0];
     $("sentences").replaceChildren(...told.slice(1).map((line) => h("li", {}, line)));
     const pairs = comparison.rows.flatMap((row) => [...row.pairs.values()]), notes = [];
@@ -258,7 +258,7 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
   let active = -1;
   const suggest = () => {
     const wanted = search.value.toLowerCase().split(/\s+/).filter(Boolean), keep = kept();
-    const hits = wanted.length ? machines.filter((one) => keep.has(one.place) && !state.chosen.includes(one.place) && wanted.every((word) => `${one.label} ${one.name} ${one.hardware} ${one.provider} ${one.instance} ${one.id}`.toLowerCase().includes(word))) : [];
+    const hits = wanted.length ? measured.filter((one) => keep.has(one.place) && !state.chosen.includes(one.place) && wanted.every((word) => `${one.label} ${one.name} ${one.hardware} ${one.provider} ${one.instance} ${one.id}`.toLowerCase().includes(word))) : [];
     const full = state.chosen.length >= words.most, some = hits.slice(0, 8);
     const note = full ? `${words.most} are chosen: remove one first.` : hits.length > 8 ? `${hits.length - 8} more match: type on.` : hits.length ? "" : "No machine matches.";
     found.replaceChildren(...(full ? [] : some).map((one, i) => h("li", { role: "option", id: "option-" + i, "data-place": one.place, "aria-selected": i === active }, one.label, " ", detail(about(one)))), note ? h("li", { role: "option", "aria-disabled": "true", "aria-selected": "false", class: "note" }, note) : "");
@@ -301,7 +301,7 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
       const values = [...board.ranked, ...board.unranked].map((entry) => explorer.worth(entry.one, each)).filter(Boolean).map((worth) => worth.value).sort((a, b) => a - b);
       return [each, values.length ? prefix(values[values.length >> 1]) : [1, ""]];
     }));
-    const unit = { watts: scales.watts[1] + cases[n].metric.replace("flop", "FLOP").replace(/^\w+ B/, "B") + " per watt", dollars: scales.dollars[1] + (explorer.RATES[cases[n].metric] || "") + " per dollar", value: cases[n].unit + (cases[n].higher ? "" : ", less is better") };
+    const unit = { watts: `${scales.watts[1]}${cases[n].symbol} per watt`, dollars: `${scales.dollars[1]}${cases[n].work || ""} per dollar`, value: cases[n].unit + (cases[n].higher ? "" : ", less is better") };
     for (const cell of all("#places thead th[data-sort]")) {
       const name = cell.dataset.sort;
       cell.replaceChildren(h("button", { type: "button" }, unit[name]));
@@ -350,7 +350,7 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
     draw("scatter", (width) => charts.scatter(width, points, { title, xTitle: "$ per hour", yTitle: cases[n].unit + (lower ? ", better upwards" : ""), lower, front }));
     const chosen = points.filter((point) => point.kind === "chosen").map((point) => point.place);
     legend("scatter", chosen);
-    $("scatter").querySelector("figcaption").textContent = `${nameOf(n)}. The line joins machines than which none cheaper is better. Hollow: below the line by less than their interval. ${counted(values.size - points.length, "machine")} without a price or filtered out.`;
+    $("scatter").querySelector("figcaption").textContent = `${nameOf(n)}. The line joins machines than which none cheaper is better. Hollow: below the line by less than their interval.` + (values.size > points.length ? ` ${counted(values.size - points.length, "machine")} without a price or filtered out.` : "");
     tableTwin("scatter", ["On the front", "$ per hour", cases[n].unit], front.map((point) => [point.name, point.x.toFixed(2), amount(point.y, point.low, point.high)]));
   };
   const ENOUGH = 20, MOST_STRIPS = 12;
@@ -533,7 +533,7 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
 
   // -- the controls, and what follows from a change ------------------------------------------------------------------------------
   const options = (select, found) => select.append(...[...new Set(found.filter(Boolean))].sort().map((value) => h("option", { value }, value)));
-  options($("hardware"), measured.map(model)); options($("provider"), machines.map((one) => one.provider)); options($("origin"), machines.map((one) => one.origin));
+  options($("hardware"), measured.map(model)); options($("provider"), measured.map((one) => one.provider)); options($("origin"), measured.map((one) => one.origin));
   $("benchmarks").append(...[...new Map(cases.filter((one) => one.count).map((one) => [one.benchmark, one.family]))].map(([name, family]) => h("button", { type: "button", class: "chip", "data-benchmark": name, "aria-pressed": "false" }, family)));
   if ($("case")) {
     const families = new Map();

@@ -15,6 +15,7 @@ from benchsuite.cli import app
 from benchsuite.errors import BenchsuiteError
 from benchsuite.imports.base import Imported, Row
 from benchsuite.model import Metric, Origin, Status
+from benchsuite.reading import Limits
 from benchsuite.render import imported as rendering
 
 RIGHT = json.dumps({"gemm-flops/fp16_tc_flops:0": 275000.5, "mem-bw/return_code:0": 4})
@@ -106,6 +107,14 @@ def test_each_node_has_its_file(files: Path) -> None:
     found = call(files, "import", "@fleet.jsonl", "--to", "@out")
     assert len(list((files / "out").iterdir())) == 7
     assert "2 further files, one for each machine" in found.stdout
+
+
+def test_more_than_a_publication_can_hold_is_refused(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publication, "LIMITS", Limits(values=5))
+    found = call(files, "import", "@right.json", "--to", "@out")
+    assert code(found) == 2
+    assert "2 results" in found.stderr
+    assert not (files / "out").exists()
 
 
 def exported(files: Path, *words: str) -> Result:

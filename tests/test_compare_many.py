@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchsuite import comparability, compare
+from benchsuite import comparability, compare, outcome
 from benchsuite.compare import Comparison, Correction, Row, Rule
 from benchsuite.errors import Exit, UsageError
 from benchsuite.model import Caveat, Exhibit, Metric, Origin, Score, Status
@@ -115,6 +115,7 @@ LOCKED = (Caveat("CLOCK_LOCKED", ""),)
         ({"value": 0.0}, "above zero"),
         ({"run_values": (1.0, 1.0, 0.0)}, "above zero"),
         ({"value": math.inf}, "above zero"),
+        ({"run_values": (1.0, 1.0, math.nan)}, "above zero"),
     ],
 )
 def test_what_does_not_match_has_no_ratio_and_says_why(changed: dict[str, object], word: str) -> None:
@@ -253,7 +254,7 @@ def comparison_of(*verdicts: tuple[Verdict, bool]) -> Comparison:
     ],
 )
 def test_the_outcome_is_the_exit_code(fail_on: str, verdicts: list[tuple[Verdict, bool]], code: Exit) -> None:
-    assert compare.outcome(comparison_of(*verdicts), fail_on).code is code
+    assert outcome.outcome(comparison_of(*verdicts), fail_on).code is code
 
 
 # -- laws -------------------------------------------------------------------------------------
@@ -332,7 +333,7 @@ def test_two_machines_that_never_vary_are_told_apart_exactly() -> None:
 def test_many_pairs_at_once_say_what_one_pair_says(pairs: list[tuple[list[float], list[float]]], margin: float) -> None:
     a, b = (pairwise.Sides.of([pair[side] for pair in pairs]) for side in (0, 1))
     made = pairwise.Pairs.of(a, b)
-    beyond, within = made.beyond(margin), made.within(margin)
+    beyond, within, quick = made.beyond(margin), made.within(margin), made.p(most=0.05)
     for at, (found, (one, other)) in enumerate(zip(made.ratios(), pairs, strict=True)):
         alone = one_pair.welch(one, other)
         assert alone is not None
@@ -341,6 +342,8 @@ def test_many_pairs_at_once_say_what_one_pair_says(pairs: list[tuple[list[float]
         assert (found.ratio, found.low, found.high) == pytest.approx((alone.ratio, alone.low, alone.high), rel=1e-6)
         assert (found.same_low, found.same_high) == pytest.approx((alone.same_low, alone.same_high), rel=1e-6)
         assert found.p == pytest.approx(alone.p, rel=1e-6, abs=1e-12)
+        assert quick[at] == pytest.approx(alone.p if alone.p <= 0.05 else quick[at], rel=1e-6, abs=1e-12)
+        assert (quick[at] > 0.05) == (alone.p > 0.05)
         assert beyond[at] == (alone.low > 1.0 + margin or alone.high < 1.0 - margin)
         assert within[at] == (alone.same_low >= 1.0 - margin and alone.same_high <= 1.0 + margin)
 

@@ -94,7 +94,8 @@ def test_repetitions_and_aggregates_stay_apart() -> None:
 
 def test_older_versions_tell_aggregates_by_the_name_alone() -> None:
     old = [{"name": name, "iterations": 9, "real_time": 2, "cpu_time": 2, "time_unit": "ns"} for name in ("A", "A")]
-    found = read(*old, {**old[0], "name": "A_mean"}, {**old[0], "name": "use_mean"})
+    found = read(*old, {**old[0], "name": "A_mean"}, {**old[0], "name": "use_mean"}, {**old[0], "name": "B_"})
+    assert row(found, benchmark="google-benchmark/B_", quantity="real_time").value == 2e-9
     assert row(found, aggregate="mean", quantity="real_time").benchmark == "google-benchmark/A"
     assert row(found, benchmark="google-benchmark/use_mean", quantity="real_time").params.get("aggregate") is None
 
@@ -153,6 +154,12 @@ def test_what_is_no_time_is_none(extra: dict[str, object], status: Status) -> No
 def test_a_bare_nan_costs_its_value_and_not_the_file() -> None:
     found = google_benchmark.read(document(entry("A", foo=1.0), entry("B")).replace('"foo": 1.0', '"foo": -Infinity'))
     assert statuses(found) == {"ok": 4, "failed": 1}
+
+
+def test_warnings_before_the_document_are_no_part_of_it() -> None:
+    text = f"***WARNING*** CPU scaling is enabled\nloading …\n{document(entry('A'))}"
+    assert FORMAT.tells(text)
+    assert statuses(google_benchmark.read(text)) == {"ok": 2}
 
 
 def test_no_processor_time_is_no_failure() -> None:

@@ -76,6 +76,11 @@ def test_the_hint_is_the_unit(tag: str, hint: str, number: float, metric: Metric
     assert "device" not in found.params
 
 
+def test_an_axis_that_names_a_file_does_not_tell_its_folder() -> None:
+    axes = [{"name": "In", "type": "string", "value": "/home/alice/in.bin"}]
+    assert row(read(state(summary("a", "duration", 1.0), axis_values=axes))).params["In"] == "in.bin"
+
+
 def test_a_hint_that_is_not_known_is_reported() -> None:
     found = read(state(summary("mine", "furlongs", 1.0), summary("a", "duration", 1.0)))
     assert [one.params["summary"] for one in found.rows] == ["a"]

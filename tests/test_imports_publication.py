@@ -71,6 +71,13 @@ def test_parameters_may_have_any_name() -> None:
     assert made(replace(FOUND, rows=(row,))).results[0].case.params == (("benchmark", "x"), ("cls", "y"), ("ranks", 3))
 
 
+def test_texts_of_any_length_can_be_read_again() -> None:
+    long = "長" * 5000
+    row = replace(GOOD, benchmark=long, meaning=long, text=long, params={long: long, f"{long}x": 1, "n": 1})
+    other = replace(row, value=None, status=Status.FAILED, reason=long)
+    made(replace(FOUND, rows=(row, other), devices=(long,), facts={long: long}))
+
+
 def test_what_the_tool_told_is_not_replaced_by_what_the_user_says() -> None:
     assert made(machine="NVIDIA B200").machine.name == "NVIDIA H200"
     untold = replace(FOUND, devices=())

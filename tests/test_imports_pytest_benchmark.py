@@ -20,7 +20,7 @@ def document(**extra: object) -> str:
         "group": "fast ones",
         "name": "test_sum[3]",
         "fullname": "tests/test_it.py::test_sum[3]",
-        "params": {"n": 3, "kind": "list", "shape": [1, 2]},
+        "params": {"n": 3, "kind": "list", "shape": [1, 2], "file": "/home/alice/a.bin"},
         "param": "3",
         "extra_info": {"size": 12.5, "where": "/home/alice", "serial": "4711"},
         "options": {"timer": "perf_counter"},
@@ -58,7 +58,7 @@ def test_every_statistic_lands_with_its_unit() -> None:
         Metric.LATENCY,
         2e-3,
     )
-    assert dict(median.params) == {"n": 3, "kind": "list", "group": "fast ones", "statistic": "median"}
+    assert dict(median.params) == {"n": 3, "kind": "list", "file": "a.bin", "group": "fast ones", "statistic": "median"}
     assert median.samples == (1e-3, 2e-3, 4e-3)
     assert median.text == "0.002 s"
     assert (row(found, statistic="ops").metric, row(found, statistic="ops").value) == (Metric.RATE, 500.0)
@@ -77,12 +77,22 @@ def test_nothing_private_is_kept() -> None:
         assert private not in repr(found)
 
 
-@pytest.mark.parametrize("name", ["/home/alice/x/test_it.py::test_sum", "C:\\Users\\alice\\test_it.py::test_sum"])
-def test_a_path_before_a_name_is_cut_off(name: str) -> None:
-    assert {one.benchmark for one in read(fullname=name).rows} == {"pytest-benchmark/test_it.py::test_sum"}
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("/home/alice/x/test_it.py::test_sum[a/b]", "test_it.py::test_sum[a/b]"),
+        ("C:\\Users\\alice\\test_it.py::test_sum", "test_it.py::test_sum"),
+        ("~/x/test_it.py::test_sum", "test_it.py::test_sum"),
+        ("tests/deep/down/test_it.py::test_sum[/a/b]", "tests/deep/down/test_it.py::test_sum[/a/b]"),
+    ],
+)
+def test_only_a_path_from_a_root_or_a_home_is_cut_off(name: str, kept: str) -> None:
+    assert {one.benchmark for one in read(fullname=name).rows} == {f"pytest-benchmark/{kept}"}
 
 
-@pytest.mark.parametrize("data", [[1e-3, 2e-3], [1e-3, 2e-3, "… omitted"], [1e-3, 2e-3, 0], [1e-3, 2e-3, 4e-3, "…"], "none", []])
+@pytest.mark.parametrize(
+    "data", [[1e-3, 2e-3], [1e-3, 2e-3, "… omitted"], [1e-3, 2e-3, 0], [1e-3, 2e-3, 4e-3, "…"], "none", []]
+)
 def test_a_part_of_the_rounds_is_not_the_rounds(data: object) -> None:
     stats = {"median": 2e-3, "rounds": 3, "data": data}
     found = read(stats=stats)

@@ -25,8 +25,8 @@ import publications as made
 from benchsuite import compare, units
 from benchsuite.model import Exhibit, Origin, Status
 from benchsuite.render import versus
+from benchsuite.render.explorer import board, figures, pack, page, published, scores, view
 from benchsuite.render.explorer import data as tables
-from benchsuite.render.explorer import figures, pack, page, scores, view
 from benchsuite.statistics.runs import Verdict, estimate
 
 GOLDEN = Path(__file__).parent / "golden" / "explorer.html"
@@ -134,7 +134,7 @@ def test_the_default_selection_stands_there_without_scripts(opened: Page) -> Non
     assert "leads 30 machines in Matrix multiplication" in words or "may share its rank" in words
     assert "±" in words
     assert "▼ ×0." in words
-    assert sum(tag == "tr" for tag, _ in opened.elements) > 12 + view.BOARD_ROWS
+    assert sum(tag == "tr" for tag, _ in opened.elements) > 12 + board.BOARD_ROWS
     assert "10 more are in this file" in words
 
 
@@ -199,7 +199,7 @@ def test_the_page_opens_with_the_case_that_most_have() -> None:
         replace(one, publication=replace(one.publication, results=one.publication.results[1:])) for one in others
     ]
     data = tables.dataset(exhibits)
-    case = view.first_case(data)
+    case = board.first_case(data)
     assert case is not None
     assert data.cases[case].count >= 11
     assert data.cases[case].benchmark == "gemm"
@@ -370,3 +370,21 @@ def test_only_measured_ones_are_counted_as_measured() -> None:
     told = view.build(tables.dataset([*two(), paper])).counts
     assert told[:2] == ("2 machines measured", "1 published source")
     assert paper.publication.origin is Origin.PUBLISHED
+
+
+def test_figures_of_the_catalogue_stand_beside_machines_of_their_model() -> None:
+    one = two()[0]
+    real = replace(one.publication.machine, name="NVIDIA H100 80GB HBM3", hardware="h100_sxm")
+    exhibits = [replace(one, publication=replace(one.publication, machine=real))]
+    found = published.beside(exhibits)
+    assert found
+    assert {each.publication.machine.hardware for each in found} == {"h100_sxm"}
+    assert len({each.label for each in found}) == len(found)
+    assert published.beside([*exhibits, *found]) == []
+    assert published.beside(two()) == []
+    data = tables.dataset([*exhibits, *found])
+    case = next(n for n, each in enumerate(data.cases) if each.quantity == "gemm bf16")
+    told = tables.columns(data, case)["published"]
+    assert all(figure["machine"] > 0 and 50 < figure["value"] < 5000 and figure["source"] for figure in told)
+    assert len(data.cases) == 9
+    assert view.first_chosen(data, None) == [0]

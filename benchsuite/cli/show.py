@@ -14,6 +14,13 @@ Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 Trusted = Annotated[
     list[Path] | None, typer.Option("--trust", metavar="PUBKEY", help="A public key you trust, or a folder of them.")
 ]
+Reference = Annotated[
+    list[str] | None,
+    typer.Option(metavar="RUN", help="A run or publication of another such machine, to set the numbers against."),
+]
+Catalog = Annotated[
+    list[Path] | None, typer.Option(metavar="FILE", help="Your own machines and figures (docs/catalog.md).")
+]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")]
 
 
@@ -25,13 +32,8 @@ def show(
     json: Json = False,
     csv: Csv = False,
     markdown: Markdown = False,
-    reference: Annotated[
-        list[str] | None,
-        typer.Option(metavar="RUN", help="A run or publication of another such machine, to set the numbers against."),
-    ] = None,
-    catalog: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Your own machines and figures (docs/catalog.md).")
-    ] = None,
+    reference: Reference = None,
+    catalog: Catalog = None,
 ) -> None:
     """Show a run's results again, computed from its records, and say how they stand among others."""
     from benchsuite.commands import show as showing
@@ -59,11 +61,14 @@ def report(
     ] = None,
     trust: Trusted = None,
     json: Json = False,
+    reference: Reference = None,
+    catalog: Catalog = None,
 ) -> None:
     """Render the HTML report of a run, or one page that compares several: a file that opens offline."""
     from benchsuite.commands import show as showing
 
-    showing.report(names or ["latest"], out, to, trust or (), as_json=json)
+    references, files = tuple(reference or ()), tuple(catalog or ())
+    showing.report(names or ["latest"], out, to, trust or (), as_json=json, references=references, catalog=files)
 
 
 @app.command()

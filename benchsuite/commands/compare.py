@@ -12,7 +12,7 @@ import msgspec
 from rich.console import Console
 
 from benchsuite import compare as comparing
-from benchsuite import exhibits, ranking
+from benchsuite import exhibits, outcome, ranking
 from benchsuite.aggregate import Aggregate
 from benchsuite.compare import Comparison, Correction, Rule
 from benchsuite.errors import Exit, UsageError
@@ -41,17 +41,17 @@ class Asked:
 
 
 def compare(asked: Asked) -> int:
-    """Print a comparison; the exit code is that of ``compare.outcome``."""
+    """Print a comparison; the exit code is that of ``outcome.outcome``."""
     baseline, others = comparing.divided(_gathered(asked), asked.baseline)
     correction = Correction.BENJAMINI_HOCHBERG if asked.explore else Correction.HOLM
     result = comparing.against(baseline, others, Rule(asked.margin, correction, detailed=len(others) < DETAILED))
-    outcome = comparing.outcome(result, asked.fail_on)
+    ended = outcome.outcome(result, asked.fail_on)
     if not result.rows:
         raise UsageError("No other campaign shares a case with the baseline.", "Compare runs of one suite.")
     means = _means(result, baseline) if asked.mean else []
     match asked.form:
         case "json":
-            told = {"outcome": outcome, "means": [{"label": label, "mean": mean} for label, mean in means]}
+            told = {"outcome": ended, "means": [{"label": label, "mean": mean} for label, mean in means]}
             print(msgspec.json.encode(msgspec.to_builtins(result) | told).decode())
         case "csv":
             print(sheet.comparison(result), end="")
@@ -59,10 +59,10 @@ def compare(asked: Asked) -> int:
             print(markdown.comparison(result, [baseline, *others], means), end="")
         case _:
             terminal_comparison.comparison(result, [baseline, *others], means, Console(highlight=False))
-    met = comparing.watched(result, asked.fail_on)
-    if met and not outcome.clean:
+    met = outcome.watched(result, asked.fail_on)
+    if met and not ended.clean:
         print(f"benchsuite: {versus.not_clean(met)}", file=sys.stderr)
-    return int(outcome.code)
+    return int(ended.code)
 
 
 def boards(asked: Asked, pattern: str, implementation: str, by: str) -> int:

@@ -77,8 +77,11 @@ def _arrive(file: Path, name: str, to: Path, machine: str) -> Arrival:
 def _write(made: Publication, to: Path) -> Path:
     path = to / f"{made.id}.json"
     data = publication.encode(made)
-    if len(data) > publication.LIMITS.size:
-        raise DataError(f"It holds {len(made.results)} results: more than a publication can.", "Import it in parts.")
+    try:
+        publication.decode(data)
+    except DataError as error:
+        many = f"It holds {len(made.results)} results, and a publication of them could not be read again."
+        raise DataError(f"{many} {error.message}", "Import it in parts.") from error
     try:
         to.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)

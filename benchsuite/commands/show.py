@@ -18,6 +18,7 @@ from benchsuite.render import terminal
 
 if TYPE_CHECKING:
     from benchsuite.render.view import CampaignView
+    from benchsuite.telemetry.reading import Reading
 
 
 def show(
@@ -55,14 +56,27 @@ def show(
     return int(campaign.exit_code(scores))
 
 
-def report(names: Sequence[str], out: Path, to: Path | None, trusted: Sequence[Path], *, as_json: bool) -> None:
+def report(
+    names: Sequence[str],
+    out: Path,
+    to: Path | None,
+    trusted: Sequence[Path],
+    *,
+    as_json: bool,
+    references: Sequence[str] = (),
+    catalog: Sequence[Path] = (),
+) -> None:
     """Render the report of one run from its records, or a page that compares what the names stand for.
 
-    trusted: the public keys, or folders of them, by which signatures are verified.
+    trusted: the public keys, or folders of them, by which signatures are verified. references, catalog: what the
+    numbers of one run are set against, as in ``show``. Raises ``UsageError`` for these with several.
     """
     path = _only_run(names, out)
     if path is not None:
-        written = render(store.load(path), to or path / "report.html")
+        against = normality.Against(tuple(exhibits.gather(references, out, whole=True)), tuple(catalog))
+        written = render(store.load(path), to or path / "report.html", against)
+    elif references or catalog:
+        raise UsageError("--reference and --catalog are for the page of one run.", "Name one run, or leave them out.")
     else:
         from benchsuite.render.explorer.page import page
 
@@ -104,8 +118,9 @@ def render(loaded: store.Loaded, target: Path, against: normality.Against = norm
     """Write a run's HTML page to ``target``."""
     from benchsuite.render import html
     from benchsuite.render.view import build
+    from benchsuite.telemetry.archive import recorded
 
-    view = build(campaign_view(loaded.campaign, loaded.records, loaded.digest, against))
+    view = build(campaign_view(loaded.campaign, loaded.records, loaded.digest, against, recorded(loaded.path)))
     return _write(html.report(view, assets.folder("reports")), target)
 
 
@@ -119,9 +134,13 @@ def _write(page: str, target: Path) -> Path:
 
 
 def campaign_view(
-    made: store.Campaign, records: Sequence[Record], digest: str, against: normality.Against = normality.SHIPPED
+    made: store.Campaign,
+    records: Sequence[Record],
+    digest: str,
+    against: normality.Against = normality.SHIPPED,
+    readings: Sequence[Reading] = (),
 ) -> CampaignView:
-    """What the report shows of a campaign."""
+    """What the report shows of a campaign. ``readings``: what the sensors said meanwhile."""
     from benchsuite.render.view import CampaignView
 
     scores, ceilings = results.normalized(made, records)
@@ -144,4 +163,5 @@ def campaign_view(
         questions={name: item.question for name, item in discovery.discover().items()},
         digest=digest,
         appraisal=normality.appraised(made, scores, against)[0],
+        readings=readings,
     )

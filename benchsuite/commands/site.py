@@ -220,7 +220,7 @@ def chart(name: str, out: Path, to: Path, *, kind: str, patterns: Sequence[str],
     loaded = results.load(name, out)
     made = loaded.campaign
     scores, ceilings = results.normalized(made, loaded.records)
-    about = slide.About(made.id, made.started, made.version, made.backend == "fake")
+    about = slide.About(publication.public_id(made), made.started, made.version, made.backend == "fake")
     picture = slide.draw(scores, ceilings, made.caches, made.cores, about, kind=kind, patterns=patterns, title=title)
     try:
         to.write_bytes(slide.encoded(picture, to.suffix))

@@ -68,16 +68,25 @@ WORDS = frozenset(
 
 def tells(text: str) -> bool:
     """Whether the text is Google Benchmark's JSON or CSV."""
-    head = text.lstrip()
-    if head.startswith("{"):
-        other = '"machine_info"' in head or '"fullname"' in head or '"states"' in head or '"stats"' in head
-        return bool(JSON_HEAD.search(head) and JSON_SIGN.search(head)) and not other
-    return bool(CSV_HEAD.search(head[: 1 << 16]))
+    body = _body(text)
+    if not body:
+        return bool(CSV_HEAD.search(text[: 1 << 16]))
+    other = any(name in body for name in ('"machine_info"', '"fullname"', '"states"', '"stats"'))
+    return bool(JSON_HEAD.search(body) and JSON_SIGN.search(body)) and not other
+
+
+def _body(text: str) -> str:
+    """The JSON, without the warnings that stand before it where both outputs went to one file; empty without JSON."""
+    if text.lstrip().startswith("{"):
+        return text
+    start = text.find("\n{", 0, 1 << 16)
+    return text[start:] if start >= 0 else ""
 
 
 def read(text: str) -> Imported:
     """Every repetition and aggregate of a run."""
-    return _document(values.document(text)) if text.lstrip().startswith("{") else _table(text)
+    body = _body(text)
+    return _document(values.document(body)) if body else _table(text)
 
 
 def _document(found: Mapping[str, Any]) -> Imported:
@@ -133,7 +142,8 @@ def _aggregate(entry: Mapping[str, Any], names: set[str]) -> str:
 
 def _name(entry: Mapping[str, Any], names: set[str]) -> str:
     name, aggregate = values.word(entry.get("name")), _aggregate(entry, names)
-    return values.word(entry.get("run_name")) or name.removesuffix(f"_{aggregate}") or "unnamed"
+    family = name.removesuffix(f"_{aggregate}") if aggregate else name
+    return values.word(entry.get("run_name")) or family or "unnamed"
 
 
 def _entry(entry: Mapping[str, Any], again: Mapping[str, Scalar], line: int) -> Iterator[Row]:

@@ -19,6 +19,8 @@ LONGEST = 40
 
 TAG = re.compile(r"\[[^\[\]\s]{1,80}\]<std(?:out|err)>:?|\[\d{1,6}(?:,\d{1,6})?\]")
 """What launchers put before (and, where ranks interleave, inside) a line: ``[0]``, ``[1,0]<stdout>:``."""
+LABEL = re.compile(r"^ *(?:\d{1,6}: |[A-Za-z][\w.-]{0,63}: ?(?=#))")
+"""The rank or host in front of a line: ``3: ``, and ``node7: `` where a comment follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ def clipped(printed: str, above: str) -> bool:
 
 def untagged(line: str) -> str:
     """The line without what a launcher put into it."""
+    line = LABEL.sub("", line) if ":" in line else line
     return TAG.sub(" ", line) if "[" in line else line
 
 

@@ -132,7 +132,7 @@ def _runs(text: str) -> list[Run]:
         if ("nThread" in line or "Collective test starting" in line or "nccl-tests version" in line) and (
             run.lines or run.average
         ):
-            run = Run()
+            run, waiting = Run(), False
             runs.append(run)
         if found := header(line):
             run.columns, waiting = found, False

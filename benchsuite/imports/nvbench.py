@@ -157,7 +157,7 @@ def _parameter(text: str) -> Scalar:
     """A value of an axis: nvbench writes numbers as texts."""
     number = values.number(text)
     if number is None or not math.isfinite(number):
-        return values.word(text)
+        return values.without_folders(values.word(text))
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 

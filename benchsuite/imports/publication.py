@@ -12,6 +12,7 @@ from datetime import datetime
 
 from benchsuite import reading
 from benchsuite.catalog import gpus
+from benchsuite.imports import values
 from benchsuite.imports.base import Imported, Row
 from benchsuite.model import (
     PUBLIC_SCHEMA,
@@ -57,7 +58,7 @@ def publication(found: Imported, name: str, digest: str, machine: str = "") -> P
     where the tool did not tell. Nothing here was measured by benchsuite: no interval, no ceiling, no work.
     """
     node = found.facts.get(NODE, "")
-    tool = reading.printable(found.tool)
+    tool, name = reading.printable(found.tool), _text(name)
     made = f"{WORD.sub('-', tool.lower()).strip('-.')}-{digest[:12]}" + (f"-{node}" if node else "")
     version = WORD.sub("-", found.version)[:40].strip("-.+")
     return Publication(
@@ -78,12 +79,13 @@ def publication(found: Imported, name: str, digest: str, machine: str = "") -> P
 
 
 def _machine(found: Imported, made: str, told: str) -> Machine:
-    names = list(dict.fromkeys(map(reading.printable, found.devices))) or ([reading.printable(told)] if told else [])
+    names = list(dict.fromkeys(map(_text, found.devices))) or ([_text(told)] if told else [])
     node = found.facts.get(NODE, "")
-    name = ", ".join(names)[:200] or f"unknown device{f', node {node}' if node else ''}"
+    name = _text(", ".join(names)) or f"unknown device{f', node {node}' if node else ''}"
     memory, processors = (_integer(found.facts.get(fact, "")) for fact in ("memory bytes", "processors"))
+    facts = {_text(fact): _text(value) for fact, value in found.facts.items()}
     card = gpus.named(names[0], memory, processors) if len(names) == 1 else None
-    return Machine(made, name, card.key if card else "", max(1, len(found.devices)), {"imported": dict(found.facts)})
+    return Machine(made, name, card.key if card else "", max(1, len(found.devices)), {"imported": facts})
 
 
 def _integer(text: str) -> int:
@@ -100,7 +102,13 @@ def _cases(rows: tuple[Row, ...]) -> Iterator[tuple[Row, Case]]:
 
 
 def _case(row: Row, params: Mapping[str, Scalar]) -> Case:
-    return Case(row.benchmark, tuple(sorted(params.items())), row.ranks)
+    told = ((_text(name), _text(value) if isinstance(value, str) else value) for name, value in params.items())
+    return Case(_text(row.benchmark), tuple(sorted(told, key=lambda pair: pair[0])), row.ranks)
+
+
+def _text(text: str) -> str:
+    """A text as a publication may hold it: printable, and not longer than a publication's reader takes."""
+    return values.short(reading.printable(text))
 
 
 def _score(row: Row, case: Case, name: str, provider: str) -> Score:
@@ -117,10 +125,10 @@ def _score(row: Row, case: Case, name: str, provider: str) -> Score:
         runs=1 if value is not None else 0,
         value=value,
         run_values=() if value is None else (value,),
-        reason=row.reason,
+        reason=_text(row.reason),
         samples=_quantiles(row.samples, value) if latency and value is not None else (),
         source=f"{name}:{row.line}" if row.line else name,
-        meaning=f"{row.meaning}; printed as {row.text}" if row.text else row.meaning,
+        meaning=_text(f"{row.meaning}; printed as {row.text}" if row.text else row.meaning),
     )
 
 

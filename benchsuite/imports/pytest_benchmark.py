@@ -19,7 +19,6 @@ from benchsuite.model import Metric, Publication, Scalar, Score, Status
 TOOL = "pytest-benchmark"
 HEAD = re.compile(r'"benchmarks"\s*:\s*\[')
 SIGN = re.compile(r'"(?:machine_info|commit_info|fullname)"\s*:')
-PATH = re.compile(r"(?:/|[A-Za-z]:[\\/]|~).*[\\/]")
 
 TIMES = {
     "median": "median time of a call",
@@ -74,7 +73,7 @@ def read(text: str) -> Imported:
 
 def _benchmark(entry: Mapping[str, Any], problems: list[str]) -> Iterator[Row]:
     name = values.word(entry.get("fullname")) or values.word(entry.get("name")) or "unnamed"
-    benchmark = f"{TOOL}/{PATH.sub('', name)}"
+    benchmark = f"{TOOL}/{values.without_folders(name)}"
     params = values.scalars(values.section(entry, "params"))
     params |= {"group": group} if (group := values.word(entry.get("group"))) else {}
     stats = values.section(entry, "stats")

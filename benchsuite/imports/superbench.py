@@ -24,7 +24,7 @@ LIKE = re.compile(r'"(?:[\w.:+-]+/)+[^"/]+"\s*:\s*(?:-?\d|"?NaN|null)')
 MONITOR = re.compile(r'\{\s*"time"\s*:\s*"[^"]*"\s*,[^{}]*"(?:cpu_usage|gpu_usage:0|gpu_temperature:0)"\s*:')
 DIAGNOSIS = frozenset({"Category", "Defective Details", "Issue Details"})
 WORDS = frozenset({"node", "time", "index", "Index"})
-SMALL = re.compile(r"\+?\d{1,4}(?:By)?|\d{1,2}kB")
+SMALL = re.compile(r"\+?\d{1,4}(?:By)?|\dkB")
 CODES = {
     1: "invalid argument",
     2: "invalid type of benchmark",

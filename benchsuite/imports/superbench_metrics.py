@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 from benchsuite.model import Metric
 
@@ -260,7 +260,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-@cache
+@lru_cache(65536)
 def rule(name: str) -> Rule | None:
     """The one that knows ``benchmark/metric``; ``None`` where none does."""
     return next((one for one in RULES if one.pattern.fullmatch(name)), None)

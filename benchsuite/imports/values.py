@@ -20,7 +20,9 @@ REMEDY = "Save the whole output of the tool again."
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|(-?\b(?:NaN|nan|Infinity|infinity|inf)\b)')
 BARE = re.compile(r"[:,\[]\s*-?(?:[Nn]a[Nn]|[Ii]nf)")
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
-LONGEST = 300
+PATH = re.compile(r"(?:[A-Za-z]:)?[\\/~][^:\[]*[\\/]")
+LONGEST = 500
+"""Bytes of the longest text that is kept: SuperBench's longest name has 306."""
 
 
 def document(text: str) -> dict[str, Any]:
@@ -96,13 +98,24 @@ def word(found: object) -> str:
     if not isinstance(found, str | int | float):
         return ""
     text = str(found)
-    return (text if text.isprintable() else reading.printable(text))[:LONGEST].strip()
+    return short(text if text.isprintable() else reading.printable(text)).strip()
+
+
+def short(text: str, longest: int = LONGEST) -> str:
+    """The text, cut where its bytes would be more than ``longest``."""
+    return text if len(text) * 4 <= longest else text.encode("utf-8", "ignore")[:longest].decode("utf-8", "ignore")
 
 
 def scalars(found: Mapping[str, Any]) -> dict[str, Scalar]:
     """What of an object can be a parameter: texts in one line, numbers, flags."""
     kept = {word(name): one for name, one in found.items() if isinstance(one, str | int | float | bool)}
-    return {name: word(one) if isinstance(one, str) else one for name, one in kept.items() if name}
+    return {name: without_folders(word(one)) if isinstance(one, str) else one for name, one in kept.items() if name}
+
+
+def without_folders(text: str) -> str:
+    """The text without the folders at its beginning, where these begin at a root or at somebody's home."""
+    folders = PATH.match(text)
+    return text[folders.end() :] if folders else text
 
 
 def parameter(text: str) -> Scalar:

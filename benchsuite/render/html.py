@@ -111,6 +111,7 @@ def _case(score: Score) -> dict[str, Any]:
         "of_ceiling": _rounded(score.of_ceiling),
         "of_datasheet": _rounded(score.of_datasheet),
         "of_clock": _rounded(score.of_clock),
+        "joules": _rounded(score.joules),
         "best": score.best,
         "reason": score.reason,
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchsuite import units
 from benchsuite.model import Record, Score, Status
-from benchsuite.render import strip
+from benchsuite.render import below, strip
 from benchsuite.render.words import STATUSES, clean, family, marks, parameters, value
 
 MOST_CARDS = 7
@@ -26,13 +26,14 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """One task. ``sort`` is the value in SI units, ``None`` where there is none."""
+    """One task. ``sort`` is the value in SI units, ``None`` where there is none; ``details`` stand below the value."""
 
     anchor: str
     key: str
     family: str
     case: str
     value: str
+    details: tuple[str, ...]
     sort: float | None
     share: str
     share_of: str
@@ -78,6 +79,7 @@ def _row(anchor: str, score: Score, records: Sequence[Record]) -> TableRow:
         family=family(score.case.benchmark),
         case=parameters(score.case),
         value=value(score) if good else units.DASH,
+        details=tuple(below.details(score, records)) if good else (),
         sort=score.value if good else None,
         share=units.percent(score.of_ceiling) if score.of_ceiling is not None else "",
         share_of=f"of what the measured {score.ceiling_name} allows" if score.of_ceiling is not None else "",

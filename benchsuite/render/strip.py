@@ -1,17 +1,19 @@
 """Every sample of a task as a small strip: run after run, in the order taken.
 
 Drawn by hand, since a page holds a hundred of them: one path per run, of strokes that each span a
-few consecutive samples from the least to the greatest; a stroke of one sample is a dot.
+few consecutive samples from the least to the greatest; a stroke of one sample is a dot. Samples that
+an annotation touched have a path of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from benchsuite import units
-from benchsuite.model import Record
-from benchsuite.render.words import counted
+from benchsuite.model import Caveat, Record
+from benchsuite.render.words import counted, mark, meaning
 
 WIDTH, HEIGHT, PAD, GAP = 360, 64, 4, 10
 STROKES = 96
@@ -21,13 +23,17 @@ ABOVE = 3.0
 """Samples farther above the 95th percentile than this many times its distance from the least one are
 drawn at the edge: a single interruption would otherwise press everything else into a line."""
 
+MATTERS = 0.001
+"""Relative difference of the median from which leaving out the touched samples is said to change it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """The drawing, and the numbers it shows in words."""
+    """The drawing, and the numbers it shows in words; ``touched``: which samples are marked, and what they change."""
 
     svg: str
     caption: str
+    touched: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +56,60 @@ def samples(records: Sequence[Record]) -> Strip | None:
     width = (WIDTH - GAP * (len(series) - 1)) / len(series)
     paths = []
     for number, values in enumerate(series):
-        left = number * (width + GAP)
-        paths.append(f'<path class="dots" d="{_strokes(values, axis, left, width, STROKES // len(series))}"/>')
+        left, most = number * (width + GAP), STROKES // len(series)
+        hit = _touched(runs[number])
+        quiet = set(range(len(values))) - hit
+        for kind, chosen in (("dots", quiet), ("touched", hit)):
+            if chosen:
+                paths.append(f'<path class="{kind}" d="{_strokes(values, chosen, axis, left, width, most)}"/>')
         summary = runs[number].summary
         if summary is not None:
             level = axis.y(summary.median)
             paths.append(f'<path class="median" d="M{round(left)} {level}h{round(width)}"/>')
     caption = _caption(series, axis)
     head = f'<svg class="strip" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{caption}">'
-    return Strip(f"{head}{''.join(paths)}</svg>", caption)
+    return Strip(f"{head}{''.join(paths)}</svg>", caption, _said(runs))
+
+
+def _touched(record: Record) -> set[int]:
+    """The numbers of the samples that an annotation touched."""
+    told = record.samples
+    if told is None:
+        return set()
+    return {number for hit in told.annotations.values() for number in hit if 0 <= number < len(told.seconds)}
+
+
+def _said(runs: Sequence[Record]) -> str:
+    """How many samples are marked and why, and what the median would be without them."""
+    codes: dict[str, int] = {}
+    for record in runs:
+        for code, hit in record.samples.annotations.items() if record.samples else ():
+            codes[code] = codes.get(code, 0) + len(set(hit))
+    total = sum(len(record.samples.seconds) for record in runs if record.samples)
+    marked = sum(len(_touched(record)) for record in runs)
+    if not marked:
+        return ""
+    why = "; ".join(f"{meaning(Caveat(code, code))} ({mark(Caveat(code, code))}, {codes[code]})" for code in sorted(codes))
+    return f"{marked} of {total} marked: {why}. {_sensitivity(runs, total - marked)}"
+
+
+def _sensitivity(runs: Sequence[Record], left: int) -> str:
+    """What the undisturbed samples alone would give. The headline is always that of all samples."""
+    pairs = [
+        (summary.clean_median, summary.median)
+        for record in runs
+        if (summary := record.summary) is not None and summary.clean_median is not None
+    ]
+    if not left or len(pairs) < len(runs) or any(not 0.0 < clean or not 0.0 < every for clean, every in pairs):
+        return "No run would be left without them." if not left else "Some run has no sample without them."
+    clean, every = (math.exp(math.fsum(map(math.log, column)) / len(pairs)) for column in zip(*pairs, strict=True))
+    if abs(clean / every - 1.0) < MATTERS:
+        return f"The other {left} change the median by less than {units.percent(MATTERS)}."
+    way = "less" if clean < every else "more"
+    return (
+        f"The other {left} alone would give a median of {units.quantity(clean, 's')} instead of "
+        f"{units.quantity(every, 's')}, {units.percent(abs(clean / every - 1.0))} {way}."
+    )
 
 
 def _axis(values: Sequence[float]) -> _Axis:
@@ -68,14 +119,21 @@ def _axis(values: Sequence[float]) -> _Axis:
     return _Axis(least, high if high > least else least * 1.001 + 1e-15)
 
 
-def _strokes(values: Sequence[float], axis: _Axis, left: float, width: float, most: int) -> str:
-    """Relative moves, since they are short: from the end of a stroke to the start of the next."""
+def _strokes(
+    values: Sequence[float], chosen: Collection[int], axis: _Axis, left: float, width: float, most: int
+) -> str:
+    """Of the chosen samples, by their numbers. Relative moves: from the end of a stroke to the start of the next."""
     per_stroke = -(-len(values) // max(1, most))
-    groups = [values[i : i + per_stroke] for i in range(0, len(values), per_stroke)]
+    groups = [
+        [values[at] for at in range(i, min(i + per_stroke, len(values))) if at in chosen]
+        for i in range(0, len(values), per_stroke)
+    ]
     step = (width - 2 * PAD) / max(1, len(groups) - 1)
     parts: list[str] = []
     at_x, at_y = 0, 0
     for number, group in enumerate(groups):
+        if not group:
+            continue
         x, bottom, top = round(left + PAD + number * step), axis.y(min(group)), axis.y(max(group))
         parts.append(
             f"{'m' if parts else 'M'}{x - at_x} {bottom - at_y}{f'v{top - bottom}' if top != bottom else 'h0'}"

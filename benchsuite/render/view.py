@@ -9,9 +9,10 @@ from benchsuite import units
 from benchsuite.appraisal import Appraisal
 from benchsuite.model import Policy, Record, Score, Skip, Status
 from benchsuite.normalize import Ceilings
-from benchsuite.render import appraised, charts, rows, verdict
+from benchsuite.render import appraised, charts, rows, sensors, verdict
 from benchsuite.render.rows import Card, TableRow
 from benchsuite.render.words import counted, family, mark, meaning, parameters, withheld
+from benchsuite.telemetry.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class CampaignView:
     ``questions``: what each benchmark asks, in one line. ``skips`` may repeat skipped ``scores``.
     ``ceilings``: as the scores were normalized with.
     ``cores``: 0 takes them from the facts. ``appraisal``: its scores set against what is on record.
+    ``readings``: what the sensors said meanwhile, in the order read (``telemetry.archive.recorded``).
     """
 
     id: str
@@ -44,6 +46,7 @@ class CampaignView:
     backend: str = "host"
     cores: int = 0
     appraisal: Appraisal | None = None
+    readings: Sequence[Reading] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class ReportView:
     several: bool
     copy: str
     appraised: appraised.Answer | None = None
+    during: sensors.During | None = None
 
 
 def build(campaign: CampaignView) -> ReportView:
@@ -125,6 +129,7 @@ def build(campaign: CampaignView) -> ReportView:
         several=any(score.status is Status.OK and not score.best for score in shown),
         copy=_copy(campaign, machine, found, cards),
         appraised=told,
+        during=sensors.during(campaign.readings, gpu=campaign.backend == "cuda"),
     )
 
 

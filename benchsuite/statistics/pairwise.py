@@ -68,15 +68,27 @@ class Pairs:
         t = distance / np.where(exact, 1.0, self.error)
         return np.asarray(np.where(exact, 0.5 - 0.5 * np.sign(distance), stdtr(self.freedom, -t)), dtype=np.float64)
 
-    def p(self) -> Floats:
-        """The two-sided p-value of "no difference"."""
-        return np.asarray(2.0 * self.tail(np.abs(self.difference)), dtype=np.float64)
+    def p(self, most: float = 1.0) -> Floats:
+        """The two-sided p-value of "no difference"; one that is surely above ``most``, as 1: that costs nothing."""
+        from scipy.special import ndtri
+
+        size = np.abs(self.difference)
+        open_ = size > -ndtri(most / 2.0) * self.error if most < 1.0 else np.ones(size.shape, dtype=np.bool_)
+        found = np.ones(size.shape)
+        found[open_] = 2.0 * self[open_].tail(size[open_])
+        return found
 
     def beyond(self, margin: float) -> Flags:
         """Whether the 95 % interval of the ratio lies beyond the margin, on the side where the estimate is."""
+        from scipy.special import ndtri, stdtrit
+
         edge = np.where(self.difference > 0.0, np.log1p(margin), -np.log1p(-margin))
         distance = np.abs(self.difference) - edge
-        return np.asarray((distance > 0.0) & (self.tail(distance) < 0.025), dtype=np.bool_)
+        least = stdtrit(self.freedom.min(initial=np.inf), 0.975)
+        sure = np.asarray(distance > least * self.error, dtype=np.bool_)
+        open_ = (distance > 0.0) & (distance > ndtri(0.975) * self.error) & ~sure
+        sure[open_] = self[open_].tail(distance[open_]) < 0.025
+        return sure
 
     def within(self, margin: float) -> Flags:
         """Whether the 90 % interval of the ratio lies inside the margin: two one-sided tests at 5 %."""
@@ -97,11 +109,13 @@ class Pairs:
 
 
 def holm(p: Floats, alpha: float = 0.05) -> Flags:
-    """Which hypotheses Holm's step-down rejects at family-wise rate ``alpha`` (Holm 1979)."""
-    order = np.argsort(p, kind="stable")
-    passing = p[order] <= alpha / (p.size - np.arange(p.size))
-    rejected = np.zeros(p.size, dtype=np.bool_)
-    rejected[order[: int(passing.argmin())] if not passing.all() else order] = True
+    """Which hypotheses Holm's step-down rejects at family-wise rate ``alpha`` (Holm 1979).
+
+    Without sorting: with r rejected, all are rejected that pass the step after them, until none is added.
+    """
+    rejected, count = np.zeros(p.size, dtype=np.bool_), -1
+    while (found := int(np.count_nonzero(rejected))) > count and found < p.size:
+        count, rejected = found, p <= alpha / (p.size - found)
     return rejected
 
 

@@ -17,6 +17,7 @@ CAP = 64 << 20
 """Bytes: hours of a GPU's readings."""
 MOST = 40_000
 """Readings that are shown: more than an hour of them at full beat."""
+NAMES, LARGEST = 256, 1e18
 FULL = b'{"note":"the file is full: later readings were joined to the samples, but not kept"}\n'
 
 
@@ -61,22 +62,23 @@ class Archive:
 def recorded(folder: Path) -> tuple[Reading, ...]:
     """Every reading kept in a run directory, of all starts of the machine, in the order written; for showing.
 
-    Of a file from elsewhere only finite numbers and moments that go forward are taken. Above ``MOST`` readings every
-    second one is left out, as often as needed: counters lose nothing by it. Nothing where there is no such file.
+    The file may come from anybody: only moments that go forward and numbers that a sensor could say are taken, and it
+    ends where a reading has more than ``NAMES`` of them. Above ``MOST`` readings every second one is left out, as often
+    as needed; counters lose nothing by it. Nothing where there is no such file.
     """
     found: list[Reading] = []
     reader, step, number, last = Reader(), 1, 0, -math.inf
-    try:
+    with suppress(DataError):
         for line, _ in lines(folder / FILE, Limits(line=1 << 16, lines=2_000_000)):
             one = reader.reading(line)
-            if one is None or not math.isfinite(one.at) or (one.at <= last and not one.first):
+            if one is None or not abs(one.at) < LARGEST or (one.at <= last and not one.first):
                 continue
+            if len(one.values) > NAMES or len(one.missing) > NAMES:
+                break
             last, number = one.at, number + 1
             if one.first or number % step == 0:
-                values = {name: value for name, value in one.values.items() if math.isfinite(value)}
+                values = {name: value for name, value in one.values.items() if abs(value) < LARGEST}
                 found.append(replace(one, values=values))
             if len(found) > MOST:
                 step, found = 2 * step, [each for at, each in enumerate(found) if each.first or at % 2 == 0]
-    except DataError:
-        return tuple(found)
     return tuple(found)

@@ -24,7 +24,7 @@ from benchsuite import compare, ranking
 from benchsuite.model import Exhibit
 from benchsuite.render.explorer import data as tables
 from benchsuite.render.explorer import page as explorer
-from benchsuite.render.explorer import figures, view
+from benchsuite.render.explorer import board, figures, view
 from benchsuite.statistics import runs as statistics
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -103,14 +103,15 @@ def test_the_script_draws_what_stood_there(visit: Opened, browser: Any) -> None:
     parts = ("#verdict", "#sentences", "#cells", "#differ tbody", "#notes")
     page = visit("two")
     with_script = [words(page, part) for part in parts]
-    ranks = page.locator("#places .rank").all_inner_texts()
-    values = page.locator("#places .value").all_inner_texts()
+    columns = ("rank", "value", "watts", "dollars", "price")
+    board = [page.locator(f"#places td.{name}").all_inner_texts() for name in columns]
+    heads = page.locator("#places thead th").all_inner_texts()
     context = browser.new_context(java_script_enabled=False, viewport={"width": 1280, "height": 900})
     bare = context.new_page()
     bare.goto((visit.folder / "two.html").as_uri())
     bare_words = [words(bare, part) for part in parts]
-    assert ranks == bare.locator("#places .rank").all_inner_texts()
-    assert values == bare.locator("#places .value").all_inner_texts()
+    assert board == [bare.locator(f"#places td.{name}").all_inner_texts() for name in columns]
+    assert heads == bare.locator("#places thead th").all_inner_texts()
     assert bare.locator(".tools, .filters, .picker").locator("visible=true").count() == 0
     context.close()
     for one, other in zip(with_script, bare_words, strict=True):
@@ -362,9 +363,9 @@ def test_downloads_hold_every_shown_number(visit: Opened) -> None:
 def test_the_board_shows_more_and_says_what_is_left_out(visit: Opened) -> None:
     page = visit("many")
     rows = page.locator("#places tbody tr")
-    assert rows.count() == view.BOARD_ROWS
+    assert rows.count() == board.BOARD_ROWS
     page.locator("#rows").click()
-    assert rows.count() > view.BOARD_ROWS
+    assert rows.count() > board.BOARD_ROWS
     assert not page.locator("#rows").is_visible()
     assert re.match(r"\d+ of \d+ machines shown\. \d+ machines ranked", words(page, "#board-count"))
     page.locator("#places .pick").nth(5).click()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from benchsuite import comparability, references, units
+from benchsuite import comparability, references, units, worth
 from benchsuite.model import Exhibit, Metric, Origin, Publication, Score
 from benchsuite.render.explorer import pack, scores
 from benchsuite.render.explorer.scores import Cell, clean, price, value
@@ -73,7 +73,7 @@ def dataset(exhibits: Iterable[Exhibit]) -> Dataset:
         for score in exhibit.publication.results:
             if machine not in sources:
                 found.setdefault((score.case.key, score.metric), []).append((machine, score))
-            elif name := references.quantity(score):
+            elif name := _quantity(score):
                 published.setdefault(name, []).append((machine, score))
     for machine in sorted(sources):
         for score in kept[machine].publication.results:
@@ -87,6 +87,11 @@ def dataset(exhibits: Iterable[Exhibit]) -> Dataset:
     return Dataset(
         kept, _keys(kept), tuple(_case(column, sources) for column in cells), tuple(map(tuple, cells)), figures_of
     )
+
+
+def _quantity(score: Score) -> str:
+    """What a published figure is of: as the catalogue says, else as our own cases are understood."""
+    return str(dict(score.case.params).get("quantity", "")) or references.quantity(score)
 
 
 def index(data: Dataset) -> dict[str, Any]:
@@ -209,6 +214,8 @@ def _case_document(case: CaseInfo) -> dict[str, Any]:
         "higher": case.metric.higher_is_better,
         "scale": case.scale,
         "unit": case.unit,
+        "symbol": units.unit(case.metric.value),
+        "work": worth.WORK.get(case.metric),
         "dtype": case.dtype,
         "intensity": pack.number(case.intensity, 4),
         "count": case.count,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from markupsafe import Markup
 from benchsuite import __version__, assets
 from benchsuite.model import Exhibit
 from benchsuite.render import versus
+from benchsuite.render.explorer import board, pack, published, view
 from benchsuite.render.explorer import data as tables
-from benchsuite.render.explorer import pack, view
 from benchsuite.render.explorer.data import Dataset
 from benchsuite.render.html import POLICY, digest, embedded
 from benchsuite.render.words import CAVEATS, STATUSES, clean, sentence
@@ -26,13 +26,12 @@ DETAILED_CELLS = 5_000
 """Cells up to which the samples' quantiles travel with a page; of more they would be most of it."""
 
 
-def page(exhibits: Iterable[Exhibit], templates: Path | None = None) -> str:
+def page(exhibits: Sequence[Exhibit], templates: Path | None = None) -> str:
     """The comparison of these machines as one file. Every text of a publication is escaped, none becomes markup.
 
-    Published figures stand beside measured ones of the same quantity where ``exhibits`` holds them
-    (``catalog.publishing.publications``).
+    Published figures of the same hardware stand beside them: the catalogue's, unless ``exhibits`` bring their own.
     """
-    data = tables.dataset(exhibits)
+    data = tables.dataset([*exhibits, *published.beside(exhibits)])
     return shell(data, everything(data), templates=templates)
 
 
@@ -105,7 +104,7 @@ def words(data: Dataset, first: view.View) -> dict[str, Any]:
         "caveats": {code: meaning for code, (_, meaning) in CAVEATS.items()},
         "marks": {"differs": versus.DIFFERS, "unclean": versus.UNCLEAN},
         "method": view.METHOD,
-        "order": view.ORDER,
+        "order": board.ORDER,
         "most": view.MOST_CHOSEN,
         "chosen": [entrant.place for entrant in first.entrants],
         "case": first.board.case if first.board else None,

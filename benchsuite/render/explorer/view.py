@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 
-from benchsuite import compare, ranking, units
+from benchsuite import compare, units
 from benchsuite.comparability import Difference
-from benchsuite.model import Exhibit, Origin, Score, Status
-from benchsuite.ranking import Board, Place
+from benchsuite.model import Origin, Score, Status
+from benchsuite.ranking import Board
 from benchsuite.render import versus
+from benchsuite.render.explorer import board as boards
 from benchsuite.render.explorer import data as tables
 from benchsuite.render.explorer import scores
 from benchsuite.render.explorer.data import CaseInfo, Dataset
@@ -22,17 +23,9 @@ MOST_CHOSEN = 8
 """Machines that are compared in full."""
 FIRST_CHOSEN = 4
 """Of more machines than that, how many are compared when the page opens."""
-BOARD_ROWS = 20
-"""Rows of the leader board before "show more"."""
-HEADLINE = ("gemm", "attention", "memory")
-"""Benchmarks whose cases the board opens with, the first that there is."""
 METHOD = (
     "Above 1 is better. {} under one family-wise error rate of 5\u00a0% (Holm); "
     "differences within ±1\u00a0% are not called."
-)
-ORDER = (
-    "By {}; {} is better. A rank is the range that {} leave under one family-wise error rate of 5\u00a0% (Holm); "
-    "differences within ±1\u00a0% are not called. Equal ranges are ties."
 )
 TONES = {Verdict.FASTER: "good", Verdict.SLOWER: "bad"}
 
@@ -75,30 +68,6 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class BoardRow:
-    """A machine on the board."""
-
-    rank: str
-    label: str
-    about: str
-    amount: str
-    price: str
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class BoardView:
-    """The leader board of the case that the page opens with; ``more``: how many rows are left out here."""
-
-    case: int
-    title: str
-    unit: str
-    rows: tuple[BoardRow, ...]
-    more: int
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
 class View:
     """Everything the template prints."""
 
@@ -110,21 +79,21 @@ class View:
     method: str
     notes: tuple[str, ...]
     conditions: tuple[Difference, ...]
-    board: BoardView | None
+    board: boards.BoardView | None
     simulated: bool
 
 
 def build(data: Dataset) -> View:
     """What the page opens with: the first machine against the others, or of many the head of the board."""
-    case = first_case(data)
-    board = _board(data, case) if case is not None else None
+    case = boards.first_case(data)
+    board = boards.board(data, case) if case is not None else None
     chosen = first_chosen(data, board)
     exhibits = [data.exhibits[place] for place in chosen]
     comparison = compare.against(exhibits[0], exhibits[1:], compare.Rule(detailed=False)) if exhibits[1:] else None
     sentences = _sentences(comparison) if comparison else []
-    many = len(data.exhibits) > MOST_CHOSEN
+    many = len(compared(data)) > MOST_CHOSEN
     if many and board and case is not None:
-        sentences.insert(0, _leader(data.cases[case], board))
+        sentences.insert(0, boards.leader(data.cases[case], board))
     return View(
         headline=sentences[0] if sentences else "There is one machine here, and nothing to compare it with.",
         sentences=tuple(sentences[1:]),
@@ -134,63 +103,26 @@ def build(data: Dataset) -> View:
         method=METHOD.format(counted(comparison.family, "test")) if comparison else "",
         notes=tuple(_notes(comparison)) if comparison else (),
         conditions=comparison.conditions if comparison else (),
-        board=_board_view(data, case, board) if board and case is not None else None,
+        board=boards.shown_board(data, case, board) if board and case is not None else None,
         simulated=any(exhibit.publication.backend == "fake" for exhibit in data.exhibits),
     )
 
 
-def first_case(data: Dataset) -> int | None:
-    """The case the board opens with: of those that most machines have, the heaviest of the first headline benchmark."""
-    if not data.cases:
-        return None
-    most = max(case.count for case in data.cases)
-    usual = [n for n, case in enumerate(data.cases) if case.count >= 0.9 * most]
-    order = {name: -at for at, name in enumerate(HEADLINE)}
-
-    def weight(n: int) -> tuple[int, bool, float, int]:
-        case = data.cases[n]
-        return order.get(case.benchmark, -len(order)), case.dtype == "bf16", case.flops, -n
-
-    return max(usual, key=weight)
-
-
 def first_chosen(data: Dataset, board: Board | None) -> list[int]:
     """All, of few; of many the best of each model on the board, and without a board the first."""
-    if len(data.exhibits) <= MOST_CHOSEN:
-        measured = [at for at, one in enumerate(data.exhibits) if one.publication.origin is not Origin.PUBLISHED]
-        return [*measured, *(at for at in range(len(data.exhibits)) if at not in measured)]
+    found = compared(data)
+    if len(found) <= MOST_CHOSEN:
+        return found
     place = {exhibit.label: at for at, exhibit in enumerate(data.exhibits)}
     best: dict[str, int] = {}
     for one in board.ranked if board else ():
         best.setdefault(data.exhibits[place[one.label]].publication.machine.name, place[one.label])
-    return list(best.values())[:FIRST_CHOSEN] or list(range(FIRST_CHOSEN))
+    return list(best.values())[:FIRST_CHOSEN] or found[:FIRST_CHOSEN]
 
 
-def _board(data: Dataset, number: int) -> Board | None:
-    """The board of one case, by value (``ranking``)."""
-    tried: dict[int, list[Score]] = {}
-    for machine, score in data.cells[number]:
-        tried.setdefault(machine, []).append(score)
-    part = [
-        replace(exhibit, publication=replace(exhibit.publication, results=tuple(tried.get(machine, ()))))
-        for machine, exhibit in enumerate(data.exhibits)
-        if exhibit.publication.origin is not Origin.PUBLISHED
-    ]
-    return next(iter(ranking.boards(part)), None)
-
-
-def _leader(case: CaseInfo, board: Board) -> str:
-    """Who leads, and who cannot be told from it."""
-    if not board.ranked:
-        return f"No machine can be ranked in {case.name}."
-    head = board.ranked[0]
-    told = f"{clean(head.label)} leads {counted(len(board.ranked), 'machine')} in {case.name}"
-    amount = f"{shown(head.value, head.low, head.high, case.scale)}{units.NO_BREAK_SPACE}{case.unit}"
-    tied = sum(place.first == 1 for place in board.ranked) - 1
-    if not tied:
-        return f"{told}: {amount}."
-    share = "shares" if tied == 1 else "share"
-    return f"{told}: {amount}; {counted(tied, 'other')} may {share.removesuffix('s')} its rank."
+def compared(data: Dataset) -> list[int]:
+    """The machines that can be chosen: published figures only stand beside them."""
+    return [at for at, one in enumerate(data.exhibits) if one.publication.origin is not Origin.PUBLISHED]
 
 
 def _sentences(comparison: compare.Comparison) -> list[str]:
@@ -230,14 +162,7 @@ def _counts(data: Dataset) -> tuple[str, ...]:
 
 def _entrant(data: Dataset, place: int) -> Entrant:
     exhibit = data.exhibits[place]
-    return Entrant(place, clean(exhibit.label), _about(exhibit))
-
-
-def _about(exhibit: Exhibit) -> str:
-    """Whose number it is, in a few words."""
-    made = exhibit.publication
-    words = [made.origin.value if made.origin is not Origin.MEASURED else "", exhibit.level.value, made.started[:10]]
-    return " · ".join(clean(word) for word in words if word)
+    return Entrant(place, clean(exhibit.label), boards.about(exhibit))
 
 
 def _groups(data: Dataset, chosen: Sequence[int], comparison: compare.Comparison | None) -> Iterator[Group]:
@@ -300,25 +225,3 @@ def _cell(score: Score | None, pair: compare.Row | None, case: CaseInfo) -> Cell
     ends = f" ({span(pair.low, pair.high)})" if pair.low is not None and pair.high is not None else ""
     marks = (versus.DIFFERS if pair.differs else "") + (versus.UNCLEAN if not pair.clean else "")
     return CellView(f"{glyph} {ratio}{marks}", f"{word}{ends}", TONES.get(pair.verdict, "unknown"), amount)
-
-
-def _board_view(data: Dataset, number: int, board: Board) -> BoardView:
-    case = data.cases[number]
-    exhibits = {exhibit.label: exhibit for exhibit in data.exhibits}
-    places = [*board.ranked, *board.unranked]
-    rows = tuple(_board_row(place, exhibits[place.label], case) for place in places[:BOARD_ROWS])
-    direction = "more" if case.metric.higher_is_better else "less"
-    order = ORDER.format("the best implementation of each", direction, counted(board.tests, "pair"))
-    return BoardView(number, case.name, case.unit, rows, len(places) - len(rows), order)
-
-
-def _board_row(place: Place, exhibit: Exhibit, case: CaseInfo) -> BoardRow:
-    usd = scores.price(exhibit.publication)
-    return BoardRow(
-        rank=versus.rank(place),
-        label=clean(place.label),
-        about=_about(exhibit),
-        amount=shown(place.value, place.low, place.high, case.scale),
-        price=f"${usd:.2f}" if usd is not None else units.DASH,
-        note=clean(place.reason),
-    )

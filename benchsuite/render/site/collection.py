@@ -136,9 +136,9 @@ class Collection:
         """One more publication. Simulated ones belong to no population, since no machine gave their numbers."""
         entry = _entry(exhibit, slug)
         self.entries.append(entry)
-        self.type_names.setdefault(entry.type, entry.name)
+        self.type_names[entry.type] = min(entry.name, self.type_names.get(entry.type, entry.name))
         if entry.provider and entry.offer:
-            self.provider_names.setdefault(entry.provider, clean(entry.offer.provider))
+            self.provider_names[entry.provider] = clean(entry.offer.provider)
         if not entry.simulated:
             for score in best(exhibit.publication.results):
                 self._put(len(self.entries) - 1, score)
