@@ -31,7 +31,7 @@ IDENTIFYING = re.compile(
 )
 """What tells one machine or person from all others."""
 
-TITLE = r"[A-Za-z][\w .,()@+/®™-]{0,79}"
+TITLE = r"[^\W_][\w .,()@+/®™-]{0,79}"
 COUNT = r"\d{1,15}"
 SIZE = r"\d{1,4}(\.\d{1,4})?\s?[KMGT]?i?B"
 NUMBER = r"\d{1,6}(\.\d{1,6}){0,4}"
@@ -39,13 +39,13 @@ VERSION = rf"(?P<kept>{NUMBER}((a|b|rc|\.post|\.dev)\d{{1,8}})?(\+(cpu|cu\d{{2,3
 """Of a package's version all but a local part that somebody chose (PEP 440)."""
 FAMILY = r"(Haswell|SkylakeX|Cooperlake|SapphireRapids|Zen|Sandybridge|Nehalem|NEOVERSE\w{2}|ARMV8\w{0,3})"
 LIBRARY = (
-    r"(NVRTC|cuBLAS|cuBLASLt|cuDNN|NCCL|CUDA|PyTorch|OpenBLAS|MKL|BLIS|numpy|scipy|MPICH|Open MPI|mpi4py|Intel MPI) ?"
-    rf"v?{NUMBER}(rc\d+)?(\+(cpu|cu\d{{2,3}}))?( \({FAMILY}\))?"
+    r"(NVRTC|cuBLAS|cuBLASLt|cuDNN|NCCL|CUDA|PyTorch|OpenBLAS|MKL|BLIS|numpy|scipy|MPICH|MVAPICH2?|Open MPI|mpi4py"
+    rf"|Intel\(R\) MPI Library) ?v?{NUMBER}(rc\d+)?(\+(cpu|cu\d{{2,3}}))?( \({FAMILY}\)| for Linux\* OS)?"
 )
 """A library with its version and the family of processors that it chose its kernels for."""
 WORD = re.compile(r"[A-Za-z0-9][\w.+:-]{0,59}( [\w.+-]{1,40}){0,4}|", re.ASCII)
 LABEL = re.compile(r"[^\W_][\w .,()&+/×-]{0,79}|")
-WORDS = r"benchsuite|scripted|threads|one process|host memory"
+WORDS = r"benchsuite|scripted|threads|one process|host memory|numpy|scipy|numba|torch|mkl|mpi|driver|cublas|cublaslt"
 
 FACTS: Mapping[str, Mapping[str, str]] = {
     "gpu": {
@@ -177,8 +177,11 @@ def parameters(values: tuple[tuple[str, Any], ...]) -> tuple[tuple[str, Any], ..
 
 @lru_cache(256)
 def library(text: str) -> str:
-    """A library's name and version as ``LIBRARY`` says; else nothing."""
-    return text if re.fullmatch(rf"{LIBRARY}|{WORDS}", text) else ""
+    """A library's name and version as ``LIBRARY`` says, or a version alone; else nothing."""
+    if re.fullmatch(rf"{LIBRARY}|{WORDS}", text):
+        return text
+    found = re.fullmatch(VERSION, text)
+    return found["kept"] if found else ""
 
 
 def conditions(values: Mapping[str, float]) -> dict[str, float]:

@@ -12,7 +12,9 @@ from functools import reduce
 from operator import or_
 from statistics import median
 
-from benchsuite.catalog import gpus
+from benchsuite.catalog import gpus, load
+from benchsuite.catalog.user import configured
+from benchsuite.errors import DataError
 from benchsuite.model import (
     Benchmark,
     Case,
@@ -56,11 +58,25 @@ class Card:
 
 
 def card(facts: Mapping[str, Mapping[str, str]]) -> Card | None:
-    """The card that a campaign's facts name; ``None`` without a GPU, or for one that the catalogue does not know."""
+    """The card that a campaign's facts name; ``None`` without a GPU, or for one that the catalogue does not know.
+
+    A user's own cards are known by the files that no command names (``catalog.user.configured``).
+    """
     told = facts.get("gpu", {})
     processors, memory = (int(told.get(name, "0") or 0) for name in ("processors", "memory bytes"))
-    found = gpus.named(told.get("name", ""), memory, processors)
+    found = gpus.named(told.get("name", ""), memory, processors, _cards() if told else None)
     return Card(found, processors or found.processors) if found else None
+
+
+def _cards() -> Iterable[gpus.Gpu] | None:
+    """The shipped cards and the user's own; a user's file that cannot be read must not take a datasheet away: whoever
+    looks at the catalogue is told of it."""
+    if not configured():
+        return None
+    try:
+        return load().accelerators.values()
+    except DataError:
+        return None
 
 
 def scores(

@@ -187,12 +187,15 @@ def _from_samples(score: Score) -> bool:
 
 
 def _limits(score: Score, value: float, limits: Limits) -> str:
+    """Arithmetic and memory cannot be faster than their datasheet; a collective may, where the switch adds up."""
+    if score.metric not in {Metric.FLOPS, Metric.BANDWIDTH}:
+        return ""
     params = dict(score.case.params)
     size = params.get("bytes")
     most = math.inf
     if score.metric is Metric.FLOPS:
         most = limits.peaks.get(str(params.get("dtype", "")), math.inf)
-    elif score.metric is Metric.BANDWIDTH and isinstance(size, int) and size >= LARGE:
+    elif isinstance(size, int) and size >= LARGE:
         most = limits.bandwidth
     part = max(value / most, score.of_datasheet or 0.0)
     return f"is {part:.2f} times what the datasheet allows" if part > MOST else ""

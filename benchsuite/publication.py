@@ -37,7 +37,7 @@ from benchsuite.normalize import Ceilings, card
 from benchsuite.plausible import Vetted, in_our_words, vet
 from benchsuite.store import Campaign, Loaded
 
-LIMITS = reading.Limits(size=8 << 20, depth=8, text=600, values=200_000)
+LIMITS = reading.Limits(size=8 << 20, depth=8, text=2000, values=200_000)
 """Of a publication's file."""
 OWN = "own"
 """What a suite is called in public that is not one of ours: its name was given by a person."""
@@ -107,9 +107,12 @@ def machine(campaign: Campaign) -> Machine:
 def _public(score: Score) -> Score | None:
     """A score with our own words only; ``None`` for a case whose names hold what could identify somebody."""
     made: Score = allowlist.cut(score)
-    if (made.case, made.implementation) != (score.case, score.implementation):
-        return None
-    return in_our_words(replace(made, caveats=score.caveats))
+    return in_our_words(replace(made, caveats=score.caveats)) if _named(score) else None
+
+
+def _named(told: Score | Record) -> bool:
+    """Whether the names of its case and its implementation may leave."""
+    return (allowlist.cut(told.case), allowlist.word(told.implementation)) == (told.case, told.implementation)
 
 
 def encode(publication: Publication) -> bytes:
@@ -149,16 +152,12 @@ def encode_samples(records: Iterable[Record]) -> bytes:
     case, implementation, run; and of the samples: seconds: per iteration; iterations: of one sample; starts: when each
     began, in seconds after the first warm-up sample; annotations: their numbers by the condition that touched them.
     """
-    lines = (_sample_line(record) for record in records if record.status is Status.OK)
-    return b"".join(msgspec.json.encode(line, order="sorted") + b"\n" for line in lines if line)
+    lines = (_sample_line(record) for record in records if record.status is Status.OK and _named(record))
+    return b"".join(msgspec.json.encode(line, order="sorted") + b"\n" for line in lines)
 
 
-def _sample_line(record: Record) -> dict[str, Any] | None:
-    """``None`` for a case whose names hold what could identify somebody."""
-    kept = allowlist.kept(record)
-    if (kept["case"], kept["implementation"]) != (record.case, record.implementation):
-        return None
-    return kept | {"case": record.case.key, "samples": allowlist.kept(record.samples)}
+def _sample_line(record: Record) -> dict[str, Any]:
+    return allowlist.kept(record) | {"case": record.case.key, "samples": allowlist.kept(record.samples)}
 
 
 def digest(data: bytes) -> str:
@@ -236,8 +235,11 @@ def _facts(campaign: Campaign) -> Iterator[str]:
 
 
 def _fields(records: Sequence[Record]) -> Iterator[str]:
-    tasks = {(record.case.key, record.implementation) for record in records}
-    yield f"+ benchmarks: {', '.join(sorted({allowlist.word(record.case.benchmark) for record in records}))}"
+    tasks = {(record.case.key, record.implementation) for record in records if _named(record)}
+    names = {f"{record.case.benchmark} [{record.implementation}]" for record in records if _named(record)}
+    yield f"+ benchmarks and implementations: {', '.join(sorted(names))}"
+    if not all(map(_named, records)):
+        yield "- results of cases whose names could identify somebody"
     yield f"+ results: {len(tasks)}, each with {', '.join(allowlist.FIELDS[Score])}"
     for name, reason in allowlist.STAYS[Score].items():
         yield f"- results: {name}: {reason}"
@@ -258,8 +260,11 @@ def exhibits(publications: Sequence[Publication]) -> list[Exhibit]:
     total, seen = Counter(names), Counter[str]()
     found = []
     for publication, name in zip(publications, names, strict=True):
-        seen[name] += 1
-        found.append(Exhibit(publication, name if total[name] == 1 else f"{name} #{seen[name]}"))
+        told = name
+        while total[name] > 1 and told in total:
+            seen[name] += 1
+            told = f"{name} #{seen[name]}"
+        found.append(Exhibit(publication, told))
     return found
 
 

@@ -185,7 +185,7 @@ const charts = (() => {
     let y = 26;
     for (const row of rows) {
       const head = narrow ? 18 : 0, tall = row.chosen.length ? 52 : 40;
-      body.push(text(0, y + (narrow ? 12 : 18), fit(row.label, narrow ? width : left - 12), { class: "test" }));
+      body.push(text(0, y + (narrow ? 12 : 18), fit(narrow ? `${row.label}: ${row.detail}` : row.label, narrow ? width : left - 12), { class: "test" }));
       if (!narrow) body.push(text(0, y + 33, fit(row.detail, left - 12), { class: "tick" }));
       const middle = y + head + 18, band = make("g", { role: "img", "aria-label": row.says });
       band.append(line(left, middle, right, middle, "grid"));

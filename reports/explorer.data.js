@@ -99,7 +99,8 @@ const explorer = (() => {
     }
     const facts = {};
     for (const [name, values] of packed.facts) { const fact = at(values, place); if (fact) facts[name] = fact; }
-    const cells = packed.columns.flatMap((raw, n) => column(n, raw).cells.filter((one) => one.place === place));
+    const own = (raw) => (raw.machine ? raw.machine.flatMap((each, i) => (each === place ? [i] : [])) : [place]);
+    const cells = packed.columns.flatMap((raw, n) => own(raw).map((i) => cell(raw, i, n, place)));
     return { facts, roof: packed.roofs[place], cells, details: packed.details ? packed.details[place] : null };
   };
 

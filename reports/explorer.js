@@ -122,7 +122,7 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
       const worth = explorer.worth(one, show);
       return worth ? [scaled(worth, one.n, show).join(SPACE), "", "", amountOf(one)] : [DASH, show === "watts" ? "no power known" : "no price", "unknown"];
     }
-    if (!pair || pair.ratio === null) return [amountOf(one), pair ? "no pair" : "", ""];
+    if (!pair || pair.ratio === null) return [amountOf(one), pair ? words.verdicts[pair.verdict].slice(0, 2).join(" ") : "", ""];
     const [glyph, word, tone] = words.verdicts[pair.verdict];
     const known = pair.low !== null;
     const ratio = (known ? times(pair.ratio, pair.low, pair.high) : "×" + pair.ratio.toFixed(3)) + (pair.differs.length ? words.marks.differs : "") + (pair.unclean ? words.marks.unclean : "");
@@ -132,7 +132,7 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
   const head = (place, look, base) => h("th", { role: "columnheader", scope: "col", class: "entrant" }, h("span", { class: "label" }, charts.key(look), " " + machines[place].label), " ", detail((base ? "baseline · " : "") + about(machines[place])));
   const drawTable = () => {
     const look = looks(), order = ordered();
-    $("cells").className = order.length > 4 ? "compact" : "";
+    $("cells").className = order.length > 4 ? "compact" : order.length > 2 ? "" : "pair";
     $("cells").tHead.replaceChildren(h("tr", { role: "row" }, h("th", { role: "columnheader", scope: "col" }, "Test"), order.map((place) => head(place, look.get(place), place === state.base))));
     all("tbody", $("cells")).forEach((body) => body.remove());
     rows = [];
@@ -288,7 +288,7 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
   const PAGE = 20;
   let limit = PAGE, board = null, keep = null, boardCase = null;
   const rank = (entry) => (entry.first === undefined ? DASH : entry.first === entry.last ? String(entry.first) : entry.first + DASH + entry.last);
-  const shownCase = () => (fits(state.case) && cases[state.case].count ? state.case : cases.findIndex((one, n) => one.count && fits(n)));
+  const shownCase = () => (cases[state.case] && cases[state.case].count && fits(state.case) ? state.case : cases.findIndex((one, n) => one.count && fits(n)));
   const drawBoard = () => {
     const n = boardCase, look = looks(), by = state.sort;
     const entries = [...board.ranked, ...board.unranked].filter((entry) => keep.has(entry.place));
@@ -579,6 +579,8 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
       if (filters || anew) { drawBoard(); drawScatter(); drawStrips(); }
       if (other || anew) drawRoofline();
     }
+    const hidden = [filtersTold(), machineFiltersTold()].filter(Boolean).join(", ");
+    $("settings").textContent = state.base === undefined ? "" : `Baseline: ${machines[state.base].label}. Shown: ${$("show").selectedOptions[0].textContent}. Filters: ${hidden || "none"}. ${$("count").firstChild ? $("count").firstChild.textContent : ""}.`;
     root.dataset.ready = String(mine);
   };
   addEventListener("hashchange", () => { if (read()) update(true); });

@@ -36,13 +36,13 @@ def scored(case: Case, metric: Metric, work: Work, value: float, rng: random.Ran
     """A verified score of three runs around ``value``."""
     runs = tuple(value * rng.gauss(1.0, 0.004) for _ in range(3))
     middle = sorted(runs)[1]
-    seconds = {Metric.FLOPS: work.flops, Metric.BANDWIDTH: work.bytes, Metric.BUSBW: work.wire}
-    each = middle * work.steps if metric is Metric.LATENCY else seconds[metric] / middle
-    spread = Quantiles(24, each * 0.99, each * 0.995, each, each * 1.01, each * 1.05)
+    amounts = {Metric.FLOPS: work.flops, Metric.BANDWIDTH: work.bytes, Metric.BUSBW: work.wire}
+    each = [run * work.steps if metric is Metric.LATENCY else amounts[metric] / run for run in runs]
+    samples = tuple(Quantiles(24, one * 0.99, one * 0.995, one, one * 1.01, one * 1.05) for one in each)
     return Score(
         case, by, "benchsuite", metric, Status.OK, work, 3, middle, middle * 0.994, middle * 1.006, "3 runs", runs,
         ceiling=middle * 1.25, of_ceiling=0.8, ceiling_name="bf16 arithmetic", best=True, backend="cuda", cache="cold",
-        sync="solo", samples=(spread,) * 3, joules=0.4, conditions={"readings": 30.0, "sm_clock": 1.7e9},
+        sync="solo", samples=samples, joules=0.4, conditions={"readings": 30.0, "sm_clock": 1.7e9},
     )  # fmt: skip
 
 

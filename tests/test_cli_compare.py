@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from benchsuite import publication
+from benchsuite import keys, provenance, publication
 from benchsuite.cli import app
 from benchsuite.errors import BenchsuiteError, DataError, UsageError
 from benchsuite.model import Caveat, Exhibit, Metric
@@ -158,6 +158,16 @@ def test_a_file_that_is_no_publication_is_a_sentence(folder: Path) -> None:
     (folder / "bad.json").write_text("{}")
     with pytest.raises(DataError, match=r"bad\.json"):
         asked(folder, "compare", "base", str(folder / "bad.json"))
+
+
+def test_who_vouches_for_a_campaign_stands_beside_its_name(folder: Path) -> None:
+    private, public, _ = keys.new(folder / "keys")
+    path = folder / "slow.json"
+    path.with_name(f"slow.json{provenance.SUFFIX}").write_bytes(
+        provenance.sign(path, keys.private(private), keys.Role.PROVIDER)
+    )
+    assert "signed by" not in asked(folder, "compare", "base", "slow")[1]
+    assert "signed by" in asked(folder, "compare", "base", "slow", "--trust", str(public))[1]
 
 
 def test_exploring_keeps_another_promise_and_says_so(folder: Path) -> None:

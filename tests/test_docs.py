@@ -20,6 +20,10 @@ SMALL = {"gemm": "gemm m=256", "memory op=triad": "gemm m=256"}
 """What the README measures at length, the test measures small."""
 
 
+MAY_END = {"doctor": 4, "lint": 1}
+"""What a machine that lacks something, and scripted time, may rightly end with."""
+
+
 def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
 
@@ -65,7 +69,7 @@ def test_every_readme_command_runs(tmp_path: Path) -> None:
                 words.append("--help")
             words = [runs[-1] if word.startswith("RUN_") else word for word in words]
             done = benchsuite(*words[1:], cwd=tmp_path)
-            assert done.returncode in {0, 4 if words[1] == "doctor" else 0}, f"{line}\n{done.stderr}"
+            assert done.returncode in {0, MAY_END.get(words[1], 0)}, f"{line}\n{done.stderr}"
             if words[1] == "run":
                 runs.append(max(path.name for path in (tmp_path / "runs").iterdir()))
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchsuite import exhibits, keys, provenance, publication, store
 from benchsuite.errors import DataError, UsageError
 from benchsuite.keys import Role
-from benchsuite.model import Level, Publication
+from benchsuite.model import Level, Machine, Publication
 from tests import public_data
 from tests.exhibit_data import exhibit, runs, score
 
@@ -57,6 +61,14 @@ def test_labels_are_unique(tmp_path: Path) -> None:
     assert len({one.label for one in found}) == 3
 
 
+def test_a_label_that_looks_like_a_number_of_another_stays_unique() -> None:
+    names = ["Card", "Card #1", "Card", "Card #1", "Card #2", "Card"]
+    made = [replace(exhibit("A", score([1.0])).publication, machine=Machine("m", name)) for name in names]
+    labels = [one.label for one in publication.exhibits(made)]
+    assert len(set(labels)) == len(names)
+    assert labels[4] == "Card #2"
+
+
 def test_a_folder_is_looked_through_in_the_order_of_its_paths(tmp_path: Path) -> None:
     root = tmp_path / "results"
     for path, label in (("b.json", "BB"), ("a.json", "A"), ("sub/z.json", "ZZZ")):
@@ -64,6 +76,21 @@ def test_a_folder_is_looked_through_in_the_order_of_its_paths(tmp_path: Path) ->
     run = run_directory(root / "runs")
     assert ids([root], tmp_path) == ["20260101-a", "20260102-bb", run.name, "20260103-zzz"]
     assert exhibits.gather([str(root)], tmp_path) == exhibits.gather([str(root)], tmp_path)
+
+
+def test_the_order_does_not_depend_on_the_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path, label in (("a.json", "A"), ("b.json", "BB"), ("c/z.json", "ZZZ"), ("d/z.json", "YYYY")):
+        written(tmp_path / path, label)
+    walk = os.walk
+
+    def backwards(folder: Path, **options: Any) -> Iterator[tuple[str, list[str], list[str]]]:
+        for place, folders, files in walk(folder, **options):
+            folders.reverse()
+            yield place, folders, files[::-1]
+
+    usual = ids([tmp_path], tmp_path)
+    monkeypatch.setattr(os, "walk", backwards)
+    assert ids([tmp_path], tmp_path) == usual == ["20260101-a", "20260102-bb", "20260103-zzz", "20260104-yyyy"]
 
 
 def test_what_lies_in_a_run_directory_or_beside_a_file_is_no_publication(tmp_path: Path) -> None:

@@ -227,14 +227,16 @@ def test_ranks_are_not_guessed_from_the_bandwidths() -> None:
 
 def test_iterations_of_one_payload() -> None:
     head = "The 0.5GiB payload bandwidth of all_reduce over 8 ranks (5 warmups / 2 trials):\n\n"
-    table = "|    busbw   |    algbw   |\n| ---------: | ---------: |\n|  88.00GBps |  50.28GBps |\n|  89.00GBps |  50.85GBps |\n"
+    table = "|    busbw   |    algbw   |\n| ---------: | ---------: |\n"
+    table += "|  88.00GBps |  50.28GBps |\n|  89.00GBps |  50.85GBps |\n"
     found = BENCH.read(head + table)
     second = row(found, iteration=2, quantity="busbw")
     assert (second.value, second.params["size"], second.ranks) == (89e9, 1 << 29, 8)
 
 
 def test_the_first_versions() -> None:
-    old = "The average bandwidth of all_reduce with a 4.0GB payload (5 trials, 8 ranks):\n algbw: 46.200 GBps (369.6 Gbps)\n"
+    old = "The average bandwidth of all_reduce with a 4.0GB payload (5 trials, 8 ranks):\n"
+    old += " algbw: 46.200 GBps (369.6 Gbps)\n"
     found = BENCH.read(f"{old} busbw: 80.850 GBps (646.8 Gbps)\n")
     assert [(one.value, one.params["size"]) for one in found.rows] == [(46.2e9, 4 * 10**9), (80.85e9, 4 * 10**9)]
     legend = "Legend: 1KB = 2**10Bytes, 1MB = 2**20Bytes, 1GB = 2**30Bytes. 1Bps = 1Bytes per second\n"

@@ -159,7 +159,7 @@ def test_the_unit_stands_above_the_column(unit: str, scale: int, shown: str) -> 
 
 @pytest.mark.parametrize(
     ("column", "scale"),
-    [("max_mbytes_per_sec", 10**6), ("max_mibytes_per_sec", 2**20), ("max_MB_per_sec".lower(), 10**6)],
+    [("max_mbytes_per_sec", 10**6), ("max_mibytes_per_sec", 2**20), ("max_MB_per_sec", 10**6)],
 )
 def test_csv_of_all_versions(column: str, scale: int) -> None:
     head = f"function,num_times,n_elements,sizeof,{column},min_runtime,max_runtime,avg_runtime"

@@ -305,7 +305,7 @@ def exit_of(monkeypatch: pytest.MonkeyPatch, a: list[Score], b: list[Score], **o
         Publication(1, name, Origin.MEASURED, machine, "", "toys", tuple(side))
         for name, side in zip("ab", (a, b), strict=True)
     ]
-    monkeypatch.setattr(exhibits, "gather", lambda names, out, whole: publication.exhibits(sides))
+    monkeypatch.setattr(exhibits, "gather", lambda names, out, whole, trust: publication.exhibits(sides))
     return commands.compare(commands.Asked(("a", "b"), Path(), **options))
 
 

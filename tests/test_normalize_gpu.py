@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from benchsuite import discovery, normalize
+from benchsuite import catalog, discovery, normalize
 from benchsuite.catalog import gpus
 from benchsuite.model import Case, Energy, Metric, Record, Samples, Score, Status, Work
 from benchsuite.render import rows, verdict
@@ -91,6 +92,23 @@ def test_easy_data_is_never_the_headline() -> None:
     told = " ".join(verdict.of([usual, faster], 0, 3).sentences)
     assert "50" in told
     assert "zeros" not in told
+
+
+def test_a_user_s_own_card_has_a_datasheet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = {"gpu": {"name": "NVIDIA Example 9000", "processors": "10", "memory bytes": str(10**10)}}
+    assert normalize.card(mine) is None
+    text = (Path(catalog.__file__).parent / "gpus.toml").read_text()
+    table = text[text.index("[gpu.l4]") : text.index("[gpu.", text.index("[gpu.l4]") + 8)]
+    changes = {"[gpu.l4]": "[gpu.example]", "NVIDIA L4": "NVIDIA Example 9000"}
+    for old, new in changes.items():
+        table = table.replace(old, new)
+    (tmp_path / "mine.toml").write_text(f'as_of = "2026-01-02"\n{table}')
+    monkeypatch.setenv("BENCHSUITE_CATALOG", str(tmp_path / "mine.toml"))
+    found = normalize.card({"gpu": {"name": "NVIDIA Example 9000"}})
+    assert found is not None
+    assert found.gpu.key == "example"
+    (tmp_path / "mine.toml").write_text("[gpu.example]\nname = 3\n")
+    assert normalize.card(FACTS) is not None, "a broken file of a user takes nothing of ours away"
 
 
 def test_energy_is_that_of_what_measured_and_of_nothing_beside_it() -> None:

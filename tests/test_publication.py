@@ -6,8 +6,10 @@ import ast
 import json
 import math
 import re
+import tomllib
 from collections.abc import Callable
 from dataclasses import MISSING, asdict, fields, is_dataclass, make_dataclass, replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +182,26 @@ def test_the_facts_of_this_machine_have_their_forms() -> None:
         assert set(found.get(section, {})) == set(values), section
 
 
+def test_the_libraries_of_this_machine_may_be_named_beside_a_result() -> None:
+    from benchsuite.backends.host.providers import providers
+
+    for text in (*providers().values(), "cuBLASLt 13.1.0.3", "PyTorch 2.8.0+cu128", "NVRTC 13.0", "Open MPI v5.0.5"):
+        assert allowlist.library(text) == text
+    assert allowlist.library("2.8.0+acme") == "2.8.0"
+
+
+def test_every_card_and_many_systems_have_a_name_that_leaves() -> None:
+    text = resources.files("benchsuite.catalog").joinpath("gpus.toml").read_text(encoding="utf-8")
+    rows = tomllib.loads(text)["gpu"].values()
+    names = {name for row in rows for name in row.get("nvml_names", ())}
+    assert len(names) > 20, "as their drivers call them"
+    processors = ("12th Gen Intel(R) Core(TM) i7-12700K", "AMD EPYC 9654 96-Core Processor", "Neoverse-N1", "Apple M2")
+    systems = ("Ubuntu 24.04.1 LTS", "Red Hat Enterprise Linux 9.4 (Plow)", "Debian GNU/Linux trixie/sid")
+    told = {("gpu", "name"): names, ("processor", "model"): processors, ("system", "system"): systems}
+    for (section, name), values in told.items():
+        assert [value for value in values if allowlist.fact(section, name, value) != value] == []
+
+
 def test_every_code_and_condition_that_we_know_is_in_the_table() -> None:
     made = set(conditions.TEXTS)
     for path in PACKAGE.rglob("*.py"):
@@ -218,13 +240,16 @@ def test_a_case_whose_names_identify_somebody_stays(tmp_path: Path) -> None:
     assert len(told.results) == len(scores) - 1
     records = [replace(record, case=odd.case) for record in loaded.records]
     assert publication.encode_samples(records) == b""
+    lines = publication.leaving(replace(loaded, records=(records[0], *loaded.records[1:])))
+    assert "- results of cases whose names could identify somebody" in lines
+    assert "joe" not in "\n".join(lines)
 
 
 def test_leaving_tells_every_fact_and_every_field(tmp_path: Path) -> None:
     facts = {**FACTS, "gpu": {**FACTS["gpu"], "serial": SECRET}, "cloud": {"account": SECRET}}
     lines = publication.leaving(measured(tmp_path, facts=facts, secret=SECRET, runs=1))
     assert "+ gpu: name = NVIDIA H200" in lines
-    assert "+ benchmarks: memory" in lines
+    assert "+ benchmarks and implementations: memory [stream]" in lines
     assert "- gpu: serial: not on the list" in lines
     assert "- cloud: account: not on the list" in lines
     assert any(line.startswith("- results: reason: ") for line in lines)
@@ -289,6 +314,10 @@ def test_samples_of_another_run_are_told(sent: tuple[Path, Publication], tmp_pat
     found = contradictions(replace(told, samples=publication.digest(slower)), other)
     assert len(found) == 2
     assert "does not follow from the samples" in found[0]
+    other.write_bytes(data)
+    spread = told.results[0].samples
+    flatter = replace(told.results[0], samples=(replace(spread[0], maximum=spread[0].median), *spread[1:]))
+    assert len(contradictions(replace(told, results=(flatter, *told.results[1:])), other)) == 1
 
 
 # -- what comes back ----------------------------------------------------------------------------
@@ -359,6 +388,8 @@ def test_more_than_the_datasheet_allows_is_left_out() -> None:
     assert "1.10 times" in left_out(large, hardware=key)[0]
     assert left_out(good(card.bandwidth * 1.1), hardware=key) == (), "a small working set may lie in a cache"
     assert left_out(replace(good(), of_datasheet=1.2))
+    network = replace(good(), metric=Metric.BUSBW, work=Work(wire=2.0**20), of_datasheet=1.2)
+    assert left_out(network) == (), "a switch that adds up may exceed what its links carry"
 
 
 def test_the_second_of_two_equal_tasks_is_left_out() -> None:

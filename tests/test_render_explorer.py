@@ -374,11 +374,11 @@ def test_only_measured_ones_are_counted_as_measured() -> None:
 
 def test_figures_of_the_catalogue_stand_beside_machines_of_their_model() -> None:
     one = two()[0]
-    real = replace(one.publication.machine, name="NVIDIA H100 80GB HBM3", hardware="h100_sxm")
+    real = replace(one.publication.machine, name="NVIDIA H100 80GB HBM3", hardware="h100_sxm_80")
     exhibits = [replace(one, publication=replace(one.publication, machine=real))]
     found = published.beside(exhibits)
     assert found
-    assert {each.publication.machine.hardware for each in found} == {"h100_sxm"}
+    assert {each.publication.machine.hardware for each in found} == {"h100_sxm_80"}
     assert len({each.label for each in found}) == len(found)
     assert published.beside([*exhibits, *found]) == []
     assert published.beside(two()) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import random
 import re
 import zlib
@@ -106,7 +107,8 @@ def pages(site: Path) -> Mapping[str, Page]:
 
 def read(site: Path) -> dict[str, Page]:
     return {
-        path.relative_to(site).as_posix(): Page(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))
+        path.relative_to(site).as_posix(): Page(path.read_text(encoding="utf-8"))
+        for path in sorted(site.rglob("*.html"))
     }
 
 
@@ -362,7 +364,9 @@ def test_a_source_becomes_a_link() -> None:
 
 def test_a_number_of_no_sense_is_no_number(tmp_path: Path) -> None:
     one = site_data.published(1, "rtx_4090")
-    bad = tuple(replace(score, value=value) for score, value in zip(one.results, (0.0, float("inf"), -1.0), strict=False))
+    bad = tuple(
+        replace(score, value=value) for score, value in zip(one.results, (0.0, float("inf"), -1.0), strict=False)
+    )
     rest = replace(one.results[3], status=Status.REJECTED)
     written(tmp_path, exhibits([replace(one, results=(*bad, rest, one.results[4]))]))
     cases = [path.name for path in (tmp_path / "case").iterdir()]
@@ -380,3 +384,14 @@ def test_what_was_imported_is_told_apart_and_has_no_rank(tmp_path: Path) -> None
     assert "◇ imported" in found["run/imported-1.html"].said.replace("\u00a0", " ")
     case = next(page for name, page in found.items() if name.startswith("case/") and "◇ imported" in page.said)
     assert re.search(r"– NVIDIA GeForce RTX 4090", case.said)
+
+
+def test_a_run_is_found_in_the_comparison_by_the_name_that_its_page_links_to(
+    site: Path, pages: Mapping[str, Page]
+) -> None:
+    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', (site / "compare.html").read_text())
+    assert data
+    keys = set(json.loads(data[1])["index"]["machines"]["key"])
+    links = {link for page in pages.values() for link in page.all("href") if "compare.html#v1" in link}
+    assert len(links) == 25
+    assert {link.partition("m=")[2] for link in links} <= keys

@@ -115,7 +115,9 @@ def test_the_command_line_hands_everything_over(folder: Path, tmp_path: Path) ->
     assert not (to / "data/figures.csv").exists()
 
 
-def test_a_long_build_tells_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_long_build_tells_how_long_it_will_take(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     now = [0.0]
     monkeypatch.setattr(commands.time, "monotonic", lambda: now[0])
     tell = Progress()
@@ -126,7 +128,7 @@ def test_a_long_build_tells_how_long_it_will_take(monkeypatch: pytest.MonkeyPatc
     assert capsys.readouterr().err == "benchsuite: runs: 20 of 100, about 40.0\u00a0s left\n"
 
 
-# -- one chart for a slide ------------------------------------------------------------------------------------------------
+# -- one chart for a slide ---------------------------------------------------------------------------------------------
 
 
 def drawn(kind: str, *patterns: str, title: str = "") -> dict[str, object]:

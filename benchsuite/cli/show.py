@@ -108,6 +108,7 @@ def compare(
     implementation: Annotated[
         str, typer.Option(metavar="NAME", help="Of a board: only this one, not the best of each.")
     ] = "",
+    trust: Trusted = None,
     json: Json = False,
     csv: Csv = False,
     markdown: Markdown = False,
@@ -116,8 +117,9 @@ def compare(
     from benchsuite.commands import compare as comparing
 
     form = _form(json=json, csv=csv, markdown=markdown)
+    patterns, trusted = tuple(only or ()), tuple(trust or ())
     asked = comparing.Asked(
-        tuple(names), out, baseline, margin, tuple(only or ()), form, fail_on, explore=explore, mean=mean
+        tuple(names), out, trusted, baseline, margin, patterns, form, fail_on, explore=explore, mean=mean
     )
     if not board and not matrix:
         raise typer.Exit(comparing.compare(asked))

@@ -12,7 +12,7 @@ import msgspec
 from rich.console import Console
 
 from benchsuite import compare as comparing
-from benchsuite import exhibits, outcome, ranking
+from benchsuite import exhibits, keys, outcome, ranking
 from benchsuite.aggregate import Aggregate
 from benchsuite.compare import Comparison, Correction, Rule
 from benchsuite.errors import Exit, UsageError
@@ -26,11 +26,15 @@ DETAILED = 8
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the command line asks. ``baseline``: empty for the first; ``only``: patterns of tasks; ``form``: ``text``,
-    ``json``, ``csv`` or ``markdown``; ``mean``: whether the ratios are to be one number, too."""
+    """What the command line asks.
+
+    trusted: public keys by which signatures are verified; baseline: empty for the first; only: patterns of tasks;
+    form: ``text``, ``json``, ``csv`` or ``markdown``; mean: whether the ratios are to be one number, too.
+    """
 
     names: tuple[str, ...]
     out: Path
+    trusted: tuple[Path, ...] = ()
     baseline: str = ""
     margin: float = comparing.MARGIN
     only: tuple[str, ...] = ()
@@ -108,7 +112,8 @@ def _ranked(
 
 def _gathered(asked: Asked) -> list[Exhibit]:
     """What was named, with the tasks that were asked for."""
-    return [comparing.chosen(one, asked.only) for one in exhibits.gather(asked.names, asked.out, whole=True)]
+    found = exhibits.gather(asked.names, asked.out, whole=True, trust=keys.trust(asked.trusted))
+    return [comparing.chosen(one, asked.only) for one in found]
 
 
 def _means(result: Comparison, baseline: Exhibit) -> list[tuple[str, Aggregate]]:

@@ -12,7 +12,7 @@ from benchsuite.render.words import counted
 from benchsuite.units import NO_BREAK_SPACE
 
 PERCENTILES = ((0.95, 60), (0.99, 299))
-"""Each with the samples it takes: so many that the greatest bounds it from above at 95 % (ln 0.05 / ln q, docs/method.md)."""
+"""Each with the samples it takes: so many that the greatest of them lies above it at 95 % (n > ln 0.05 / ln q)."""
 ALONE = Offer(devices=1)
 
 
@@ -52,10 +52,9 @@ def _late(score: Score, records: Sequence[Record]) -> str:
     """``p95 98.1 ns, p99 103 ns of 1200 samples in 3 runs``; too few samples have no such percentile."""
     runs = [one.samples.seconds for one in records if one.status is Status.OK and one.samples and one.samples.seconds]
     ordered = sorted(value for seconds in runs for value in seconds)
-    shown = [
-        f"p{100 * part:.0f}{NO_BREAK_SPACE}"
-        f"{units.quantity(score.metric.quantity(score.work, ordered[math.ceil(part * len(ordered)) - 1]), score.metric)}"
-        for part, least in PERCENTILES
-        if len(ordered) >= least
-    ]
+    shown: list[str] = []
+    for part, least in PERCENTILES:
+        if len(ordered) >= least:
+            late = score.metric.quantity(score.work, ordered[math.ceil(part * len(ordered)) - 1])
+            shown.append(f"p{100 * part:.0f}{NO_BREAK_SPACE}{units.quantity(late, score.metric)}")
     return f"{', '.join(shown)} of {counted(len(ordered), 'sample')} in {counted(len(runs), 'run')}" if shown else ""

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from benchsuite import assets, units
 from benchsuite.model import Score
+from benchsuite.render.below import PERCENTILES
 from benchsuite.render.view import ReportView
 from benchsuite.render.words import clean, counted, sentence
 
@@ -32,6 +33,7 @@ def report(view: ReportView, templates: Path | None = None) -> str:
         .render(
             view=view,
             campaign=view.campaign,
+            least=[least for _, least in PERCENTILES],
             style=Markup(style),  # noqa: S704 - our own file
             script=Markup(script),  # noqa: S704 - our own file
             policy=POLICY.format(style=digest(style), script=digest(script)),

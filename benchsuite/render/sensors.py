@@ -18,6 +18,8 @@ FOLD, FOLDED = 60.0, 10.0
 """Seconds: a longer pause, as before ``benchsuite resume``, is drawn as this short one; the page says so."""
 REASONS, LONGEST = 8, 200
 """Reasons of silent sensors that are told, and characters of each."""
+BLIND = "TELEMETRY_MISSING"
+"""The end of the codes that say that nobody watched."""
 Told = Callable[[Reading, Reading], float | None]
 """A value by two readings of one stretch, ``join.SPAN`` apart: what counters say."""
 
@@ -63,12 +65,12 @@ HOST = (
     Sensor("Our processes", "own", "cores", places=2, told=_rate("own"), always=True, codes=("TELEMETRY_MISSING",)),
     Sensor(
         "Other processes", "busy", "cores", places=2, told=conditions.foreign_cores, always=True,
-        limit=(conditions.FOREIGN_CORES, "noted above"), codes=("CONTENDED",),
+        limit=(conditions.FOREIGN_CORES, "noted from"), codes=("CONTENDED",),
     ),
     Sensor("Clock of the cores", "frequency", "GHz", 1e9, places=2),
     Sensor(
         "Taken by the hypervisor", "steal", "% of a core", 0.01, places=1, told=conditions.stolen,
-        limit=(conditions.STEAL, "noted above"), codes=("HOST_STEAL",),
+        limit=(conditions.STEAL, "noted from"), codes=("HOST_STEAL",),
     ),
     Sensor(
         "Stopped by a CPU quota", "throttled", "% of the time", 0.01, places=1, told=_rate("throttled"),
@@ -81,7 +83,8 @@ HOST = (
     Sensor("Load", "load", "tasks", places=1),
 )  # fmt: skip
 NAMES = {
-    "gpu": "the GPU", "busy": "the time of the processor", "frequency": "the clock of the cores",
+    "gpu": "the GPU", "sm_clock": "the SM clock", "power": "the power", "temperature": "the temperature",
+    "busy": "the time of the processor", "frequency": "the clock of the cores",
     "package_energy": "the energy of the processor", "throttled": "a CPU quota", "numa_misses": "pages of other nodes",
     "cpu_pressure": "tasks that wait for a core", "memory_pressure": "tasks that wait for memory",
     "gpu_energy": "the energy of the GPU", "nvlink_errors": "errors of the NVLinks", "xids": "the kernel log",
@@ -146,14 +149,16 @@ def during(readings: Sequence[Reading], *, gpu: bool) -> During | None:
     if not watched > 0.0:
         return None
     line = _Line(stretches, length, watched, _held(stretches, length, gpu=gpu))
-    constant: list[str] = []
-    cards, host = (tuple(_panels(sensors, line, constant)) for sensors in (GPU if gpu else (), HOST))
+    unchanged: list[str] = []
+    never: list[str] = []
+    cards, host = (tuple(_panels(sensors, line, unchanged, never)) for sensors in (GPU if gpu else (), HOST))
+    quiet = [f"{name}: {'; '.join(told)}." for name, told in (("Unchanged", unchanged), ("Never", never)) if told]
     return During(
         gpu=cards,
         host=host,
-        held=tuple(_words(code, line) for code in sorted(line.held) if line.held[code]),
+        held=tuple(_words(code, line) for code in sorted(line.held, key=lambda one: CAVEATS[one]) if line.held[code]),
         seen=_seen(readings, stretches, line),
-        quiet=f"All the time: {'; '.join(constant)}." if constant else "",
+        quiet=" ".join(quiet),
         silent=_silent(readings),
     )
 
@@ -201,8 +206,8 @@ def _unseen(stretches: Sequence[_Stretch], needed: frozenset[str]) -> Iterator[t
         end = one.readings[-1].at - one.offset
 
 
-def _panels(sensors: Sequence[Sensor], line: _Line, constant: list[str]) -> Iterator[Panel]:
-    """A panel for every sensor that told something; one that never changed is only named, in ``constant``."""
+def _panels(sensors: Sequence[Sensor], line: _Line, unchanged: list[str], never: list[str]) -> Iterator[Panel]:
+    """A panel for every sensor that told something; one that did not change, or counted nothing, is only named."""
     for sensor in sensors:
         runs = [run for stretch in line.stretches for run in _runs(sensor, stretch)]
         values = [value for run in runs for _, value in run]
@@ -210,7 +215,11 @@ def _panels(sensors: Sequence[Sensor], line: _Line, constant: list[str]) -> Iter
             continue
         low, high = min(values), max(values)
         if _said(sensor, low) == _said(sensor, high) and not sensor.always:
-            constant.append(f"{sensor.title[:1].lower()}{sensor.title[1:]}, {_said(sensor, low)}{NO_BREAK_SPACE}{sensor.unit}")
+            name = f"{sensor.title[:1].lower()}{sensor.title[1:]}"
+            if sensor.told is not None and high == 0.0:
+                never.append(name)
+            else:
+                unchanged.append(f"{name}, {_said(sensor, low)}{NO_BREAK_SPACE}{sensor.unit}")
             continue
         yield _panel(sensor, runs, values, line)
 
@@ -220,16 +229,18 @@ def _panel(sensor: Sensor, runs: Sequence[Sequence[trace.Point]], values: Sequen
     span = low if low == high else f"{low}{DASH}{high}"
     told = f"{span}{NO_BREAK_SPACE}{sensor.unit}" + ("" if low == high else f", median {middle}")
     limit = _limit(sensor, line, max(values))
-    ends = _ends([*values, *(value for run in limit.runs for _, value in run)] if limit else values, sensor)
+    ends = _ends([*values, *(value for run in limit for _, value in run)], sensor)
+    if sensor.limit is not None and limit:
+        told += f"; dashed: {sensor.limit[1]} {_said(sensor, limit[-1][-1][1])}"
     codes = [code for code in sensor.codes if line.held.get(code)]
-    bands = [trace.Band(CAVEATS[code][0], line.held[code]) for code in codes]
+    bands = [trace.Band(CAVEATS[code][0], line.held[code], code.endswith(BLIND)) for code in codes]
     label = "; ".join([f"{sensor.title}: {told}", *(f"{CAVEATS[code][1]}, {_share(code, line)}" for code in codes)])
     return Panel(sensor.title, told, trace.draw(runs, ends, line.length, label, limit, bands))
 
 
 def _said(sensor: Sensor, value: float) -> str:
     """A value in the sensor's unit."""
-    return f"{value:,.{sensor.places}f}".replace(",", "\u2009").replace("-", MINUS)
+    return f"{value:.{sensor.places}f}".replace("-", MINUS)
 
 
 def _runs(sensor: Sensor, stretch: _Stretch) -> list[list[trace.Point]]:
@@ -248,19 +259,16 @@ def _runs(sensor: Sensor, stretch: _Stretch) -> list[list[trace.Point]]:
     return trace.broken(points)
 
 
-def _limit(sensor: Sensor, line: _Line, highest: float) -> trace.Limit | None:
-    """The limit as a line of its own; one that is a number is drawn only where it is within reach."""
+def _limit(sensor: Sensor, line: _Line, highest: float) -> Sequence[Sequence[trace.Point]]:
+    """The limit as a curve of its own; one that is a number is drawn only where it is within reach."""
     if sensor.limit is None:
-        return None
+        return ()
     told, name = sensor.limit
     if isinstance(told, str):
         source = Sensor(name, told, sensor.unit, sensor.scale)
-        runs = [run for stretch in line.stretches for run in _runs(source, stretch)]
-        if not runs:
-            return None
-        return trace.Limit(f"{name} {_said(sensor, runs[-1][-1][1])}{NO_BREAK_SPACE}{sensor.unit}", runs)
+        return [run for stretch in line.stretches for run in _runs(source, stretch)]
     value = told / sensor.scale
-    return trace.Limit(name, [[(0.0, value), (line.length, value)]]) if highest > value / 4 else None
+    return [[(0.0, value), (line.length, value)]] if highest > value / 4 else ()
 
 
 def _ends(values: Sequence[float], sensor: Sensor) -> tuple[float, float]:
@@ -275,7 +283,7 @@ def _ends(values: Sequence[float], sensor: Sensor) -> tuple[float, float]:
 def _share(code: str, line: _Line) -> str:
     """How long a condition held: of the time watched, or unwatched, in seconds."""
     lasted = trace.lasted(line.held[code])
-    if code.endswith("TELEMETRY_MISSING"):
+    if code.endswith(BLIND):
         return f"for {units.seconds(lasted)}"
     part = min(1.0, lasted / line.watched)
     return "all the time" if part > 0.9995 else f"{units.percent(part)} of the time"

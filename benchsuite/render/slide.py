@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from textwrap import wrap
 from typing import Any
 
 from benchsuite import assets
@@ -19,6 +20,10 @@ from benchsuite.render.words import clean
 
 WIDTH, SCALE = 720, 2.0
 """Pixels of the drawing, and how many of a PNG's there are to each."""
+PADDING, HEAD, LEGEND = 24, 62, 32
+"""Pixels around the drawing, and what title and legend take of its height."""
+LINE = 92
+"""Characters of a line below the title."""
 KINDS: Mapping[str, str] = {
     "sizes": r"bandwidth|latency|allreduce-.*",
     "roofline": r"roofline",
@@ -74,13 +79,16 @@ def draw(
 def slide(plot: Plot, about: About, title: str = "") -> dict[str, Any]:
     """A plot of the report as a picture that stands alone."""
     spec: dict[str, Any] = _coloured(plot.spec(WIDTH), palette())
+    lines = [*wrap(clean(plot.note), LINE), about.line]
+    spec["height"] += 2 * PADDING + HEAD + 16 * (len(lines) - 1)
     if plot.series[1:]:
         _legends(spec)
-    head = {"text": clean(title or plot.title), "subtitle": about.line, "anchor": "start", "frame": "group"}
+        spec["height"] += LEGEND
+    head = {"text": clean(title or plot.title), "subtitle": lines, "anchor": "start", "frame": "group"}
     look = {"fontSize": 20, "subtitleFontSize": 13, "subtitlePadding": 6, "offset": 14, "color": palette()["text"]}
     spec["title"] = head | look | {"subtitleColor": palette()["muted"]}
     spec["background"] = palette()["page"]
-    spec["padding"] = 24
+    spec["padding"] = PADDING
     return spec
 
 
@@ -102,14 +110,13 @@ def _coloured(value: Any, colours: Mapping[str, str]) -> Any:
 
 
 def _legends(spec: dict[str, Any]) -> None:
-    """Turn on the legend of the series, which on the page the page writes: at the marks, so that shape and colour
-    are told together."""
-    wanted = {"title": None, "orient": "top", "labelFontSize": 14, "symbolSize": 90}
+    """Turn on the legend of the series, which elsewhere the page writes: colour and shape together."""
+    wanted: dict[str, Any] = {"title": None, "orient": "top", "labelFontSize": 14, "symbolSize": 90, "symbolOpacity": 1}
+    wanted |= {"symbolStrokeWidth": 0, "labelColor": palette()["text"]}
     for layer in spec.get("layer", ()):
-        encoding = layer.get("encoding", {})
-        if "shape" in encoding and "color" in encoding:
-            for channel in ("shape", "color"):
-                encoding[channel] = {**encoding[channel], "legend": wanted}
+        for channel in ("color", "shape"):
+            if layer.get("encoding", {}).get(channel, {}).get("field") == "series":
+                layer["encoding"][channel] = {**layer["encoding"][channel], "legend": wanted}
 
 
 def encoded(spec: Mapping[str, Any], suffix: str) -> bytes:

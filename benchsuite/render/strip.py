@@ -89,8 +89,12 @@ def _said(runs: Sequence[Record]) -> str:
     marked = sum(len(_touched(record)) for record in runs)
     if not marked:
         return ""
-    why = "; ".join(f"{meaning(Caveat(code, code))} ({mark(Caveat(code, code))}, {codes[code]})" for code in sorted(codes))
-    return f"{marked} of {total} marked: {why}. {_sensitivity(runs, total - marked)}"
+    counts = {code: "" if number == marked else f", {number}" for code, number in codes.items()}
+    why = "; ".join(
+        f"{meaning(Caveat(code, code))} ({mark(Caveat(code, code))}{counts[code]})" for code in sorted(codes)
+    )
+    share = "All" if marked == total else f"{marked} of {total}"
+    return f"{share} marked: {why}. {_sensitivity(runs, total - marked)}".rstrip()
 
 
 def _sensitivity(runs: Sequence[Record], left: int) -> str:
@@ -100,8 +104,8 @@ def _sensitivity(runs: Sequence[Record], left: int) -> str:
         for record in runs
         if (summary := record.summary) is not None and summary.clean_median is not None
     ]
-    if not left or len(pairs) < len(runs) or any(not 0.0 < clean or not 0.0 < every for clean, every in pairs):
-        return "No run would be left without them." if not left else "Some run has no sample without them."
+    if not left or len(pairs) < len(runs) or not all(number > 0.0 for pair in pairs for number in pair):
+        return "Not every run has samples without a mark." if left else ""
     clean, every = (math.exp(math.fsum(map(math.log, column)) / len(pairs)) for column in zip(*pairs, strict=True))
     if abs(clean / every - 1.0) < MATTERS:
         return f"The other {left} change the median by less than {units.percent(MATTERS)}."

@@ -14,8 +14,10 @@ from markupsafe import escape
 from benchsuite.render.site.axes import Scale, px, tick
 
 COLUMNS = 480
-PLOT, PAD, BAND, AXIS = 60, 3, 14, 18
-"""Heights in pixels: of the plot, free above and below the line in it, of a strip, of the times below."""
+PLOT, TOP, FOOT, BAND, AXIS = 72, 14, 3, 14, 18
+"""Heights in pixels: of the plot, free in it above the line (for a number) and below, of a strip, of the times."""
+LETTER = 13
+"""Pixels between the feet of two numbers."""
 TIMES = ((1.0, "s", 200.0), (60.0, "min", 12_000.0), (3600.0, "h", float("inf")))
 """Units of the time below a drawing: seconds in one, its sign, and until how many seconds it is used."""
 
@@ -25,19 +27,12 @@ Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
-    """A line that the values are held against; ``runs`` as those of the values."""
-
-    name: str
-    runs: Sequence[Sequence[Point]]
-
-
-@dataclass(frozen=True, slots=True)
 class Band:
-    """When a condition held, and the letter that stands for it."""
+    """When a condition held, and the letter that stands for it. blind: nobody could see whether any held."""
 
     letter: str
     held: Sequence[Interval]
+    blind: bool = False
 
 
 def draw(
@@ -45,24 +40,25 @@ def draw(
     ends: tuple[float, float],
     length: float,
     label: str,
-    limit: Limit | None = None,
+    limit: Sequence[Sequence[Point]] = (),
     bands: Sequence[Band] = (),
 ) -> str:
     """The drawing of ``length`` seconds. runs: unbroken rows of points; between two of them nothing is drawn.
 
-    ends: of the axis of values; bands: drawn below, a strip for each. label: what it shows, for who does not see it; it may hold any text.
+    ends: of the axis of values. limit: a line that these are held against. bands: a strip for each, drawn below.
+    label: what is shown, in words of anybody's.
     """
-    y, bottom = Scale(*ends, PLOT - PAD, PAD), PLOT + BAND * len(bands)
+    y, bottom = Scale(*ends, PLOT - FOOT, TOP), PLOT + BAND * len(bands)
     ticks = y.ticks(3)
+    words = [_text("0", y.at(value) - 3, tick(value)) for value in _apart(ticks, y)]
     inside = [f'<path class="grid" d="{"".join(f"M0 {px(y.at(value))}H{COLUMNS}" for value in ticks)}"/>']
-    words = [_text("0", _beside(y.at(value)), tick(value)) for value in ticks]
-    if limit is not None and any(limit.runs):
-        inside.append(f'<path class="limit" d="{_line(limit.runs, y, length)}"/>')
-        words.append(_limit(limit, y))
+    if limit:
+        inside.append(f'<path class="limit" d="{_line(limit, y, length)}"/>')
     inside.append(f'<path class="line" d="{_line(runs, y, length)}"/>')
     for number, band in enumerate(bands):
         middle = PLOT + BAND * number + BAND / 2
-        inside.append(f'<path class="held" d="{_strokes(_columns(band.held, length), middle)}"/>')
+        kind = "held blind" if band.blind else "held"
+        inside.append(f'<path class="{kind}" d="{_strokes(_columns(band.held, length), middle)}"/>')
         words.append(_letter(band, middle, length))
     inside.append(f'<path class="axis" d="M0 {bottom}H{COLUMNS}"/>')
     height = bottom + AXIS
@@ -71,6 +67,15 @@ def draw(
         f'<svg viewBox="0 0 {COLUMNS} {height}" width="100%" height="{height}" preserveAspectRatio="none">'
         f"{''.join(inside)}</svg>{''.join(words)}{''.join(_times(length, height))}</svg>"
     )
+
+
+def _apart(ticks: Sequence[float], y: Scale) -> list[float]:
+    """The values whose numbers have room, from the lowest on."""
+    found: list[float] = []
+    for value in ticks:
+        if not found or y.at(found[-1]) - y.at(value) >= LETTER:
+            found.append(value)
+    return found
 
 
 def _line(runs: Sequence[Sequence[Point]], y: Scale, length: float) -> str:
@@ -133,17 +138,6 @@ def _letter(band: Band, middle: float, length: float) -> str:
     if right < COLUMNS * 19 / 20:
         return _text(f"{px(100 * right / COLUMNS)}%", middle + 4, band.letter, "letter", "start", 4)
     return _text("50%", middle + 4, band.letter, "letter", "middle")
-
-
-def _limit(limit: Limit, y: Scale) -> str:
-    """The limit's name at its right end."""
-    at = y.at([point for run in limit.runs for point in run][-1][1])
-    return _text("100%", _beside(at), limit.name, "", "end")
-
-
-def _beside(y: float) -> float:
-    """The foot of a text above a line, or below one that lies too high for that."""
-    return y - 3 if y > 14 else y + 12
 
 
 def _times(length: float, height: int) -> Iterable[str]:

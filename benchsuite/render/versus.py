@@ -8,7 +8,7 @@ from string import ascii_uppercase
 from benchsuite import units
 from benchsuite.aggregate import Aggregate
 from benchsuite.compare import Comparison, Correction, Row
-from benchsuite.model import Case, Exhibit, Origin
+from benchsuite.model import Case, Exhibit, Level, Origin
 from benchsuite.ranking import Board, By, Place
 from benchsuite.render.words import WILD, clean, counted, family, parameters, sentence, tally
 from benchsuite.statistics.runs import Verdict
@@ -53,6 +53,8 @@ def _about(exhibit: Exhibit) -> Iterator[str]:
     yield clean(made.started[:10]) or "date not known"
     if made.origin is not Origin.MEASURED:
         yield made.origin.value
+    if exhibit.level is not Level.SELF_REPORTED:
+        yield f"{exhibit.level.value} by {clean(exhibit.signer)}"
     if exhibit.problems:
         yield counted(len(exhibit.problems), "problem")
 

@@ -312,6 +312,9 @@ def test_print_is_light_and_complete(visit: Opened) -> None:
         assert not page.locator(hidden).is_visible()
     for shown in ("#cells", "#places", "#forest .chart", "#method"):
         assert page.locator(shown).is_visible()
+    assert re.fullmatch(
+        r"Baseline: Example .*\. Shown: ratio\. Filters: none\. 12 of 12 tests shown\.", words(page, "#settings")
+    )
     assert len(page.pdf()) > 20_000
 
 
@@ -489,5 +492,7 @@ def test_the_smallest_page_is_complete(browser: Any, folder: Path) -> None:
     page = opened("one")
     assert "nothing to compare" in words(page, "#verdict") or "Only" in words(page, "#verdict")
     assert page.locator("#places tbody tr").count() == 1
+    (folder / "none.html").write_text(explorer.page([]), encoding="utf-8")
+    assert "nothing to compare" in words(opened("none"), "#verdict") or "No machine" in words(page, "#verdict")
     assert opened.troubles == []
     page.close()

@@ -122,7 +122,7 @@ def test_a_file_that_is_too_large_too_deep_or_too_full_is_refused(valid: Path, t
     path = tmp_path / valid.name
     for data in (
         json.dumps({**document, "more": "x" * publication.LIMITS.size}),
-        json.dumps({**document, "source": "x" * 1000}),
+        json.dumps({**document, "source": "x" * 3000}),
         json.dumps({**document, "more": [0] * publication.LIMITS.values}),
         json.dumps({**document, "more": [[[[[[[[[]]]]]]]]]}),
         json.dumps({**document, "tool": "a\u202eb"}),

@@ -136,7 +136,7 @@ def _publication(number: int, rng: random.Random, chosen: list[tuple[Case, Metri
         schema=PUBLIC_SCHEMA,
         id=f"2026{1 + number % 9:02d}15-{number:06d}-scale-{rng.randrange(1 << 16):04x}",
         origin=Origin.MEASURED,
-        machine=Machine(f"{rng.getrandbits(64):016x}", model.name, model.name.split()[1].lower(), 1, {
+        machine=Machine(f"{rng.getrandbits(64):016x}", model.name, model.name.lower().replace(" ", "-"), 1, {
             "gpu": {"name": model.name, "driver": ("575.57", "580.65", "580.95")[rng.randrange(3)],
                     "power limit": limit, "ecc": "on" if "GB" in model.name else "off", "mig": "off"},
             "processor": {"model": f"Example CPU {9000 + rng.randrange(3)}", "cores usable": "32"},
@@ -223,7 +223,7 @@ def published(name: str, values: dict[str, float]) -> Exhibit:
               source="https://figures.example/table-3")
         for key, value in values.items()
     )  # fmt: skip
-    machine = Machine("", name, name.split()[1].lower())
+    machine = Machine("", name, name.lower().replace(" ", "-"))
     return Exhibit(
         Publication(PUBLIC_SCHEMA, f"published-{name.lower().replace(' ', '-')}", Origin.PUBLISHED, machine,
                     "2026-01-01", "", results, tool="a vendor's sheet", source="https://figures.example/table-3"),

@@ -17,7 +17,6 @@ from benchsuite.render.explorer import data as tables
 from benchsuite.render.explorer.data import Dataset
 from benchsuite.render.html import POLICY, digest, embedded
 from benchsuite.render.words import CAVEATS, STATUSES, clean, sentence
-from benchsuite.reportable import PUBLISHED_RUNS
 from benchsuite.statistics.runs import Verdict
 
 STYLES = ("style.css", "explorer.css")
@@ -57,7 +56,6 @@ def shell(
         .render(
             view=first,
             version=__version__,
-            published_runs=PUBLISHED_RUNS,
             links=links,
             style=Markup(style),  # noqa: S704 - our own files
             script=Markup(script),  # noqa: S704 - our own files

@@ -153,7 +153,7 @@ def _counts(data: Dataset) -> tuple[str, ...]:
     told = [f"{counted(origins.count(origin), 'machine')} {origin.value}" for origin in Origin if origin in origins]
     told = [text.replace("machines published", "published sources").replace("machine published", "published source")
             for text in told]  # fmt: skip
-    dates = sorted(one.publication.started[:10] for one in data.exhibits if one.publication.started)
+    dates = sorted(filter(None, (data.exhibits[at].publication.started[:10] for at in compared(data))))
     told.append(counted(len(data.cases), "case"))
     if dates:
         told.append(dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}")
@@ -219,7 +219,7 @@ def _cell(score: Score | None, pair: compare.Row | None, case: CaseInfo) -> Cell
         return CellView(glyph, word, tone)
     amount = shown(value, *scores.interval(score, value), case.scale)
     if pair is None or pair.ratio is None:
-        return CellView(amount, "no pair" if pair else "")
+        return CellView(amount, " ".join(versus.VERDICTS[pair.verdict]) if pair else "")
     glyph, word = versus.VERDICTS[pair.verdict]
     ratio = times(pair.ratio, pair.low, pair.high)
     ends = f" ({span(pair.low, pair.high)})" if pair.low is not None and pair.high is not None else ""

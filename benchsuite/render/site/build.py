@@ -153,6 +153,7 @@ def _runs(builder: Builder, site: Site) -> None:
     """The page of every run, type by type, so that what is usual for a type is made once and then forgotten."""
     entries = site.collection.entries
     order = sorted(range(len(entries)), key=lambda number: (entries[number].type, entries[number].slug))
+    compared = frozenset(compare_page.chosen(site))
     done = 0
     for name, numbers in groupby(order, key=lambda number: entries[number].type):
         usual = normality.usual(site, name) if name in site.types else None
@@ -160,9 +161,12 @@ def _runs(builder: Builder, site: Site) -> None:
             entry = entries[number]
             exhibit = builder.exhibit(number)
             fit = None if entry.simulated else usual
-            view = run_page.build(
-                site, number, exhibit, fit, samples=number in builder.samples, signature=number in builder.signatures
+            beside = run_page.Beside(
+                number in builder.samples,
+                number in builder.signatures,
+                compare_page.key(entry.id) if number in compared else "",
             )
+            view = run_page.build(site, number, exhibit, fit, beside)
             builder.page(site, "run.html.j2", f"run/{entry.slug}.html", view=view)
             done += 1
             builder.tell("runs", done, len(entries))

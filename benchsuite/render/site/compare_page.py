@@ -6,6 +6,7 @@ A page that was opened from disk may not fetch; it may add a script from beside 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -36,6 +37,11 @@ def chosen(site: Site) -> list[int]:
     there are no others."""
     real = [number for number in site.newest if site.simulated or not site.entry(number).simulated]
     return [number for number in real if number not in site.newer][:MOST]
+
+
+def key(name: str) -> str:
+    """What the comparison calls a run in its links (as ``explorer.data`` makes it of an id that is alone)."""
+    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-") or "machine"
 
 
 def files(

@@ -147,7 +147,9 @@ def search_index(site: Site, tests_: Sequence[tuple[str, str]]) -> str:
     """
     found = [[site.type_title(name), "hardware", f"type/{name}.html"] for name in site.types]
     found += [[title, "test", f"test/{name}.html"] for name, title in tests_]
-    found += [[title, "provider", f"provider/{name}.html"] for name, title in sorted(site.collection.provider_names.items())]
+    found += [
+        [title, "provider", f"provider/{name}.html"] for name, title in sorted(site.collection.provider_names.items())
+    ]
     found += [[one.title, "case", f"case/{one.slug}.html"] for one in site.cases.values()]
     size, left = sum(len(json.dumps(row)) for row in found), 0
     for number in site.newest:

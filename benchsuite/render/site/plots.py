@@ -15,6 +15,8 @@ from benchsuite.render.site.axes import Scale
 
 WIDE, NARROW = 560, 344
 LEFT, RIGHT, TOP, BOTTOM = 56, 14, 24, 46
+DATE = 72.0
+"""Pixels of a date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +176,12 @@ def _level(y: Scale, x: Scale, unit: str) -> list[str]:
 
 def _dates(points: Sequence[Point], x: Scale, y: Scale) -> list[str]:
     """The day below each campaign, those that would touch their neighbour left out."""
-    made, last = [], -1e9
+    made, free = [], x.start - 20.0
     for point in points:
-        at = x.at(point.x)
-        if at - last > 84:
-            anchor = "start" if at - x.start < 36 else "end" if x.end - at < 36 else "middle"
-            made.append(axes.text(at, y.start + 18, point.name, "tick", anchor))
-            last = at
+        left = min(x.at(point.x) - DATE / 2, x.end - DATE)
+        if left > free:
+            made.append(axes.text(left, y.start + 18, point.name, "tick"))
+            free = left + DATE + 8
     return made
 
 

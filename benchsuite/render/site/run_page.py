@@ -68,6 +68,15 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """What the site has of a run besides its page: samples and signature, and its name in the comparison."""
+
+    samples: bool = False
+    signature: bool = False
+    compared: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RunView:
     """Everything that the page prints beside the entry and the publication."""
 
@@ -89,12 +98,11 @@ class RunView:
     siblings: int
     problems: tuple[str, ...]
     has_sheet: bool
-    has_samples: bool
-    has_signature: bool
+    beside: Beside
 
 
-def build(site: Site, number: int, exhibit: Exhibit, usual: Usual | None, *, samples: bool, signature: bool) -> RunView:
-    """The page of publication ``number``. samples, signature: whether such a file lies beside its data."""
+def build(site: Site, number: int, exhibit: Exhibit, usual: Usual | None, beside: Beside) -> RunView:
+    """The page of publication ``number``."""
     entry, told = site.entry(number), exhibit.publication
     shown = [score for score in told.results if score.status is not Status.SKIPPED]
     best = _best(shown)
@@ -122,8 +130,7 @@ def build(site: Site, number: int, exhibit: Exhibit, usual: Usual | None, *, sam
         siblings=len(site.machines.get(entry.machine, ())),
         problems=tuple(clean(problem) for problem in exhibit.problems),
         has_sheet=any(score.of_datasheet is not None for score in shown),
-        has_samples=samples,
-        has_signature=signature,
+        beside=beside,
     )
 
 

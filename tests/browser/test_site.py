@@ -1,0 +1,191 @@
+"""The site in a real browser, opened from disk: searched, walked through, read in both themes and at any width."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import site_data
+from test_render_site import exhibits, known
+
+from benchsuite.render.site.build import Source, build
+from benchsuite.render.site.folder import Folder
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = pytest.mark.browser
+
+SERIOUS = {"serious", "critical"}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("site") / "below a path" / "results"
+    with Folder(path) as folder:
+        first, *rest = exhibits(site_data.publications())
+        build(
+            folder, [Source(first, b'{"case": "x"}\n'), *map(Source, rest)], known(), "Example results", lambda *_: None
+        )
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium on this machine")
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Any, site: Path) -> Iterator[Any]:
+    """The overview, and at the end: no error, no refusal by the policy, no request but for files of the site."""
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    troubles: list[str] = []
+    opened.on("console", lambda message: troubles.append(message.text))
+    opened.on("pageerror", lambda error: troubles.append(str(error)))
+    root = site.as_uri()
+    opened.on(
+        "request", lambda asked: troubles.append(asked.url) if not asked.url.startswith((root, "data:")) else None
+    )
+    opened.goto((site / "index.html").as_uri())
+    yield opened
+    opened.close()
+    assert troubles == []
+
+
+def kinds(site: Path) -> dict[str, Path]:
+    """A page of every kind."""
+    found = {path.stem: path for path in sorted(site.glob("*.html"))}
+    for folder in ("run", "type", "case", "test", "provider", "machine"):
+        found[folder] = sorted((site / folder).glob("*.html"))[0]
+    return found
+
+
+def test_from_the_search_to_a_machine_to_its_run_to_its_samples(page: Any) -> None:
+    assert page.locator("#index").count() == 0, "the index is loaded before anybody asks for it"
+    page.get_by_label("Search hardware").fill("h100 sxm")
+    page.get_by_role("link", name="NVIDIA H100 SXM5 80GB hardware").click()
+    assert page.locator("h1").inner_text() == "NVIDIA H100 SXM5 80GB"
+    page.locator("#population table a").first.click()
+    assert "Matrix multiplication" in page.locator("h1").inner_text()
+    page.locator("#table tbody th a", has_text="8 × NVIDIA H100 80GB HBM3 · Alpha Cloud").first.click()
+    assert page.locator(".kicker").inner_text().startswith("Run 202609")
+    page.locator("#table details summary").first.click()
+    assert "samples in 3 runs" in page.locator("#table details .detail").nth(1).inner_text()
+    page.get_by_role("link", name="publication (JSON)").click()
+    assert page.url.endswith(".json")
+
+
+def test_the_samples_are_one_step_from_the_run(page: Any, site: Path) -> None:
+    page.goto((site / "run/20260901-120000-gpu-0000.html").as_uri())
+    with page.expect_download() as download:
+        page.get_by_role("link", name="every sample (JSON lines)").click()
+    assert Path(download.value.path()).read_bytes() == b'{"case": "x"}\n'
+
+
+def test_by_keyboard_alone(page: Any) -> None:
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    page.get_by_label("Search hardware").focus()
+    page.keyboard.type("triad 4 gib")
+    page.locator("#found a").first.wait_for()
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.closest('#found') !== null")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/case/**")
+    assert page.locator("h1").inner_text() == "Memory bandwidth, triad 4 GiB".replace(" GiB", "\u00a0GiB")
+    head = page.locator("#table th", has_text="A dollar buys").locator("button")
+    head.focus()
+    page.keyboard.press("Enter")
+    values = page.locator("#table tbody td:nth-child(6)").evaluate_all(
+        "cells => cells.map((cell) => cell.dataset.value)"
+    )
+    known_ = [float(value) for value in values if value]
+    assert known_ == sorted(known_, reverse=True)
+    assert values[-1] == "", "what has no price is not last"
+
+
+def test_a_filter_counts_what_it_shows(page: Any, site: Path) -> None:
+    page.goto(kinds(site)["case"].as_uri())
+    total = page.locator("#table tbody tr").count()
+    page.locator("input.filter").fill("h200")
+    shown = page.locator("#table tbody tr:not([hidden])").count()
+    assert 0 < shown < total
+    assert page.locator(".count").inner_text() == f"{shown} of {total} shown"
+
+
+def test_the_comparison_loads_its_columns_from_beside_it(page: Any, site: Path) -> None:
+    page.goto(kinds(site)["run"].as_uri())
+    link = next((run for run in sorted((site / "run").glob("*.html")) if "#v1;m=" in run.read_text()), None)
+    assert link
+    page.goto(link.as_uri())
+    page.get_by_role("link", name="compare this run with others").click()
+    page.wait_for_url("**/compare.html#v1;**")
+    page.locator("#compare table tbody tr").first.wait_for()
+    assert page.evaluate("document.querySelectorAll('head script[src*=\"data/compare/\"]').length") > 0
+    assert page.locator("#notice").inner_text() == ""
+
+
+def test_the_theme_is_kept_from_page_to_page(page: Any) -> None:
+    page.emulate_media(color_scheme="light")
+    for _ in range(2):
+        page.locator("#theme").click()
+    dark = "getComputedStyle(document.documentElement).backgroundColor"
+    assert page.evaluate(dark) == "rgb(16, 21, 28)"
+    page.get_by_role("navigation", name="Site").get_by_role("link", name="Runs").click()
+    assert page.evaluate(dark) == "rgb(16, 21, 28)"
+    assert page.locator("#theme").inner_text() == "Theme: dark"
+
+
+def test_no_page_scrolls_sideways_at_400_pixels(page: Any, site: Path) -> None:
+    page.set_viewport_size({"width": 400, "height": 900})
+    for name, path in kinds(site).items():
+        page.goto(path.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400, name
+
+
+def test_without_scripts_every_number_is_there(browser: Any, site: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    opened = context.new_page()
+    opened.goto(kinds(site)["case"].as_uri())
+    assert opened.locator("#table tbody tr >> visible=true").count() == opened.locator("#table tbody tr").count() > 10
+    assert opened.locator(".tools, .filters, form.search").locator("visible=true").count() == 0
+    context.close()
+
+
+def test_a_page_that_is_not_there_leads_home_from_any_address(page: Any, site: Path) -> None:
+    page.route("**/gone.html", lambda route: route.fulfill(path=site / "404.html", content_type="text/html"))
+    page.goto((site / "run" / "gone.html").as_uri())
+    page.get_by_role("link", name="Overview and search").click()
+    assert page.locator("h1").inner_text() == "Example results"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_on_any_kind_of_page(page: Any, site: Path, scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page.emulate_media(color_scheme=scheme)
+    for name, path in kinds(site).items():
+        page.goto(path.as_uri())
+        page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        found = Axe().run(page).response["violations"]
+        bad = [(one["id"], one["nodes"][0]["html"][:200]) for one in found if one["impact"] in SERIOUS]
+        assert bad == [], name
+
+
+def test_print_is_light_and_without_controls(page: Any, site: Path) -> None:
+    page.goto(kinds(site)["type"].as_uri())
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(255, 255, 255)"
+    assert not page.locator(".tools").is_visible()
+    assert len(page.pdf()) > 20_000
