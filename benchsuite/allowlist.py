@@ -37,7 +37,11 @@ SIZE = r"\d{1,4}(\.\d{1,4})?\s?[KMGT]?i?B"
 NUMBER = r"\d{1,6}(\.\d{1,6}){0,4}"
 VERSION = rf"(?P<kept>{NUMBER}((a|b|rc|\.post|\.dev)\d{{1,8}})?(\+(cpu|cu\d{{2,3}}|rocm[\d.]{{1,6}}))?)(\+.*)?"
 """Of a package's version all but a local part that somebody chose (PEP 440)."""
-FAMILY = r"(Haswell|SkylakeX|Cooperlake|SapphireRapids|Zen|Sandybridge|Nehalem|NEOVERSE\w{2}|ARMV8\w{0,3})"
+FAMILY = (
+    r"(Haswell|SkylakeX|Cooperlake|SapphireRapids|Sandybridge|Nehalem|Penryn|Prescott|Core2|Atom|Barcelona|Bulldozer"
+    r"|Piledriver|Steamroller|Excavator|[Zz]en\d?|skx|knl|haswell|NEOVERSE\w\d|CORTEXA\d\d|ARMV8\w{0,3}|A64FX|VORTEX)"
+)
+"""What OpenBLAS and BLIS call the processors that they have kernels for."""
 LIBRARY = (
     r"(NVRTC|cuBLAS|cuBLASLt|cuDNN|NCCL|CUDA|PyTorch|OpenBLAS|MKL|BLIS|numpy|scipy|MPICH|MVAPICH2?|Open MPI|mpi4py"
     rf"|Intel\(R\) MPI Library) ?v?{NUMBER}(rc\d+)?(\+(cpu|cu\d{{2,3}}))?( \({FAMILY}\)| for Linux\* OS)?"

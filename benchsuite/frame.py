@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-LICENCE = "# Written by benchsuite. One row a task; numbers in SI units without prefix; an empty cell is not known."
+PREAMBLE = "# Written by benchsuite. One row a task; numbers in SI units without prefix; an empty cell is not known."
 CONDITION = "condition_"
 COLUMNS = frozenset(
     {
@@ -79,7 +79,7 @@ def csv(scores: Sequence[Score]) -> str:
 
 def csv_of(exhibits: Sequence[Exhibit]) -> str:
     """``table`` as CSV, after lines with ``#`` that say where each exhibit comes from."""
-    return "\n".join([LICENCE, *(_provenance(exhibit) for exhibit in exhibits), _csv(table(exhibits))])
+    return "\n".join([PREAMBLE, *(_provenance(exhibit) for exhibit in exhibits), _csv(table(exhibits))])
 
 
 def json_of(exhibits: Sequence[Exhibit]) -> str:

@@ -154,7 +154,8 @@ def _part(exhibit: Exhibit, shown: Shown) -> Found:
         parts = ", ".join(f"{count} {status}" for status, count in sorted(without.items()))
         yield Finding(2, NOTE, exhibit.label, f"Of {len(told.results)} tasks {parts}: list them.")
     if exhibit.problems:
-        text = f"{len(exhibit.problems)} parts of it were left out. {exhibit.problems[0]}"
+        count = len(exhibit.problems)
+        text = f"{'Something is' if count == 1 else f'{count} things are'} wrong with its file. {exhibit.problems[0]}"
         yield Finding(2, NOTE, exhibit.label, text)
 
 

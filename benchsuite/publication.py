@@ -7,6 +7,7 @@ What leaves is settled in one table (``allowlist``); what comes back from elsewh
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
@@ -87,7 +88,10 @@ def of(
 
 def public_id(campaign: Campaign) -> str:
     """What a campaign is called in public: its id, without the name of a suite that is not one of ours."""
-    return reading.identifier(campaign.id.replace(campaign.suite.name, _suite(campaign)))
+    if _suite(campaign) != OWN:
+        return reading.identifier(campaign.id)
+    parts = re.fullmatch(r"(\d{8}-\d{6})-.*-([0-9a-f]{4})", campaign.id, re.DOTALL)
+    return f"{parts[1]}-{OWN}-{parts[2]}" if parts else digest(campaign.id.encode())[:16]
 
 
 def _suite(campaign: Campaign) -> str:
@@ -123,6 +127,7 @@ def encode(publication: Publication) -> bytes:
 
 
 PLAIN = frozenset({str, int, float, bool, type(None)})
+"""What JSON has itself."""
 
 
 def _sparse(value: Any) -> Any:

@@ -134,8 +134,8 @@ class _Entrant:
 
 
 @dataclass(frozen=True, slots=True)
-class _Decided:
-    """All pairs of those that can be ranked, the better estimate first; ``shown``: the first is shown to be better."""
+class Placing:
+    """All pairs of sides that stand in the order of their estimates; ``shown``: the first is shown to be better."""
 
     count: int
     first: Indices
@@ -144,7 +144,7 @@ class _Decided:
     shown: Flags
 
     @classmethod
-    def of(cls, sides: Sides, margin: float) -> _Decided:
+    def of(cls, sides: Sides, margin: float) -> Placing:
         """Of sides in the order of their means, the largest first."""
         count = sides.mean.size
         first, second = every_pair(count)
@@ -179,7 +179,7 @@ class _Contest:
     question: Question
     entrants: tuple[_Entrant, ...]
     able: tuple[_Entrant, ...]
-    decided: _Decided
+    decided: Placing
 
 
 def _contests(exhibits: Sequence[Exhibit], patterns: Sequence[str], question: Question) -> Iterator[_Contest]:
@@ -199,7 +199,7 @@ def _contests(exhibits: Sequence[Exhibit], patterns: Sequence[str], question: Qu
         able = [one for one in entrants if not one.place.reason]
         sides = Sides.of([one.values for one in able])
         order = sorted(range(len(able)), key=lambda i: (-sides.mean[i], able[i].place.label))
-        decided = _Decided.of(sides[np.array(order, dtype=np.intp)], question.margin)
+        decided = Placing.of(sides[np.array(order, dtype=np.intp)], question.margin)
         yield _Contest(case, question, tuple(entrants), tuple(able[i] for i in order), decided)
 
 

@@ -20,7 +20,7 @@
 //   ends            [low, high] of the interval, where the runs do not give it (t interval of their logs)
 //   gate            what two cells must share to be compared, by "|", in the order of index.gate
 //   notes           codes of caveats, by blanks; unclean: what compromised it, by "; "
-//   status, reason, source, watts; devices: how many must be paid for it, 0 where no price buys it
+//   status, source, watts; reason: why it cannot be compared; devices: how many must be paid for it, 0 where no price buys it
 const explorer = (() => {
   const { FEWEST } = numbers;
   const packed = JSON.parse(document.getElementById("data").textContent);
@@ -108,15 +108,12 @@ const explorer = (() => {
   const task = (one) => one.n + " " + one.implementation;
   const better = (n) => (a, b) => (cases[n].higher ? b.value - a.value : a.value - b.value);
   const unlike = (a, b) => {
-    for (const one of [a, b]) if (one.value === null) return one.reason || "no value";
+    for (const one of [a, b]) if (one.value === null || one.reason) return one.reason || "no value";
     const [x, y] = [a.gate.split("|"), b.gate.split("|")];
     const differs = index.gate.findIndex((_, i) => x[i] !== y[i]);
     return differs < 0 ? "" : `the ${index.gate[differs]} differs: ${x[differs] || "unknown"} and ${y[differs] || "unknown"}`;
   };
-  const unmeasured = (...origins) => {
-    const other = origins.find((origin) => origin !== "measured");
-    return other ? `${other === "imported" ? "an imported" : "a published"} figure has no runs` : "";
-  };
+  const unmeasured = (...origins) => origins.map((origin) => words.unmeasured[origin]).find(Boolean) || "";
   const differing = (a, b, one, other) => {
     const names = index.declared[machines[one.place].backend] || [];
     const found = names.filter((name) => (a.facts[name] || "") !== (b.facts[name] || "")).map((name) => name.split(": ").at(-1));
@@ -204,7 +201,7 @@ const explorer = (() => {
     }
     const able = [], unranked = [], missing = [];
     for (const one of best.values()) {
-      if (one.value === null) { missing.push({ place: one.place, one, reason: one.reason || "no value" }); continue; }
+      if (one.value === null || one.reason) { missing.push({ place: one.place, one, reason: one.reason || "no value" }); continue; }
       const amount = worth(one, by), entry = { place: one.place, one, ...amount };
       entry.reason = unmeasured(machines[one.place].origin) || one.unclean || (one.runs && one.runs.length >= FEWEST ? "" : `fewer than ${FEWEST} runs`);
       if (!amount) missing.push({ ...entry, reason: unworthy(one, by) });

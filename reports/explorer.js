@@ -122,7 +122,7 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
       const worth = explorer.worth(one, show);
       return worth ? [scaled(worth, one.n, show).join(SPACE), "", "", amountOf(one)] : [DASH, show === "watts" ? "no power known" : "no price", "unknown"];
     }
-    if (!pair || pair.ratio === null) return [amountOf(one), pair ? words.verdicts[pair.verdict].slice(0, 2).join(" ") : "", ""];
+    if (!pair || pair.ratio === null) return [amountOf(one) + (one.unclean ? words.marks.unclean : ""), pair ? words.verdicts[pair.verdict].slice(0, 2).join(" ") : "", ""];
     const [glyph, word, tone] = words.verdicts[pair.verdict];
     const known = pair.low !== null;
     const ratio = (known ? times(pair.ratio, pair.low, pair.high) : "×" + pair.ratio.toFixed(3)) + (pair.differs.length ? words.marks.differs : "") + (pair.unclean ? words.marks.unclean : "");
@@ -392,8 +392,18 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
     draw("strips", (width) => charts.strips(width, some.map(relative), { title: `Distribution by model: ${nameOf(n)}` }));
     $("strips").querySelector("figcaption").textContent = `A dot is a machine, set against the median of its model${lower ? " (inverted: less is better)" : ""}. From ${ENOUGH} machines of a model on, whiskers hold 90 and the box 50 of 100; with fewer nothing is called usual.`
       + (some.some((row) => row.published.length) ? " Dashed and hollow: published by others, not measured here." : "") + (made.length > some.length ? ` ${counted(made.length - some.length, "more model")} not drawn: filter by hardware.` : "") + (alone ? ` ${counted(alone, "model")} with one value not drawn.` : "");
+    $("standing").replaceChildren(...some.flatMap((row) => row.chosen.map((one) => h("li", {}, standing(row, one)))));
     tableTwin("strips", ["Model", "machines", "least", "5 %", "median", "95 %", "most", "published", "chosen"], made.map((row) => [row.name, String(row.sorted.length), significant(row.sorted[0]), ...(row.quantiles ? [0, 2, 4].map((i) => significant(row.quantiles[i])) : [DASH, DASH, DASH]),
       significant(row.sorted.at(-1)), row.published.map((one) => significant(one.value)).join(", ") || DASH, row.chosen.map((one) => one.label).join("; ") || DASH]));
+  };
+  // Better than how many others of its model: by both ends of its interval, itself left out.
+  const standing = (row, one) => {
+    const lower = !cases[boardCase].higher, others = [...row.sorted];
+    others.splice(others.indexOf(one.value), 1);
+    const count = (end) => others.filter((value) => (lower ? value > end : value < end)).length;
+    const [least, most] = [count(one.low), count(one.high)].sort((a, b) => a - b);
+    if (!others.length) return `${one.label}; no other machine of its model is here.`;
+    return `${one.label}; better than ${least === most ? least : least + DASH + most} of ${counted(others.length, "other machine")} of its model.`;
   };
   const drawRoofline = () => {
     const look = looks(), order = ordered(), told = comparison.told, wanted = cases[boardCase] ? cases[boardCase].dtype : "";
@@ -416,7 +426,7 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
 
   // -- one number, all that is known of it ---------------------------------------------------------------------------------
   const definitions = (pairs) => h("dl", {}, pairs.filter(([, value]) => value).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
-  const open = async (one, opener) => {
+  const open = async (one) => {
     const machine = machines[one.place], told = await explorer.about(one.place), unit = cases[one.n].unit;
     const place = told.cells.findIndex((each) => each.n === one.n && each.implementation === one.implementation), more = (told.details || [])[place] || {};
     const row = comparison.rows.find((each) => each.n === one.n && each.implementation === one.implementation), pair = row && row.pairs.get(one.place);
@@ -449,7 +459,6 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
     if (box) box.append(charts.runs(Math.max(288, box.clientWidth), sides, "Each run against its machine’s own value; the table below has the numbers"));
     $("close").addEventListener("click", () => $("detail").close());
     $("record").addEventListener("click", () => save(JSON.stringify(record, null, 1), "application/json", `${machine.key}.json`));
-    $("detail").addEventListener("close", () => opener.focus(), { once: true });
   };
   $("detail").addEventListener("click", (event) => { if (event.target === $("detail")) $("detail").close(); });
   document.addEventListener("click", (event) => {
@@ -457,7 +466,7 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
     if (!button) return;
     if (button.classList.contains("cell")) {
       const line = button.closest("tr"), one = line.entry ? line.entry.one : line.row.cells.get(Number(button.dataset.place));
-      open(one, button);
+      open(one);
     } else if (button.classList.contains("pick")) { const place = Number(button.dataset.place); toggle(place).then(() => { const again = $("places").querySelector(`.pick[data-place="${place}"]`); if (again) again.focus(); }); }
     else if (button.id === "clear") { Object.assign(state, { only: "", benchmarks: [] }); update(); $("only").focus(); }
     else if (button.id === "all-rows") { everyRow = !everyRow; drawForest(); }

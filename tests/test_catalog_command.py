@@ -152,7 +152,8 @@ def test_published_shares_are_of_what_they_are_shares_of() -> None:
 @pytest.mark.parametrize(
     ("hardware", "figure", "words"),
     [
-        ("h20", "bf16", "Did you mean h200_sxm_141 or h200_nvl_141"),
+        ("h2", "bf16", "Did you mean h200_sxm_141 or h200_nvl_141"),
+        ("RTX 4060 Ti", "bf16", "Say which: rtx_4060_ti_8, rtx_4060_ti_16"),
         ("rtx_409", "bf16", "Did you mean rtx_4090"),
         ("h100_sxm_08", "bf16", "Did you mean 'h100_sxm_80'?"),
         ("A100", "bf16", "fits several accelerators. Say which: a100_pcie_40"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchsuite.catalog import gpus
+from benchsuite.catalog import Form, gpus
 
 GIB = 2.0**30
 CARDS = gpus.gpus()
@@ -38,6 +38,11 @@ def test_the_formula_gives_the_datasheet_s_peak(key: str) -> None:
         ("a100_sxm_80", "bf16", 2048),
         ("a100_sxm_80", "fp64", 128),
         ("rtx_4090", "bf16", 512),
+        ("rtx_3080_10", "bf16", 512),
+        ("rtx_3080_10", "int8", 2048),
+        ("rtx_5080", "fp4", 4096),
+        ("rtx_a5000", "bf16", 1024),
+        ("h20_sxm_96", "bf16", 1024),
         ("l40s", "bf16", 1024),
         ("b200_sxm_180", "bf16", 8192),
     ],
@@ -55,12 +60,56 @@ def test_operations_per_clock_are_those_of_the_architecture(key: str, dtype: str
         ("NVIDIA A100-SXM4-40GB", 39.4 * GIB, "a100_sxm_40"),
         ("NVIDIA GeForce RTX 4090", 23.6 * GIB, "rtx_4090"),
         ("NVIDIA GeForce RTX 5090", 31.4 * GIB, "rtx_5090"),
+        ("NVIDIA GeForce RTX 4070 Ti", 11.6 * GIB, "rtx_4070_ti"),
+        ("NVIDIA GeForce RTX 4070 Ti SUPER", 15.6 * GIB, "rtx_4070_ti_super"),
+        ("NVIDIA RTX 5000 Ada Generation", 31.5 * GIB, "rtx_5000_ada"),
+        ("NVIDIA H20-3e", 139.8 * GIB, "h20_sxm_141"),
     ],
 )
 def test_the_driver_s_name_finds_the_card(name: str, memory: float, key: str) -> None:
     found = gpus.named(name, memory)
     assert found is not None
     assert found.key == key
+
+
+@pytest.mark.parametrize(
+    ("name", "mib", "processors", "key"),
+    [
+        ("NVIDIA GeForce RTX 3060", 12288, 28, "rtx_3060_12"),
+        ("NVIDIA GeForce RTX 3060", 8192, 28, "rtx_3060_8"),
+        ("NVIDIA GeForce RTX 3080", 10240, 0, "rtx_3080_10"),
+        ("NVIDIA GeForce RTX 3080", 12288, 0, "rtx_3080_12"),
+        ("NVIDIA GeForce RTX 3080", 0, 70, "rtx_3080_12"),
+        ("NVIDIA GeForce RTX 4060 Ti", 8188, 34, "rtx_4060_ti_8"),
+        ("NVIDIA GeForce RTX 4060 Ti", 16380, 34, "rtx_4060_ti_16"),
+        ("NVIDIA GeForce RTX 5060 Ti", 8151, 36, "rtx_5060_ti_8"),
+        ("NVIDIA GeForce RTX 5060 Ti", 16311, 36, "rtx_5060_ti_16"),
+    ],
+)
+def test_memory_and_processors_tell_cards_of_one_name_apart(name: str, mib: int, processors: int, key: str) -> None:
+    assert len(gpus.called(name)) == 2
+    found = gpus.named(name, mib * 2.0**20, processors)
+    assert found is not None
+    assert found.key == key
+
+
+def test_cards_of_one_name_that_differ_in_bandwidth_alone_stay_undecided() -> None:
+    """RTX 3060 Ti with GDDR6 and with GDDR6X: the driver says the same of both."""
+    assert gpus.named("NVIDIA GeForce RTX 3060 Ti", 8192 * 2.0**20, 38) is None
+
+
+RATES = {
+    Form.CONSUMER: {"tf32": 256, "bf16": 512, "fp16": 512, "fp16-sum16": 1024, "e4m3": 1024},
+    Form.WORKSTATION: {"tf32": 512, "bf16": 1024, "fp16": 1024, "e4m3": 2048},
+}
+BOTH = {"fp64": 4, "fp64-vector": 4, "fp32": 256, "int8": 2048, "fp4": 4096}
+
+
+@pytest.mark.parametrize("key", [key for key, card in CARDS.items() if card.form in RATES])
+def test_geforce_halves_the_tensor_rate_when_the_sum_is_fp32_and_no_other_rate(key: str) -> None:
+    card = CARDS[key]
+    rates = {dtype: card.per_clock(dtype) for dtype in card.peaks}
+    assert rates == {dtype: rate for dtype, rate in {**RATES[card.form], **BOTH}.items() if dtype in card.peaks}
 
 
 def test_an_unknown_name_finds_nothing() -> None:

@@ -62,6 +62,11 @@ def test_what_no_source_agrees_on_is_no_figure() -> None:
     assert not {"fp4", "int8", "fp32"} & set(KNOWN["b300_sxm_270"].peaks)
     assert "int8" not in KNOWN["gb300"].peaks
     assert "fp16" not in KNOWN["cerebras_wse3"].peaks
+    for key in ("rtx_pro_4000", "rtx_pro_4500", "rtx_pro_5000_48", "rtx_pro_5000_72"):
+        assert not KNOWN[key].peaks
+        assert not KNOWN[key].clock
+    assert "fp32" not in KNOWN["h800"].peaks
+    assert KNOWN["rtx_4060_ti_16"].watts is None
 
 
 def test_a_row_s_own_date_counts_before_the_file_s() -> None:

@@ -126,6 +126,8 @@ def test_real_burns() -> None:
     assert statuses(found) == {"ok": len(found.rows)}
     faulty = BURN.read(sample("gpu-burn/issue12-16gpu-faulty.txt"))
     assert [one.status for one in faulty.rows if one.benchmark == "gpu-burn/burn"] == [Status.REJECTED] * 16
+    overflowed = [one.params["gpu"] for one in faulty.rows if "errors -524288000, overflowed" in one.reason]
+    assert sorted(set(overflowed)) == [1, 2, 3, 4, 9, 11, 14]
     died = BURN.read(sample("gpu-burn/issue69-8gpu-died.txt"))
     assert [one.status for one in died.rows if one.benchmark == "gpu-burn/burn"] == [Status.FAILED] * 8
     thermal = BURN.read(sample("gpu-burn/issue48-2xgtx1080-thermal.txt"))

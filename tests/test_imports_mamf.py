@@ -84,8 +84,8 @@ def test_the_head_gives_device_and_versions_and_no_host_or_path() -> None:
 
 
 def test_progress_that_a_terminal_overwrote_is_read_as_well() -> None:
-    found = MAMF.read(HEAD + PROGRESS.replace("\n", "\r") + LAST)
-    assert len(found.rows) == 11
+    for end in ("\r", "\r\x1b[K"):
+        assert len(MAMF.read(HEAD + PROGRESS.replace("\n", end) + LAST).rows) == 11
 
 
 def test_a_run_that_was_cut_has_a_best_so_far_and_says_so() -> None:

@@ -7,11 +7,13 @@ import math
 import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from benchsuite.errors import DataError
 from benchsuite.imports import nccl_tests
 from benchsuite.imports.base import Imported
-from benchsuite.imports.nccl_tests_table import PERF
+from benchsuite.imports.nccl_tests_table import PERF, implied
 from benchsuite.model import Metric, Status
 from tests.imported import never_breaks, row, sample, samples, sound, statuses
 
@@ -151,7 +153,7 @@ def test_nothing_that_is_no_positive_number_counts(printed: str) -> None:
     found = TEXT.read(table(ROW.replace("66.11", printed)))
     failed = row(found, in_place=False, quantity="busbw")
     assert (failed.status, failed.value) == (Status.FAILED, None)
-    assert failed.reason
+    assert ("finite" in failed.reason) == (printed != "-3.00")
 
 
 def test_per_iteration_columns_are_read_by_their_names() -> None:
@@ -253,7 +255,7 @@ def test_rows_without_a_header_say_what_is_taken_for_granted() -> None:
     said = " ".join(found.problems)
     assert "There is no header" in said
     assert "does not name the test" in said
-    assert "busbw over algbw is 1.75" in said
+    assert "busbw over algbw is 1.75 in the last row, as all_reduce_perf has with 8 ranks." in said
     assert "Out of bounds values" in said
 
 
@@ -267,8 +269,36 @@ def test_a_collective_that_several_tests_could_be_stays_without_a_name() -> None
 @pytest.mark.parametrize("name", PERF)
 def test_a_test_that_is_named_keeps_its_name(name: str) -> None:
     assert TEXT.read(table(ROW, start=name)).rows[0].benchmark == f"nccl-tests/{name}"
-    launched = table(ROW, start="").replace(OPTIONS, f"$ mpirun -np 8 ./build/{name} -b 8\n{OPTIONS}")
+    launched = table(ROW, start="").replace(OPTIONS, f"$ mpirun -np 8 ./build/{name}_mpi -b 8\n{OPTIONS}")
     assert TEXT.read(launched).rows[0].benchmark == f"nccl-tests/{name}"
+
+
+@pytest.mark.parametrize(
+    ("perf", "algbw", "busbw", "end"),
+    [
+        ("all_reduce_perf", "37.78", "66.11", ", as all_reduce_perf has with 8 ranks."),
+        ("all_reduce_perf", "18.53", "18.53", ", as all_reduce_perf has with 2 ranks."),
+        ("all_gather_perf", "256.36", "224.31", ", as all_gather_perf has with 8 ranks."),
+        ("all_reduce_perf", "0.01", "0.02", "is 2 in the last row."),
+        ("all_reduce_perf", "100.00", "199.90", "in the last row."),
+        ("broadcast_perf", "10.00", "10.00", "is 1 in the last row."),
+        ("all_reduce_perf", "0.00", "1.00", ""),
+        ("all_reduce_perf", "nan", "1.00", ""),
+    ],
+)
+def test_ranks_are_told_of_only_where_the_digits_leave_no_other_number(
+    perf: str, algbw: str, busbw: str, end: str
+) -> None:
+    said = implied(perf, algbw, busbw)
+    assert said.endswith(end)
+    assert bool(said) == bool(end)
+    assert ("ranks" in said) == ("ranks" in end)
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 4, 8, 16, 24, 64, 72])
+def test_the_ranks_behind_two_exact_bandwidths(ranks: int) -> None:
+    busbw = 2 * (ranks - 1) / ranks * 400.0
+    assert implied("all_reduce_perf", "400.0000", f"{busbw:.4f}").endswith(f"with {ranks} ranks.")
 
 
 def test_several_tests_in_one_file_keep_apart() -> None:
@@ -313,9 +343,76 @@ def test_a_file_without_a_result_gives_one_sentence(text: str, sentence: str) ->
     assert "someone" not in str(refused.value)
 
 
+def test_the_variant_of_another_maker_is_told() -> None:
+    found = TEXT.read(table(ROW).replace("# Using devices", "rccl-tests: Version develop:9e4b4f3\n# Using devices"))
+    assert found.facts["variant"] == "rccl-tests"
+
+
 def test_failures_beside_results_are_told() -> None:
-    found = TEXT.read(table(ROW) + "node7: Test timeout (300s) common.cu:523\n")
+    found = TEXT.read(table(ROW) + "# error: unhandled system error\nnode7: Test timeout (300s) common.cu:523\n")
     assert "It says that the test ran out of time." in found.problems
+    assert "It says that NCCL reported an error." in found.problems
+    assert "node7" not in repr(found)
+
+
+# --- a law: what the tool prints, in any of its layouts, is what is read
+
+
+def shown(value: float, width: int) -> str:
+    """As nccl-tests fits a number into a column (``getFloatStr``)."""
+    forms = (f"{value:{width}.2f}", f"{value:{width}.1f}", f"{value:{width}.0f}")
+    return next((form for form in forms if len(form) <= width), f"{value:{width}.1e}")
+
+
+LAYOUTS = {
+    "redop root": ("time algbw busbw #wrong", ""),
+    "redop": ("time algbw busbw error", ""),
+    "root": ("time algbw busbw error", ""),
+    "": ("time algbw busbw error", ""),
+    "redop root ": ("cputime algbw busbw  #wrong", "#iters"),
+    "redop  root": ("time algbw busbw #wrong i_min i_max i_p99 i_cv%", "timestamp"),
+}
+figures = st.tuples(
+    st.floats(0.01, 9e8),
+    st.floats(0.01, 9e5),
+    st.floats(0.01, 9e5),
+    st.sampled_from(["0", "N/A", "0e+00"]),
+    st.floats(0.01, 9e8),
+    st.floats(0.01, 9e8),
+    st.floats(0.01, 9e8),
+    st.floats(0.0, 99.0),
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    layout=st.sampled_from(sorted(LAYOUTS)),
+    placements=st.tuples(figures, figures),
+    tag=st.sampled_from(["", "[0] ", "[1,12]<stdout>:", "7: "]),
+    inside=st.integers(0, 12),
+)
+def test_what_is_printed_is_what_is_read(
+    layout: str, placements: tuple[tuple[object, ...], ...], tag: str, inside: int
+) -> None:
+    columns, trailing = LAYOUTS[layout]
+    names = columns.split()
+    texts = [
+        one if isinstance(one, str) else shown(float(str(one)), 6 if "bw" in name else 7).strip()
+        for each in placements
+        for one, name in zip(each, names, strict=False)
+    ]
+    which = ["float", *({"redop": "sum", "root": "-1"}[word] for word in layout.split())]
+    tail = {"": [], "#iters": ["20"], "timestamp": ["2026-01-02", "03:04:05"]}[trailing]
+    tokens = ["4096", "1024", *which, *texts, *tail]
+    tokens.insert(min(inside, len(tokens)), tag.strip() if tag.startswith("[") else "")
+    head = f"# size count type {layout} {columns} {columns} {trailing}\n"
+    found = TEXT.read(table(f"{tag}{'  '.join(tokens)}", head=head))
+    read = [one.text.split()[0] for one in found.rows[:-1]]
+    assert read == [text for text, name in zip(texts, names * 2, strict=True) if name not in {"#wrong", "error"}]
+    for one in found.rows[:-1]:
+        scale = {Metric.LATENCY: 1e-6, Metric.RATIO: 1e-2}.get(one.metric, 1e9)
+        if float(one.text.split()[0]) > 0.0:
+            assert one.value == pytest.approx(float(one.text.split()[0]) * scale, rel=1e-14)
 
 
 # --- JSON
@@ -340,6 +437,7 @@ def document(**extra: object) -> dict[str, object]:
         "args": ["/home/canary/all_reduce_perf", "-J", "/canary/out.json"],
         "env": [
             "AWS_SECRET=canary",
+            "JOB_ID=987654",
             "NCCL_ALGO=Ring,Tree",
             "NCCL_PROTO=canary",
             "NCCL_MAX_NCHANNELS=32",
@@ -399,6 +497,7 @@ def test_of_the_environment_only_known_settings_with_known_values_stay() -> None
     found = JSON.read(json.dumps(document()))
     assert "canary" not in repr(found)
     assert "4711" not in repr(found)
+    assert "987654" not in repr(found)
     assert found.facts["NCCL_ALGO"] == "Ring,Tree"
     assert found.facts["NCCL_MAX_NCHANNELS"] == "32"
     assert "NCCL_PROTO" not in found.facts

@@ -93,12 +93,13 @@ def test_sum_and_least_are_made_from_the_cells() -> None:
     total = row(found, statistic="sum")
     assert total.value == pytest.approx(111.27e9)
     assert "999.99" in total.meaning
+    assert "no throughput" in total.meaning
     assert row(found, statistic="min").value == 55.63e9
 
 
 def test_directions_stay_apart() -> None:
     found = TEXT.read(HEAD + BOTH_WAYS)
-    one = row(found, direction="Write1", source="GPU 1", target="GPU 0", both=True)
+    one = row(found, direction="Write1", source="GPU 1", target="GPU 0", bidirectional=True)
     assert one.value == 361.01e9
     assert row(found, direction="Total", statistic="sum").value == pytest.approx(1442.04e9)
 
@@ -154,6 +155,12 @@ def test_corrupted_data_are_rejected_first_of_all() -> None:
     assert "70a64" not in repr(found)
 
 
+def test_corrupted_data_without_a_test_are_a_row_of_their_own() -> None:
+    for found in (TEXT.read(HEAD + CORRUPT), JSON.read(document(error=CORRUPT))):
+        assert statuses(found) == {"rejected": 1}
+        assert "corrupts data" in found.rows[0].reason
+
+
 def test_corrupted_data_before_any_test_make_all_suspect() -> None:
     found = TEXT.read(CORRUPT + ONE_WAY)
     assert statuses(found) == {"rejected": 4}
@@ -191,6 +198,12 @@ def test_a_number_that_is_cut_is_no_value(end: str) -> None:
     assert row(found, source="CPU 0", target="GPU 1").status is Status.FAILED
     assert row(found, statistic="sum").status is Status.FAILED
     assert "A row of the matrix is cut." in " ".join(found.problems)
+
+
+def test_a_row_that_is_cut_between_two_cells_has_no_sum() -> None:
+    found = TEXT.read(ONE_WAY[: ONE_WAY.index("55.64")])
+    assert row(found, source="CPU 0", target="GPU 0").value == 55.63e9
+    assert row(found, statistic="sum").status is Status.FAILED
 
 
 def test_a_description_without_its_matrix_fails() -> None:
@@ -289,6 +302,9 @@ def test_a_cut_document_gives_its_whole_tests() -> None:
     text = document(*(test_case(f"{name}_memcpy_ce", *MATRIX) for name in "abc"))
     found = JSON.read(text[: text.index('"c_memcpy_ce"')])
     assert {one.benchmark for one in found.rows} == {"nvbandwidth/a_memcpy_ce", "nvbandwidth/b_memcpy_ce"}
+    named = JSON.read(text[: text.index('"status": "Passed"', text.index('"c_memcpy_ce"'))])
+    lost = row(named, benchmark="nvbandwidth/c_memcpy_ce")
+    assert (lost.status, lost.reason) == (Status.FAILED, "Its status is cut or damaged.")
     assert found.version == "v0.8"
     assert any("2 whole tests" in problem for problem in found.problems)
     with pytest.raises(DataError, match="no test"):

@@ -67,6 +67,13 @@ def test_pairs_have_a_bandwidth_and_a_rate_and_twice_as_many_ranks() -> None:
     assert not found.problems
 
 
+def test_the_spelling_of_early_versions() -> None:
+    found = FORMAT.read("# OSU MPI Bandwidth Test (Version 2.1)\n# Size\t\tBandwidth (MB/s)\n1\t\t0.425076\n")
+    assert (found.version, found.rows[0].value) == ("2.1", 425076.0)
+    head = "# OSU MPI Multiple Bandwidth / Message Rate Test v3.1\n# [ pairs: 1 ]\n# Size    MB/sec    Messages/sec\n"
+    assert [one.metric for one in FORMAT.read(f"{head}1  2.50  2500000.00\n").rows] == [Metric.BANDWIDTH, Metric.RATE]
+
+
 def test_parts_of_a_non_blocking_operation() -> None:
     found = FORMAT.read(
         "# OSU MPI Non-blocking Allreduce Latency Test v5.7.1\n"

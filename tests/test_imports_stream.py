@@ -62,6 +62,11 @@ def test_heads_of_all_versions(head: str) -> None:
     assert len(found.rows) == 16
 
 
+def test_a_head_in_gigabytes_counts_in_gigabytes() -> None:
+    found = STREAM.read(RATES.replace("MB/s", "GB/s").replace("161745.3", "   161.7") + VALID)
+    assert row(found, benchmark="stream/copy", statistic=None).value == 161.7e9
+
+
 def test_wrong_arrays_reject_every_rate() -> None:
     found = STREAM.read(HEAD + RATES + FAILED)
     assert statuses(found) == {"rejected": 16}
@@ -168,6 +173,13 @@ def test_csv_of_all_versions(column: str, scale: int) -> None:
     assert copy.value == 4000.5 * scale
     assert copy.params == {"elements": "33554432", "precision": "double"}
     assert row(found, statistic="avg").value == 0.000137
+
+
+def test_csv_of_the_phases_around_the_kernels() -> None:
+    head = "phase,n_elements,sizeof,max_mbytes_per_sec,runtime"
+    found = BABEL.read(f"{head}\nInit,33554432,8,4026.5,0.2\nRead,33554432,8,2000.5,0.4\n")
+    assert row(found, benchmark="babelstream/init", statistic=None).value == 4026.5e6
+    assert row(found, benchmark="babelstream/read", statistic="once").value == 0.4
 
 
 def test_units_of_csv_in_the_spelling_of_version_six() -> None:

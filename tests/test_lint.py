@@ -98,7 +98,7 @@ BROKEN: tuple[Breaks, ...] = (
     (1, BLOCKS, "without the values", lambda: ([A, B], Shown(absolute=False))),
     (2, BLOCKS, "1 of the 3 tasks", lambda: ([told(A, planned=3)], Shown())),
     (2, NOTE, "1 failed", lambda: (scored(score(), failed(score(name="triad"))), Shown())),
-    (2, NOTE, "left out", lambda: ([replace(A, problems=("x is there twice.",))], Shown())),
+    (2, NOTE, "wrong with its file. x is", lambda: ([replace(A, problems=("x is there twice.",))], Shown())),
     (2, NOTE, "does not mention 1 of 2", lambda: ([A, exhibit(score(), score(name="triad"), label="B")], Shown())),
     (3, BLOCKS, "arithmetic mean of B/s", lambda: ([A], mean(Mean.ARITHMETIC, Metric.BANDWIDTH))),
     (3, BLOCKS, "harmonic mean of s", lambda: ([A], mean(Mean.HARMONIC, Metric.LATENCY))),

@@ -197,3 +197,18 @@ def test_every_number_of_the_table_is_a_card_of_the_catalogue() -> None:
     from benchsuite.catalog import gpus
 
     assert {known.hardware for known in pci.DEVICES.values()} <= set(gpus.gpus())
+
+
+@pytest.mark.parametrize("number", pci.DEVICES)
+def test_the_form_factor_of_a_number_is_its_card_s(number: str) -> None:
+    from benchsuite.catalog import Form, gpus
+
+    known = pci.DEVICES[number]
+    slot = {Form.SXM: "SXM", Form.SUPERCHIP: "superchip", Form.NVL: "PCIe, NVL"}
+    assert known.form.startswith(slot.get(gpus.gpus()[known.hardware].form, "PCIe"))
+
+
+def test_numbers_tell_apart_cards_that_the_driver_calls_the_same() -> None:
+    told = {pci.DEVICES[number].hardware for number in ("0x2486", "0x24c9", "0x2206", "0x220a", "0x2803", "0x2805")}
+    assert len(told) == 6
+    assert not {"0x2d04", "0x2bb3"} & set(pci.DEVICES)

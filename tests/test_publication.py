@@ -226,10 +226,14 @@ def test_a_note_that_nobody_knows_never_leaves_a_number_clean() -> None:
 
 
 def test_a_suite_that_a_person_named_is_called_own(tmp_path: Path) -> None:
-    told = results.public(measured(tmp_path, suite="acme-secret-model", runs=1))
+    loaded = measured(tmp_path, suite="acme-secret-model", runs=1)
+    told = results.public(loaded)
     assert told.suite == publication.OWN
+    assert told.id == "20260102-030405-own-beef"
     assert "acme" not in publication.encode(told).decode()
     assert publication.vet(told)
+    odd = replace(loaded, campaign=replace(loaded.campaign, id="Acme's run"))
+    assert re.fullmatch("[0-9a-f]{16}", results.public(odd).id)
 
 
 def test_a_case_whose_names_identify_somebody_stays(tmp_path: Path) -> None:

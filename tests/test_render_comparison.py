@@ -235,6 +235,17 @@ def test_a_board_has_one_unit_and_says_what_it_is_ordered_by() -> None:
     assert "per dollar" in dollars
 
 
+def test_a_wide_interval_on_a_board_is_told_by_its_ends_and_a_wild_one_not_at_all() -> None:
+    wide, wild = (score([1.5e12] * 3, low=low, high=high) for low, high in ((4e11, 2e12), (1e10, 2e13)))
+    board = ranking.boards([exhibit("A", wide), exhibit("B", wild)])[0]
+    told = {place.label: versus.amount(place, board).replace("\u00a0", " ") for place in board.ranked}
+    assert told == {"A": "1.50 (0.400\u20132.00) TFLOP/s", "B": "1.50 TFLOP/s"}
+
+
+def test_a_board_without_a_pair_says_so() -> None:
+    assert "no two" in board_text(ranking.boards(fleet(1))[0])
+
+
 def test_of_a_latency_less_is_better() -> None:
     made = [
         exhibit(name, score(runs(speed, 0.01, 1), CHASE, Metric.LATENCY)) for name, speed in (("A", 1e-7), ("B", 2e-7))

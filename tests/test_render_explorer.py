@@ -151,6 +151,16 @@ def test_one_machine_is_told_that_there_is_nothing_to_compare() -> None:
     assert "nothing to compare" in view.build(tables.dataset(made.exhibits(1, 3))).headline
 
 
+def test_the_leader_is_named_with_those_that_cannot_be_told_from_it() -> None:
+    data = tables.dataset(made.exhibits(30, 4))
+    first = view.build(data)
+    assert first.board is not None
+    tied = sum(row.rank.startswith("1–") or row.rank == "1" for row in first.board.rows) - 1
+    assert tied >= 1
+    assert first.headline.startswith(first.board.rows[0].label + " leads ")
+    assert f"; {tied} other{'s' if tied > 1 else ''} may share its rank." in first.headline
+
+
 def test_a_cell_says_ratio_interval_and_value() -> None:
     first = view.build(tables.dataset(two()))
     cell = first.groups[0].rows[0].cells[1]

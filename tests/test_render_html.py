@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import render_data as data
+import sensor_data
 
 from benchsuite.model import Case, Caveat, Record, Skip
 from benchsuite.render import html, view
@@ -59,9 +60,14 @@ def render(campaign: CampaignView) -> str:
     return html.report(view.build(campaign))
 
 
+def whole() -> CampaignView:
+    """Everything at once: every family, two that went wrong, and what the sensors of a GPU and its host said."""
+    return replace(data.campaign(), readings=tuple(sensor_data.gpu()), backend="cuda")
+
+
 @pytest.fixture(scope="module")
 def text() -> str:
-    return render(data.campaign())
+    return render(whole())
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +77,7 @@ def page(text: str) -> Page:
 
 def few() -> CampaignView:
     timed = [*data.probes(), *list(data.gemms())[:3], *list(data.memories())[-3:]]
-    return data.campaign(timed)
+    return replace(data.campaign(timed), readings=tuple(sensor_data.host(12.0)))
 
 
 def test_a_small_campaign_renders_as_it_is() -> None:
@@ -79,6 +85,7 @@ def test_a_small_campaign_renders_as_it_is() -> None:
     text = render(few())
     for pattern in (
         r"(<svg class=\"(?:chart|strip)[^>]*>).*?</svg>",
+        r"(<svg class=\"trace[^>]*>)<svg.*?</svg>.*?</svg>",
         r"(<style>).*?</style>",
         r"(<script>).*?</script>",
     ):
@@ -91,7 +98,7 @@ def test_a_small_campaign_renders_as_it_is() -> None:
 
 
 def test_the_same_campaign_gives_the_same_bytes(text: str) -> None:
-    assert render(data.campaign()) == text
+    assert render(whole()) == text
 
 
 def test_the_policy_names_the_exact_bytes(page: Page) -> None:
@@ -157,6 +164,23 @@ def test_poor_campaigns_render(made: list[Record]) -> None:
     page = Page(render(data.view_of(made, 1)))
     assert page.elements[0][0] == "html"
     assert "h1" in [tag for tag, _ in page.elements]
+
+
+def test_what_the_sensors_said_is_on_the_page(page: Page) -> None:
+    words = " ".join(page.words)
+    assert "During the run" in words
+    assert "the power limit held the GPU's clock down" in words
+    assert "No readings of sensors" not in words
+    drawn = [attributes for tag, attributes in page.elements if attributes.get("class") == "trace"]
+    assert len(drawn) >= 8
+    assert all(one["role"] == "img" and one["aria-label"] for one in drawn)
+
+
+@pytest.mark.parametrize("backend", ["host", "fake"])
+def test_a_run_without_readings_says_so_unless_it_never_ran(backend: str) -> None:
+    text = render(replace(data.view_of(data.records(list(data.probes())[:1], 1)), backend=backend))
+    assert ("No readings of sensors" in text) == (backend == "host")
+    assert 'href="#during"' not in text
 
 
 def test_a_rejected_result_shows_its_reason_and_no_number() -> None:

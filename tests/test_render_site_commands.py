@@ -17,6 +17,7 @@ from benchsuite.commands import site as commands
 from benchsuite.commands.site import Asked, Progress
 from benchsuite.errors import BenchsuiteError, UsageError
 from benchsuite.render import slide
+from benchsuite.render.looks import Plot
 
 ABOUT = slide.About("20260102-030405-example-beef", "2026-01-02T03:04:05+00:00", "0.1.0")
 
@@ -131,12 +132,14 @@ def test_a_long_build_tells_how_long_it_will_take(
 # -- one chart for a slide ---------------------------------------------------------------------------------------------
 
 
-def drawn(kind: str, *patterns: str, title: str = "") -> dict[str, object]:
+def found(kind: str, *patterns: str) -> list[Plot]:
     scores = render_data.scores_of(render_data.records(render_data.everything()))
     ceilings = render_data.ceilings_of(scores)
-    return slide.draw(
-        scores, ceilings, render_data.CACHES, render_data.CORES, ABOUT, kind=kind, patterns=patterns, title=title
-    )
+    return slide.plots(scores, ceilings, render_data.CACHES, render_data.CORES, kind=kind, patterns=patterns)
+
+
+def drawn(kind: str, *patterns: str, title: str = "") -> dict[str, object]:
+    return slide.slide(found(kind, *patterns)[0], ABOUT, title)
 
 
 @pytest.mark.parametrize(("kind", "pattern"), [("bars", "gemm"), ("sizes", "memory"), ("roofline", "gemm")])
@@ -172,9 +175,14 @@ def test_what_cannot_be_drawn_is_told(kind: str, pattern: str, told: str) -> Non
         drawn(kind, pattern)
 
 
-def test_several_charts_are_not_one() -> None:
-    with pytest.raises(UsageError, match=r"Choose one with --case"):
-        drawn("sizes")
+def test_a_chart_of_a_run_says_when_its_times_are_simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [plot.id for plot in found("sizes")][:2] == ["bandwidth", "latency"]
+    monkeypatch.chdir(tmp_path)
+    options = ["--backend", "fake", "--runs", "2", "--only", "gemm dtype=fp32", "--no-report"]
+    assert CliRunner().invoke(app, ["run", *options]).exit_code == 0
+    made = CliRunner().invoke(app, ["chart", "latest", "--to", "chart.svg", "--case", "gemm"])
+    assert made.exit_code == 0, made.output
+    assert "SIMULATED DATA" in (tmp_path / "chart.svg").read_text()
 
 
 def test_a_chart_is_svg_or_png() -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 import render_data as data
 
 from benchsuite import units
-from benchsuite.model import Caveat, Record, Skip, Status
-from benchsuite.render import strip, view, words
+from benchsuite.model import Caveat, Record, Score, Skip, Status
+from benchsuite.render import below, strip, view, words
 from benchsuite.render.rows import MOST_CARDS
 from benchsuite.render.view import ReportView
+from benchsuite.render.words import counted
 
 BANNED = ("significant", "insignificant", "beats", "crushes", "up to", "best-in-class", "equivalent", "proven")
 
@@ -158,6 +160,130 @@ def test_a_strip_holds_every_sample_and_stays_small() -> None:
         assert f"{samples * 3} samples in 3 runs" in drawn.caption
         assert drawn.svg.count("<path") == 6
         assert len(drawn.svg) < 2000
+
+
+def touched(count: int, *, clean: float = 1.0) -> list[Record]:
+    """Three runs, of whose 24 samples the first ``count`` were touched; the others' median is ``clean`` of all's."""
+    made = data.records([data.gemm(256, 256, 256, "fp32", "numpy", 1e11)], 3)
+    return [
+        replace(
+            record,
+            samples=replace(record.samples, annotations={"POWER_CAP": tuple(range(count)), "THERMAL": (0, 1)}),
+            summary=replace(record.summary, clean=24 - count, clean_median=record.summary.median * clean),
+        )
+        for record in made
+        if record.samples is not None and record.summary is not None
+    ]
+
+
+def corners(svg: str, kind: str) -> int:
+    """How many strokes the paths of a class have."""
+    return sum(len(re.findall("[Mm]", d)) for d in re.findall(rf'<path class="{kind}" d="([^"]*)"', svg))
+
+
+def test_samples_that_a_condition_touched_are_marked_and_counted() -> None:
+    drawn = strip.samples(touched(6))
+    assert drawn is not None
+    assert (corners(drawn.svg, "touched"), corners(drawn.svg, "dots")) == (18, 54)
+    assert drawn.touched.startswith(
+        "18 of 72 marked: the power limit held the GPU's clock down (p); "
+        "the GPU lowered its clock because of heat (h, 6). "
+    )
+    whole = strip.samples(touched(24))
+    assert whole is not None
+    assert whole.touched.startswith("All marked: ")
+    assert corners(whole.svg, "dots") == 0
+
+
+@pytest.mark.parametrize(
+    ("clean", "said"),
+    [
+        (1.0, "The other 54 change the median by less than 0.1\u00a0%."),
+        (0.96, ", 4.0\u00a0% less."),
+        (1.25, ", 25\u00a0% more."),
+    ],
+)
+def test_what_the_undisturbed_samples_alone_would_give_is_said(clean: float, said: str) -> None:
+    drawn = strip.samples(touched(6, clean=clean))
+    assert drawn is not None
+    assert drawn.touched.endswith(said)
+
+
+def test_a_run_without_an_undisturbed_sample_gives_no_sensitivity() -> None:
+    made = touched(6)
+    made[1] = replace(made[1], summary=replace(made[1].summary, clean_median=None))
+    drawn = strip.samples(made)
+    assert drawn is not None
+    assert drawn.touched.endswith("Not every run has samples without a mark.")
+
+
+def test_undisturbed_samples_are_not_spoken_of() -> None:
+    drawn = strip.samples(data.records([data.gemm(256, 256, 256, "fp32", "numpy", 1e11)], 3))
+    assert drawn is not None
+    assert drawn.touched == ""
+
+
+def test_an_annotation_beyond_the_samples_marks_nothing() -> None:
+    made = touched(0)
+    assert made[0].samples is not None
+    odd = [replace(r, samples=replace(r.samples, annotations={"NEW": (24, 99, -1)})) for r in made if r.samples]
+    drawn = strip.samples(odd)
+    assert drawn is not None
+    assert (drawn.touched, corners(drawn.svg, "touched")) == ("", 0)
+
+
+def on_gpu(joules: float | None = 2.0, **params: int) -> Score:
+    score = data.scores_of(good())[0]
+    conditions = {"power": 496.4, "sm_clock": 1.665e9, "temperature": 71.0}
+    case = replace(score.case, params=(*score.case.params, *params.items()))
+    return replace(score, backend="cuda", joules=joules, conditions=conditions, case=case)
+
+
+def test_power_clock_and_energy_stand_below_a_number_of_a_gpu() -> None:
+    told = [text.replace(units.NO_BREAK_SPACE, " ") for text in below.details(on_gpu(), ())]
+    assert told == ["496 W, 1665 MHz, 71 °C", "2.00 J an iteration, 16.8 MFLOP/J"]
+
+
+def test_energy_of_one_device_is_not_told_for_the_work_of_two() -> None:
+    assert len(list(below.details(on_gpu(gpus=2), ()))) == 1
+
+
+@pytest.mark.parametrize("joules", [None, 0.0, float("nan")])
+def test_no_energy_is_told_without_a_counter(joules: float | None) -> None:
+    assert len(list(below.details(on_gpu(joules), ()))) == 1
+
+
+def test_a_host_has_no_clock_of_a_gpu_below() -> None:
+    assert list(below.details(replace(on_gpu(None), backend="host"), ())) == []
+
+
+@pytest.mark.parametrize(
+    ("runs", "samples", "told"), [(1, 59, ()), (1, 60, ("p95",)), (3, 99, ("p95",)), (2, 299, ("p95", "p99"))]
+)
+def test_percentiles_of_a_latency_are_withheld_below_their_number_of_samples(
+    runs: int, samples: int, told: tuple[str, ...]
+) -> None:
+    made = data.records(list(data.latencies())[:1], runs, samples=samples)
+    (row,) = view.build(data.view_of(made, runs)).rows
+    assert tuple(re.findall(r"p9\d", " ".join(row.details))) == told
+    if told:
+        assert row.details[0].endswith(f" of {samples * runs} samples in {counted(runs, 'run')}")
+
+
+def test_a_percentile_is_one_of_the_samples_in_the_unit_of_the_value() -> None:
+    (record,) = data.records(list(data.latencies())[:1], 1, samples=100)
+    assert record.samples is not None
+    steps = record.work.steps
+    seconds = tuple(1e-9 * steps * (number + 1) for number in range(100))
+    (score,) = data.scores_of([record])
+    made = replace(record, samples=replace(record.samples, seconds=seconds))
+    (told,) = below.details(score, [made])
+    assert told.replace(units.NO_BREAK_SPACE, " ") == "p95 95.0 ns of 100 samples in 1 run"
+
+
+def test_a_rate_has_no_percentiles() -> None:
+    made = data.records([data.gemm(256, 256, 256, "fp32", "numpy", 1e11)], 3, samples=400)
+    assert view.build(data.view_of(made)).rows[0].details == ()
 
 
 def test_a_strip_of_equal_samples_has_no_height_to_divide_by() -> None:

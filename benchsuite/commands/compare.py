@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 from rich.console import Console
@@ -22,6 +22,14 @@ from benchsuite.render import markdown, sheet, terminal_comparison, versus
 Shown = TypeVar("Shown", ranking.Board, ranking.Matrix)
 DETAILED = 8
 """Campaigns up to which each pair is told the runs it needs: more are shown as strips, which have no room for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Printers(Generic[Shown]):
+    """How a board, or a matrix, becomes text."""
+
+    markdown: Callable[[Shown], str]
+    text: Callable[[Shown, Console], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +80,13 @@ def compare(asked: Asked) -> int:
 def boards(asked: Asked, pattern: str, implementation: str, by: str) -> int:
     """Print a leader board of each case that fits; 3 if nobody on any of them can be ranked."""
     found = ranking.boards(_gathered(asked), [pattern], _question(asked, implementation, by))
-    shown = {"csv": sheet.boards(found), "markdown": "\n".join(map(markdown.board, found))}
-    return _ranked(asked, found, found, shown, terminal_comparison.board)
+    return _printed(asked, found, found, Printers(markdown.board, terminal_comparison.board))
 
 
 def matrices(asked: Asked, pattern: str, implementation: str, by: str) -> int:
     """The same with the verdict on every pair."""
     found = ranking.matrices(_gathered(asked), [pattern], _question(asked, implementation, by))
-    boards = [one.board for one in found]
-    shown = {"csv": sheet.boards(boards), "markdown": "\n".join(map(markdown.matrix, found))}
-    return _ranked(asked, found, boards, shown, terminal_comparison.matrix)
+    return _printed(asked, found, [one.board for one in found], Printers(markdown.matrix, terminal_comparison.matrix))
 
 
 def _question(asked: Asked, implementation: str, by: str) -> ranking.Question:
@@ -90,23 +95,20 @@ def _question(asked: Asked, implementation: str, by: str) -> ranking.Question:
     return ranking.Question(implementation, ranking.By(by), asked.margin)
 
 
-def _ranked(
-    asked: Asked,
-    found: Sequence[Shown],
-    boards: Sequence[ranking.Board],
-    texts: Mapping[str, str],
-    show: Callable[[Shown, Console], None],
-) -> int:
+def _printed(asked: Asked, found: Sequence[Shown], boards: Sequence[ranking.Board], printers: Printers[Shown]) -> int:
     if not found:
         raise UsageError("No case fits that.", "Give a pattern such as 'gemm dtype=bf16 m=8192'.")
-    if asked.form == "json":
-        print(msgspec.json.encode({"boards": found}).decode())
-    elif asked.form in texts:
-        print(texts[asked.form], end="")
-    else:
-        console = Console(highlight=False)
-        for one in found:
-            show(one, console)
+    match asked.form:
+        case "json":
+            print(msgspec.json.encode({"boards": found}).decode())
+        case "csv":
+            print(sheet.boards(boards), end="")
+        case "markdown":
+            print("\n".join(map(printers.markdown, found)), end="")
+        case _:
+            console = Console(highlight=False)
+            for one in found:
+                printers.text(one, console)
     return int(Exit.DONE if any(one.ranked for one in boards) else Exit.INCONCLUSIVE)
 
 

@@ -221,9 +221,12 @@ def chart(name: str, out: Path, to: Path, *, kind: str, patterns: Sequence[str],
     made = loaded.campaign
     scores, ceilings = results.normalized(made, loaded.records)
     about = slide.About(publication.public_id(made), made.started, made.version, made.backend == "fake")
-    picture = slide.draw(scores, ceilings, made.caches, made.cores, about, kind=kind, patterns=patterns, title=title)
+    first, *others = slide.plots(scores, ceilings, made.caches, made.cores, kind=kind, patterns=patterns)
+    picture = slide.slide(first, about, title)
     try:
         to.write_bytes(slide.encoded(picture, to.suffix))
     except OSError as error:
         raise UsageError(f"{to} cannot be written: {error.strerror}.", "Choose another file with --to.") from error
-    print(f"Chart: {to}")
+    print(f"Chart: {to} ({first.title})")
+    if others:
+        print(f"Not drawn: {', '.join(one.title for one in others)}; choose with --case.", file=sys.stderr)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from benchsuite.errors import DataError
 from benchsuite.imports.base import Format, Imported, Row
 from benchsuite.imports.lines import Unit, measured, name, number, numbered, unit
+from benchsuite.imports.nccl_tests_table import implied
 from benchsuite.model import Metric, Scalar
 
 TOOL = "all_reduce_bench"
@@ -68,9 +69,10 @@ def read(text: str) -> Imported:
         raise DataError("There is no result in it: it ends before the first line of its table.", REMEDY)
     problems = [f"Line {place} is cut." for place in log.cut]
     if not log.ranks:
-        busbw, algbw = number(log.last.get("busbw", "")) or 0.0, number(log.last.get("algbw", "")) or 0.0
-        ratio = f" busbw over algbw is {busbw / algbw:.3g} in the last line." if algbw > 0 else ""
-        problems.append(f"It does not say how many ranks took part.{ratio}")
+        said = implied("all_reduce_perf", log.last.get("algbw", ""), log.last.get("busbw", ""))
+        problems.append(
+            f"It does not say how many ranks took part. {said.replace('all_reduce_perf', 'all-reduce')}".strip()
+        )
     if binary:
         problems.append("Its legend says that GB are 2^30 bytes: so are the bandwidths.")
     return Imported(TOOL, tuple(log.rows), "", "", tuple(log.devices), log.facts, tuple(problems))

@@ -16,7 +16,7 @@ from benchsuite.imports.lines import measured, name, number, numbered, unit
 from benchsuite.model import Metric, Scalar, Status
 
 TOOL = "gpu-burn"
-REMEDY = "Save all that gpu-burn prints, up to 'Tested ... GPUs'."
+REMEDY = "Save all that gpu-burn prints, to its end: 'Tested ... GPUs'."
 GFLOPS = unit(Metric.FLOPS, "Gflop/s", "1e9")
 CELSIUS = unit(Metric.TEMPERATURE, "C", 1)
 COUNT = unit(Metric.COUNT, "", 1)
@@ -171,12 +171,11 @@ def _speeds(gpu: Gpu) -> Iterator[tuple[str, int, str]]:
 
 def _wrong(gpu: Gpu) -> str:
     """Why the GPU is faulty; empty when it is not. A count below zero overflowed."""
-    if gpu.verdict.startswith("F"):
-        return "gpu-burn calls this GPU FAULTY."
+    reasons = ["gpu-burn calls this GPU FAULTY."] if gpu.verdict.startswith("F") else []
     if gpu.errors and not gpu.dead:
         count = gpu.errors[-1]
-        return f"It computed wrong results: errors {count}{', overflowed' if count.startswith('-') else ''}."
-    return ""
+        reasons.append(f"It computed wrong results: errors {count}{', overflowed' if count.startswith('-') else ''}.")
+    return " ".join(reasons)
 
 
 def _problems(log: Log) -> Iterator[str]:

@@ -18,7 +18,7 @@ from benchsuite.imports.lines import Unit, integer, measured, name, number, numb
 from benchsuite.model import Metric, Scalar, Status
 
 TOOL = "gpu-fryer"
-REMEDY = "Save all that gpu-fryer prints, up to whether the GPUs are healthy."
+REMEDY = "Save all that gpu-fryer prints, to the line on the health of the GPUs."
 GFLOPS = unit(Metric.FLOPS, "Gflops/s", "1e9")
 FLOPS = unit(Metric.FLOPS, "flop/s", 1)
 CELSIUS = unit(Metric.TEMPERATURE, "°C", 1)

@@ -26,6 +26,7 @@ from benchsuite.imports.nccl_tests_table import (
     cells,
     collectives,
     header,
+    implied,
     leading,
     wanted,
     wrong,
@@ -64,6 +65,7 @@ TROUBLES = {
     "Invalid number of GPUs": "there are fewer GPUs than it was asked for",
     "invalid sizes for": "the sizes it was asked for make no sense",
     "NCCL WARN": "NCCL printed warnings",
+    "# error: ": "NCCL reported an error",
     "due to memory limitation": "the largest size was reduced for lack of memory",
 }
 VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,30}")
@@ -121,7 +123,7 @@ def _is_row(line: str) -> bool:
 
 def _launched(lines: Iterable[str]) -> bool:
     """A launcher's complaint about a test that never began."""
-    return any(line.strip().endswith(PERF) and "/" in line for line in lines)
+    return any(line.strip().removesuffix("_mpi").endswith(PERF) and "/" in line for line in lines)
 
 
 def _runs(text: str) -> list[Run]:
@@ -163,16 +165,14 @@ def _said(run: Run, place: int, line: str) -> None:
         run.facts["version"] = version
     elif "NCCL version" in line and VERSION.fullmatch(version := _after(tokens, "version")):
         run.facts["NCCL"] = version
+    elif "rccl-tests" in line:
+        run.facts["variant"] = "rccl-tests"
     elif "Out of bounds values" in line:
         run.bounds = (*_verdict(line), place)
     elif "Avg bus bandwidth" in line:
         run.average = (*_verdict(line), place)
-    if (
-        not run.perf
-        and "_perf" in line
-        and (names := [token for token in PERF if re.search(rf"(?<![a-z_]){token}\b", line)])
-    ):
-        run.perf = names[0]
+    if not run.perf and "_perf" in line:
+        run.perf = next((one for one in PERF if re.search(rf"(?<![a-z_]){one}(?:_mpi)?\b", line)), "")
     run.troubles += [words for sign, words in TROUBLES.items() if sign in line and words not in run.troubles]
 
 
@@ -214,7 +214,7 @@ def _rows(run: Run) -> tuple[list[Row], list[str]]:
     ranks = max(run.ranks) + 1 if run.ranks else 0
     columns = run.columns or Header()
     perf, problems = _named(run, columns, ranks)
-    problems += _ranks(run, columns, ranks)
+    problems += _ranks(run, columns, ranks, perf)
     rows = [row for line in run.lines for row in _values(line, columns, f"{TOOL}/{perf}", ranks, run.columns is None)]
     cut = [str(line.number) for line in run.lines if len(line.values) < wanted(line, columns)]
     if cut:
@@ -240,7 +240,7 @@ def _named(run: Run, columns: Header, ranks: int) -> tuple[str, list[str]]:
     return UNNAMED, [f"It does not name the test; the rows fit {those}."]
 
 
-def _ranks(run: Run, columns: Header, ranks: int) -> list[str]:
+def _ranks(run: Run, columns: Header, ranks: int, perf: str) -> list[str]:
     problems = []
     if run.columns is None:
         problems.append(
@@ -249,9 +249,8 @@ def _ranks(run: Run, columns: Header, ranks: int) -> list[str]:
         )
     if not ranks:
         last = dict(zip(columns.group, run.lines[-1].values, strict=False))
-        algbw, busbw = number(last.get("algbw", "")) or 0.0, number(last.get("busbw", "")) or 0.0
-        ratio = f" busbw over algbw is {busbw / algbw:.3g} in the last row." if algbw > 0 and busbw > 0 else ""
-        problems.append(f"It does not say how many ranks took part.{ratio}")
+        said = implied(perf, last.get("algbw", ""), last.get("busbw", ""))
+        problems.append(f"It does not say how many ranks took part. {said}".strip())
     elif len(run.ranks) < ranks:
         problems.append(f"The list of devices is cut: {len(run.ranks)} of at least {ranks} ranks are in it.")
     if run.bounds is None:

@@ -182,7 +182,7 @@ def _perf(result: dict[str, Any], document: dict[str, Any]) -> str:
     if isinstance(experiment, str) and experiment in EXPERIMENTS:
         return f"{EXPERIMENTS[experiment]}_perf"
     arguments = rows(document.get("args"))
-    program = str(arguments[0]).rpartition("/")[2].removesuffix(".exe") if arguments else ""
+    program = str(arguments[0]).rpartition("/")[2].removesuffix(".exe").removesuffix("_mpi") if arguments else ""
     return program if program in PERF else "unnamed"
 
 

@@ -39,6 +39,9 @@ PERF = (
 )
 
 
+SCATTERED = {"all_gather_perf", "alltoall_perf", "gather_perf", "reduce_scatter_perf", "scatter_perf"}
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """Columns behind the type, as the header names them. ``told``: whether there was a header at all."""
@@ -158,6 +161,25 @@ def collectives(rows: Sequence[Line], columns: Header, ranks: int) -> tuple[str,
             fit &= {"alltoall_perf"} if columns.redop else set(PERF) - {"alltoall_perf", "alltoallv_perf"}
         fit &= _by_size(row, columns, ranks)
     return tuple(sorted(fit))
+
+
+def implied(perf: str, algbw: str, busbw: str) -> str:
+    """What the two printed bandwidths of a row say of the ranks, as a sentence; empty when nothing.
+
+    busbw over algbw is 2(n-1)/n for all-reduce and (n-1)/n where data are scattered or gathered (nccl-tests
+    doc/PERFORMANCE.md). A number of ranks is named only if the digits that are printed leave no other.
+    """
+    low, high = number(algbw), number(busbw)
+    if low is None or high is None or not (0.0 < low < math.inf and 0.0 < high < math.inf):
+        return ""
+    ratio = f"busbw over algbw is {high / low:.3g} in the last row"
+    limit = {"all_reduce_perf": 2.0}.get(perf, 1.0 if perf in SCATTERED else 0.0)
+    half = [0.5 * 10.0 ** -len(one.partition(".")[2]) for one in (algbw, busbw)]
+    least, most = (high - half[1]) / (low + half[0]), (high + half[1]) / max(low - half[0], 1e-9)
+    if not limit or most >= limit:
+        return f"{ratio}."
+    first, last = math.ceil(limit / (limit - least) - 1e-9), math.floor(limit / (limit - most) + 1e-9)
+    return f"{ratio}, as {perf} has with {first} ranks." if first == last >= 2 else f"{ratio}."
 
 
 def _by_arguments(operation: bool, rooted: bool) -> set[str]:

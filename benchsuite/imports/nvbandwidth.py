@@ -61,6 +61,9 @@ def read(text: str) -> Imported:
     log = _log(text)
     rows = [row for test in log.tests for row in _rows(test)]
     rows += [missing(f"{TOOL}/unnamed", metric(""), NO_MATRIX, Status.SKIPPED, "Waived.", line=at) for at in log.waived]
+    if not rows and (wrong := [one for one in log.troubles if one[1] is Status.REJECTED]):
+        place, status, words = wrong[0]
+        rows = [missing(f"{TOOL}/unnamed", metric(""), NO_MATRIX, status, words, line=place)]
     if not rows:
         why = log.troubles[0][2] if log.troubles else "It ends before the first test."
         raise DataError(f"There is no result in it. {why}", REMEDY)

@@ -16,6 +16,7 @@ from benchsuite.model import Status
 REMEDY = "Let nvbandwidth run to its end; it prints its document last."
 WAIVED, PASSED, RUNNING = "Waived", "Passed", "Running"
 DEVICE = re.compile(r"\d{1,4}: (.{1,200}?)(?: \([0-9A-Fa-f:.]{6,20}\))?(?:: \(.*)?")
+NAME = re.compile(r'"name"\s?:\s?"([a-z0-9_]{3,80})"')
 VERSION = re.compile(r"v?[0-9][0-9A-Za-z.+-]{0,30}")
 
 
@@ -35,6 +36,8 @@ def read(text: str) -> Imported:
             problems.append(found[1])
             wrong = found[1] if found[0] is Status.REJECTED else wrong
     found_rows = [row for one in rows(document.get("testcases")) for row in _test(table(one), problems)]
+    if not found_rows and wrong:
+        found_rows = [missing(f"{TOOL}/unnamed", metric(""), NO_MATRIX, Status.FAILED, wrong)]
     if not found_rows:
         raise DataError(f"There is no test in it. {problems[0] if problems else ''}".strip(), REMEDY)
     if wrong:
@@ -57,9 +60,12 @@ def _document(text: str) -> tuple[dict[str, Any], list[str]]:
     if documents:
         return documents[-1], []
     tests = [one for one in parts if "name" in one and "status" in one]
+    problem = f"It is cut or damaged: {len(tests)} whole tests can be read."
+    known = {str(one["name"]) for one in tests}
+    lost = [name for name in dict.fromkeys(NAME.findall(text)) if name not in known]
+    tests += [{"name": name, "status": "cut or damaged"} for name in lost]
     keys = ("version", "Driver Version", "CUDA Runtime Version")
     places = {key: re.search(rf'"{key}"\s?:\s?"?([0-9A-Za-z.+-]{{1,30}})', text) for key in keys}
-    problem = f"It is cut or damaged: {len(tests)} whole tests can be read."
     return {"testcases": tests} | {key: one[1] for key, one in places.items() if one}, [problem]
 
 
@@ -81,6 +87,7 @@ def _test(test: dict[str, Any], problems: list[str]) -> Iterator[Row]:
     lines = [(0, [str(at), *(str(cell) for cell in rows(row))]) for at, row in enumerate(matrix)]
     printed = Matrix(name(str(test.get("bandwidth_description", ""))) or "a matrix without a description", 0)
     printed.columns = [str(at) for at in range(max((len(tokens) - 1 for _, tokens in lines), default=0))]
+    printed.sum = name(str(test.get("sum", "")))
     printed.rows = [line for line in lines if len(line[1]) > 1]
     bad = _failure(status, said, bool(printed.rows))
     if not printed.rows:

@@ -15,6 +15,7 @@ BANDWIDTH = unit(Metric.BANDWIDTH, "GB/s", "1e9")
 LATENCY = unit(Metric.LATENCY, "ns", "1e-9")
 ARROW = re.compile(r"(CPU|GPU)\(row\) (<->|<-|->) (CPU|GPU)\(column\)")
 TO_ITSELF = "A device's copy to itself was not made; early versions print 0.00 where later ones print N/A."
+APART = "pairs may have run one after the other, so that it is no throughput"
 PART = re.compile(r"\b(Read1|Read2|Write1|Write2|Total)\b")
 
 NO_MATRIX = "a matrix that is not there"
@@ -121,7 +122,11 @@ def _ends(description: str, row: str, column: str) -> dict[str, Scalar]:
     left, right = f"{ends[1]} {row}", f"{ends[3]} {column}"
     if ends[2] == "->":
         return {"source": left, "target": right}
-    return {"source": right, "target": left} if ends[2] == "<-" else {"source": left, "target": right, "both": True}
+    return (
+        {"source": right, "target": left}
+        if ends[2] == "<-"
+        else {"source": left, "target": right, "bidirectional": True}
+    )
 
 
 def _made(matrix: Matrix, benchmark: str, kind: Unit, found: list[Row], common: dict[str, Scalar]) -> Iterator[Row]:
@@ -132,7 +137,7 @@ def _made(matrix: Matrix, benchmark: str, kind: Unit, found: list[Row], common: 
     shown = f"; nvbandwidth prints SUM {name(matrix.sum)}" if matrix.sum else ""
     total, least = sum(values), min(values, default=0.0)
     for statistic, value, said in (
-        ("sum", total, f"sum of the cells ({len(values)}), made from them{shown}"),
+        ("sum", total, f"sum of the cells ({len(values)}), made from them{shown}; {APART}"),
         ("min", least, f"least of the cells ({len(values)}), made from them; N/A left out"),
     ):
         if kind is LATENCY and statistic == "sum":

@@ -25,7 +25,7 @@ PERCENT = unit(Metric.RATIO, "%", "1e-2")
 
 TITLE = re.compile(r"^\W{0,4}OSU (\S.{3,80}?)(?: v(\d[\w.-]{0,20})| \(Version ([\d.]{1,10})\))?\s*$")
 COLUMN = re.compile(
-    r"Size|(?:Avg |Min |Max )?Latency ?\(us\)|(?:Bi-)?Bandwidth ?\(MB/s\)|MB/s|Messages/s|Iterations|Validation"
+    r"Size|(?:Avg |Min |Max )?Latency ?\(us\)|(?:Bi-)?Bandwidth ?\(MB/s\)|MB/s(?:ec)?|Messages/s(?:ec)?|Iterations|Validation"
     r"|Overall\(us\)|Compute\(us\)|Coll\. Init\(us\)|MPI_Test\(us\)|MPI_Wait\(us\)"
     r"|(?:Pure|Min|Max) Comm\.\(us\)|Overlap\(%\)|P\d{1,2} Tail (?:Lat\(us\)|BW\(MB/s\))|Transmit Size"
 )
@@ -190,7 +190,7 @@ def _meaning(column: str) -> tuple[Unit | None, str, str]:
         return None, "", ""
     if "MB/s" in column:
         return MEGABYTES, statistic, "bandwidth of all messages"
-    if column == "Messages/s":
+    if column.startswith("Messages"):
         return MESSAGES, "message rate", "messages in a second"
     if column == "Overlap(%)":
         return PERCENT, "overlap", "share of the communication that computation hid"

@@ -19,12 +19,12 @@ from benchsuite.model import Metric, Scalar, Status
 TOOL = "stream"
 REMEDY = "Save all that STREAM prints, from its version to 'Solution Validates'."
 SECONDS = unit(Metric.LATENCY, "s", 1)
-RATE = unit(Metric.BANDWIDTH, "MB/s", "1e6")
+RATES = {"M": unit(Metric.BANDWIDTH, "MB/s", "1e6"), "G": unit(Metric.BANDWIDTH, "GB/s", "1e9")}
 KERNELS = {"Copy": "a load and a store", "Scale": "a load and a store", "Add": "two loads and a store"}
 KERNELS |= {"Triad": "two loads and a store"}
 COLUMNS = ("rate", "avg", "min", "max")
 LINE = re.compile(r"(Copy|Scale|Add|Triad): +(\S.*)")
-HEAD = re.compile(r"Function +(?:Best )?Rate \(?MB/s\)? +Avg time +Min time +Max time")
+HEAD = re.compile(r"Function +(?:Best )?Rate \(?([MG])B/s\)? +Avg time +Min time +Max time")
 FACTS = {
     "version": re.compile(r"STREAM version \$Revision: ([0-9.]{1,10})"),
     "elements": re.compile(r"Array size = *(\d{1,18})"),
@@ -39,7 +39,7 @@ class Run:
     """One run while it is read."""
 
     facts: dict[str, str] = field(default_factory=dict)
-    head: bool = False
+    head: str = ""
     values: list[tuple[int, str, list[str]]] = field(default_factory=list)
     valid: bool = False
     wrong: str = ""
@@ -88,8 +88,8 @@ def _line(run: Run, place: int, line: str) -> None:
     if values := _values(line):
         found = LINE.search(line)
         run.values.append((place, found[1] if found else "", values))
-    elif HEAD.search(line):
-        run.head = True
+    elif head := HEAD.search(line):
+        run.head = head[1]
     elif "Solution Validates" in line:
         run.valid = True
     elif "Failed Validation" in line:
@@ -113,8 +113,10 @@ def _rows(run: Run) -> Iterator[Row]:
             cut = len(values) < 4 or (place == run.unfinished and clipped(printed, above[at] if above else ""))
             failed = "The line is cut: the number may be too." if cut and at == len(values) - 1 else ""
             if column == "rate":
-                said = f"best rate of {kernel}: {KERNELS[kernel]} an element (Best Rate MB/s){checked}"
-                row = measured(benchmark, RATE, printed, said, params=params, line=place, failed=failed)
+                said = f"best rate of {kernel}: {KERNELS[kernel]} an element (Best Rate){checked}"
+                row = measured(
+                    benchmark, RATES[run.head or "M"], printed, said, params=params, line=place, failed=failed
+                )
             else:
                 said = f"{column} time of {kernel} over the repetitions without the first{checked}"
                 here = params | {"statistic": column}

@@ -49,20 +49,18 @@ class About:
         return f"SIMULATED DATA · {told}" if self.simulated else told
 
 
-def draw(
+def plots(
     scores: Sequence[Score],
     ceilings: Ceilings,
     caches: Mapping[str, int],
     cores: int,
-    about: About,
     *,
     kind: str,
     patterns: Sequence[str] = (),
-    title: str = "",
-) -> dict[str, Any]:
-    """The Vega-Lite specification of the one chart that is asked for.
+) -> list[Plot]:
+    """The charts of one kind that a run has, the report's first one first.
 
-    patterns: as ``compare.fits`` takes them. Raises ``UsageError`` when nothing fits, or more than one chart does.
+    patterns: as ``compare.fits`` takes them. Raises ``UsageError`` for an unknown kind, and when nothing fits.
     """
     if kind not in KINDS:
         raise UsageError(f"--kind {clean(kind)} is unknown.", f"Choose one of {', '.join(KINDS)}.")
@@ -70,10 +68,7 @@ def draw(
     found = [plot for plot in charts.plots(chosen, ceilings, caches, cores) if re.fullmatch(KINDS[kind], plot.id)]
     if not found:
         raise UsageError(f"Nothing of this run can be drawn as {kind}.", "Choose another --kind or --case.")
-    if len(found) > 1:
-        names = ", ".join(plot.title for plot in found)
-        raise UsageError(f"That would be {len(found)} charts: {names}.", "Choose one with --case.")
-    return slide(found[0], about, title)
+    return found
 
 
 def slide(plot: Plot, about: About, title: str = "") -> dict[str, Any]:

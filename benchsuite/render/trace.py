@@ -13,7 +13,7 @@ from markupsafe import escape
 
 from benchsuite.render.site.axes import Scale, px, tick
 
-COLUMNS = 480
+COLUMNS = 400
 PLOT, TOP, FOOT, BAND, AXIS = 72, 14, 3, 14, 18
 """Heights in pixels: of the plot, free in it above the line (for a number) and below, of a strip, of the times."""
 LETTER = 13
@@ -124,7 +124,12 @@ def _columns(held: Sequence[Interval], length: float) -> list[tuple[int, int]]:
 
 
 def _strokes(columns: Sequence[tuple[int, int]], middle: float) -> str:
-    return "".join(f"M{left} {px(middle)}H{right}" for left, right in columns)
+    parts: list[str] = []
+    at = 0
+    for left, right in columns:
+        parts.append(f"{'m' if parts else 'M'}{left - at} {'0' if parts else px(middle)}h{right - left}")
+        at = right
+    return "".join(parts)
 
 
 def _letter(band: Band, middle: float, length: float) -> str:

@@ -203,13 +203,19 @@ def amount(place: Place, board: Board) -> str:
         return units.DASH
     scale, letter = units.prefix(best)
     unit = f"{letter}{board.unit if board.question.by is not By.VALUE else units.unit(board.metric)}"
-    value, low, high = place.value, place.low, place.high
+    value, low, high = (end / scale if end is not None else None for end in (place.value, place.low, place.high))
+    return f"{_ranged(value or 0.0, low, high)}{units.NO_BREAK_SPACE}{unit}"
+
+
+def _ranged(value: float, low: float | None, high: float | None) -> str:
+    """A number with its interval: with its half-width, by its ends where it is wide, or not at all."""
     if low is None or high is None or low * WILD < value or high > value * WILD:
-        return f"{units.significant(value / scale)}{units.NO_BREAK_SPACE}{unit}"
+        return units.significant(value)
     half = (high - low) / 2.0
-    places = units.decimals(half, scale)
-    words = (f"{value / scale:.{places}f}", "±", f"{half / scale:.{places}f}", unit)
-    return units.NO_BREAK_SPACE.join(words)
+    if half > units.WIDE * value:
+        return f"{units.significant(value)} ({units.significant(low)}{units.DASH}{units.significant(high)})"
+    places = units.decimals(half)
+    return units.NO_BREAK_SPACE.join((f"{value:.{places}f}", "±", f"{half:.{places}f}"))
 
 
 def ordering(board: Board) -> str:
@@ -217,6 +223,8 @@ def ordering(board: Board) -> str:
     what = {By.VALUE: "", By.WATT: " per watt", By.DOLLAR: " per dollar"}[board.question.by]
     which = clean(board.question.implementation) or "the best implementation of each"
     direction = "more" if board.metric.higher_is_better or board.question.by is not By.VALUE else "less"
+    if not board.tests:
+        return f"By {which}{what}; {direction} is better. There are no two that could be tested against each other."
     pairs = counted(board.tests, "pair")
     return (
         f"By {which}{what}; {direction} is better. A rank is the range that {pairs} leave under one family-wise error "

@@ -8,7 +8,7 @@ import random
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import publications as made
 from test_render_explorer import poisoned
 
 from benchsuite import compare, ranking
-from benchsuite.model import Exhibit
+from benchsuite.model import Exhibit, Origin, Score
 from benchsuite.render.explorer import data as tables
 from benchsuite.render.explorer import page as explorer
 from benchsuite.render.explorer import board, figures, view
@@ -34,16 +34,30 @@ MANY, TESTS = 30, 12
 
 
 def fleet() -> list[Exhibit]:
-    """Thirty machines, one of them of another backend, and figures that others published for one model."""
+    """Thirty machines: one on another backend, one with two runs, one imported; and a figure that others published."""
     exhibits = made.exhibits(MANY, TESTS)
+    exhibits[5] = changed(exhibits[5], lambda score: replace(score, backend="host"))
+    exhibits[16] = changed(exhibits[16], lambda score: replace(score, run_values=score.run_values[:2]))
+    imported = replace(exhibits[3].publication, origin=Origin.IMPORTED, tool="another tool")
+    exhibits[3] = replace(exhibits[3], publication=imported)
     key = exhibits[0].publication.results[0].case.key
     return [*exhibits, made.published("Example H90 80GB", {key: 6e14})]
+
+
+def evil() -> list[Exhibit]:
+    first, *others = [poisoned(one) for one in made.exhibits(3, 6)]
+    return [replace(first, label="=HYPERLINK(1)"), *others]
+
+
+def changed(exhibit: Exhibit, change: Callable[[Score], Score]) -> Exhibit:
+    results = tuple(map(change, exhibit.publication.results))
+    return replace(exhibit, publication=replace(exhibit.publication, results=results))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("explorer")
-    pages = {"many": fleet(), "two": made.exhibits(2, 9), "evil": [poisoned(one) for one in made.exhibits(3, 6)]}
+    pages = {"many": fleet(), "two": made.exhibits(2, 9), "evil": evil()}
     for name, exhibits in pages.items():
         (target / f"{name}.html").write_text(explorer.page(exhibits), encoding="utf-8")
     return target
@@ -239,6 +253,9 @@ def test_charts_are_drawn_with_their_tables(visit: Opened) -> None:
             assert page.locator(f"#{name} details tbody tr").count() >= 4
     assert page.locator("#strips .published").count() == 2
     assert "published" in page.locator("#strips circle.published").get_attribute("aria-label")
+    others = page.locator("#standing li").all_inner_texts()
+    assert len(others) == page.locator("#chosen li").count()
+    assert all(re.search(r"better than \d+(–\d+)? of \d other machines? of its model\.", text) for text in others)
     page.locator("#scatter [role=img]").first.hover()
     assert "$" in page.locator("#tip").inner_text()
 
@@ -271,6 +288,7 @@ def test_the_page_never_scrolls_sideways(visit: Opened, name: str) -> None:
         settled(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert "Example" in words(page, "#cells tbody td .who >> nth=0")
+    assert not page.locator("#cells thead").is_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -337,6 +355,7 @@ def test_poison_shows_as_text_and_runs_nothing(visit: Opened) -> None:
         page.locator("#csv").click()
     lines = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
     assert not [line for line in lines[2:] if re.search(r'(^|,)"?[=+@]', line)]
+    assert any("'=HYPERLINK(1)" in line for line in lines)
 
 
 def test_a_source_is_a_link_only_over_https(visit: Opened) -> None:
@@ -386,10 +405,12 @@ def test_welch_is_that_of_python(visit: Opened) -> None:
         a, b = ([rng.gauss(0, 300) for _ in range(rng.randint(3, 9))] for _ in range(2))
         shift = rng.choice([0, 0, 500, 2000])
         sides = [[round(step) for step in a], [round(step + shift) for step in b]]
-        runs = [[3.0 * math.exp(step * 1e-5) for step in side] for side in sides]
+        values = [3.0, 3.0 * math.exp(rng.gauss(0, 1))]
+        runs = [[value * math.exp(step * 1e-5) for step in side] for value, side in zip(values, sides, strict=True)]
         expected = statistics.welch(*runs)
         found = page.evaluate(
-            "([a, b]) => benchsuite.numbers.welch({ value: 3, runs: a }, { value: 3, runs: b }, true)", sides
+            "([a, b, v, w]) => benchsuite.numbers.welch({ value: v, runs: a }, { value: w, runs: b }, true)",
+            [*sides, *values],
         )
         assert expected is not None
         for name, key in (
@@ -418,7 +439,7 @@ def test_holm_and_text_are_those_of_python(visit: Opened) -> None:
 
 def test_ranks_are_those_of_python(visit: Opened) -> None:
     page = visit("many")
-    exhibits = made.exhibits(MANY, TESTS)
+    exhibits = fleet()[:-1]
     for n in (0, 2, 3):
         case = tables.dataset(exhibits).cases[n]
         told = page.evaluate(
@@ -431,11 +452,11 @@ def test_ranks_are_those_of_python(visit: Opened) -> None:
 
 def test_verdicts_are_those_of_python(visit: Opened) -> None:
     page = visit("many")
-    exhibits = made.exhibits(MANY, TESTS)
-    chosen = [0, 8, 16, 24, 5]
+    exhibits = fleet()
+    chosen = [0, 1, 4, 8, 16, 5, 3]
     told = page.evaluate(
         """(chosen) => benchsuite.compare(chosen[0], chosen).then((found) => found.rows.flatMap((row) =>
-          [...row.pairs].map(([place, pair]) => [row.n, place, pair.verdict, pair.ratio])))""",
+          [...row.pairs].map(([place, pair]) => [row.n, place, pair.verdict, pair.ratio, pair.reason, pair.differs])))""",
         chosen,
     )
     data = tables.dataset(exhibits)
@@ -444,10 +465,11 @@ def test_verdicts_are_those_of_python(visit: Opened) -> None:
     rows = compare.against(exhibits[0], [exhibits[at] for at in chosen[1:]], compare.Rule(detailed=False)).rows
     expected = {(place[row.case.key], label[row.label]): row for row in rows}
     assert len(told) == len(expected)
-    assert len({verdict for _, _, verdict, _ in told}) >= 3
-    for n, at, verdict, ratio in told:
+    assert {verdict for _, _, verdict, *_ in told} >= {"faster", "slower", "incomparable"}
+    assert len({reason for *_, reason, _ in told}) >= 4
+    for n, at, verdict, ratio, reason, differs in told:
         row = expected[n, at]
-        assert verdict == row.verdict.value
+        assert (verdict, reason, differs) == (row.verdict.value, row.reason, list(row.differs))
         assert ratio is None or ratio == pytest.approx(row.ratio, rel=1e-4)
 
 

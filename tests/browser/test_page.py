@@ -6,12 +6,14 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import render_data as data
+import sensor_data
 
 from benchsuite.render import html, view
 
@@ -50,7 +52,8 @@ LUMINANCE = """() => {
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     target = tmp_path_factory.mktemp("report") / "report.html"
-    target.write_text(html.report(view.build(data.campaign())), encoding="utf-8")
+    campaign = replace(data.campaign(), readings=tuple(sensor_data.gpu()), backend="cuda")
+    target.write_text(html.report(view.build(campaign)), encoding="utf-8")
     return target.as_uri()
 
 
@@ -120,6 +123,28 @@ def test_labels_of_a_chart_do_not_overlap(page) -> None:
     assert page.evaluate(overlaps) == []
     page.set_viewport_size({"width": 400, "height": 900})
     assert page.evaluate(overlaps) == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_curves_of_sensors_fit_any_width_and_their_words_stay_readable(page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    found = page.evaluate(
+        """() => [...document.querySelectorAll("svg.trace")].flatMap((trace) => {
+          const outer = trace.getBoundingClientRect();
+          const boxes = [...trace.querySelectorAll("text")].map((text) => [text, text.getBoundingClientRect()]);
+          const bad = boxes.filter(([text, box]) => parseFloat(getComputedStyle(text).fontSize) < 12
+            || box.left < outer.left - 1 || box.right > outer.right + 1
+            || box.top < outer.top - 1 || box.bottom > outer.bottom + 1);
+          const over = boxes.filter(([, a], i) => boxes.slice(i + 1).some(([, b]) =>
+            a.left + 1 < b.right && b.left + 1 < a.right && a.top + 3 < b.bottom && b.top + 3 < a.bottom));
+          const line = trace.querySelector(".line").getBoundingClientRect();
+          const wide = line.left < outer.left - 2 || line.right > outer.right + 2 || line.width < outer.width / 2;
+          return [...bad, ...over].map(([text]) => text.textContent).concat(wide ? ["line"] : []);
+        })"""
+    )
+    assert found == []
+    assert page.locator("svg.trace").count() >= 8
 
 
 def test_the_table_sorts_by_click_and_by_keyboard(page) -> None:

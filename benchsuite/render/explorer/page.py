@@ -10,7 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchsuite import __version__, assets
-from benchsuite.model import Exhibit
+from benchsuite.comparability import unmeasured
+from benchsuite.model import Exhibit, Origin
 from benchsuite.render import versus
 from benchsuite.render.explorer import board, pack, published, view
 from benchsuite.render.explorer import data as tables
@@ -100,6 +101,7 @@ def words(data: Dataset, first: view.View) -> dict[str, Any]:
         },
         "statuses": {status.value: list(told) for status, told in STATUSES.items()},
         "caveats": {code: meaning for code, (_, meaning) in CAVEATS.items()},
+        "unmeasured": {origin.value: unmeasured(origin, origin) for origin in Origin},
         "marks": {"differs": versus.DIFFERS, "unclean": versus.UNCLEAN},
         "method": view.METHOD,
         "order": board.ORDER,

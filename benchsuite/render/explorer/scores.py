@@ -65,7 +65,7 @@ def columns(exhibits: Sequence[Exhibit], cells: Sequence[Cell], scale: float | S
         "unclean": pack.words(["; ".join(compromised(score)) for score in scores]),
         "ends": pack.some([_ends(*of) for of in zip(scores, values, steps, scales, strict=True)]),
         "status": pack.some([None if score.status is Status.OK else score.status.value for score in scores]),
-        "reason": pack.some([clean(score.reason) or None for score in scores]),
+        "reason": pack.some([clean(comparability.valueless(score)) or None for score in scores]),
         "source": pack.some([clean(score.source) or None for score in scores]),
         "watts": pack.some([pack.number(worth.of(score).watts, 3) for score in scores]),
         "devices": pack.words([bought(score, exhibits[machine].publication) for machine, score in cells]),

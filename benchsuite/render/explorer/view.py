@@ -17,6 +17,7 @@ from benchsuite.render.explorer import scores
 from benchsuite.render.explorer.data import CaseInfo, Dataset
 from benchsuite.render.explorer.figures import shown, span, times
 from benchsuite.render.words import STATUSES, clean, counted, family, sentence, tally
+from benchsuite.reportable import compromised
 from benchsuite.statistics.runs import Verdict
 
 MOST_CHOSEN = 8
@@ -219,6 +220,7 @@ def _cell(score: Score | None, pair: compare.Row | None, case: CaseInfo) -> Cell
         return CellView(glyph, word, tone)
     amount = shown(value, *scores.interval(score, value), case.scale)
     if pair is None or pair.ratio is None:
+        amount += versus.UNCLEAN if compromised(score) else ""
         return CellView(amount, " ".join(versus.VERDICTS[pair.verdict]) if pair else "")
     glyph, word = versus.VERDICTS[pair.verdict]
     ratio = times(pair.ratio, pair.low, pair.high)
