@@ -47,7 +47,7 @@ def appraised(
     from benchsuite.catalog import load
 
     judged = normal.hardware(made.facts, made.machine)
-    own = (made.machine, made.started)  # not the id: in public it may be another
+    own = (publication.machine(made).id, made.started)  # not the run's id: in public it may be another
     others = [one for one in exhibits if (one.publication.machine.id, one.publication.started) != own]
     known = normal.reference(load(files).figures, others, judged)
     return appraise(scores, known, worth.offer_of(made.facts))

@@ -25,8 +25,8 @@ PERCENT = unit(Metric.RATIO, "%", "1e-2")
 
 TITLE = re.compile(r"^\W{0,4}OSU (\S.{3,80}?)(?: v(\d[\w.-]{0,20})| \(Version ([\d.]{1,10})\))?\s*$")
 COLUMN = re.compile(
-    r"Size|(?:Avg |Min |Max )?Latency ?\(us\)|(?:Bi-)?Bandwidth ?\(MB/s\)|MB/s(?:ec)?|Messages/s(?:ec)?|Iterations|Validation"
-    r"|Overall\(us\)|Compute\(us\)|Coll\. Init\(us\)|MPI_Test\(us\)|MPI_Wait\(us\)"
+    r"Size|(?:Avg |Min |Max )?Latency ?\(us\)|(?:Bi-)?Bandwidth ?\(MB/s\)|MB/s(?:ec)?|Messages/s(?:ec)?"
+    r"|Iterations|Validation|Overall\(us\)|Compute\(us\)|Coll\. Init\(us\)|MPI_Test\(us\)|MPI_Wait\(us\)"
     r"|(?:Pure|Min|Max) Comm\.\(us\)|Overlap\(%\)|P\d{1,2} Tail (?:Lat\(us\)|BW\(MB/s\))|Transmit Size"
 )
 STARTUP = re.compile(r"MPI startup\(\): (\d{1,7}) +\d{1,9} +\S")
