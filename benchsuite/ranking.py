@@ -17,9 +17,9 @@ from enum import StrEnum
 import numpy as np
 
 from benchsuite import aggregate, worth
-from benchsuite.comparability import kind, unlike, unmeasured, valueless
+from benchsuite.comparability import differing, kind, unlike, unmeasured, valueless
 from benchsuite.compare import MARGIN, Comparison, Row, better_up, fits, task
-from benchsuite.model import Case, Exhibit, Metric, Origin, Score, Status
+from benchsuite.model import Case, Exhibit, Metric, Origin, Publication, Score, Status
 from benchsuite.reportable import compromised
 from benchsuite.statistics.pairwise import Flags, Indices, Pairs, Sides, every_pair, holm
 from benchsuite.statistics.runs import MIN_RUNS, Verdict
@@ -68,7 +68,8 @@ class Place:
 class Board:
     """The places of one case: those with a rank by estimate, the best first; those with a number but no rank; the rest.
 
-    unit: SI, no prefix. tests: how many pairs share the error rate of 5 %.
+    unit: SI, no prefix. tests: how many pairs share the error rate of 5 %. differs: declared conditions that are not
+    the same for all that are ranked (``comparability.differing``).
     """
 
     case: Case
@@ -79,6 +80,7 @@ class Board:
     unranked: tuple[Place, ...]
     missing: tuple[Place, ...]
     tests: int
+    differs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,7 @@ class _Entrant:
 
     place: Place
     score: Score
+    publication: Publication
     unit: str = ""
     values: tuple[float, ...] = ()
 
@@ -229,7 +232,14 @@ def _board(contest: _Contest, exhibits: Sequence[Exhibit]) -> Board:
         tuple(unranked),
         tuple(missing),
         contest.decided.shown.size,
+        _differing(contest.able),
     )
+
+
+def _differing(able: Sequence[_Entrant]) -> tuple[str, ...]:
+    pairs = ((able[0], one) for one in able[1:])
+    told = (differing(a.publication, b.publication, a.score, b.score) for a, b in pairs)
+    return tuple(dict.fromkeys(name for names in told for name in names))
 
 
 def _best(scores: Sequence[Score]) -> Score:
@@ -245,16 +255,16 @@ def _entrant(exhibit: Exhibit, score: Score, question: Question) -> _Entrant:
     origin = exhibit.publication.origin
     place = Place(exhibit.label, score.implementation, origin, len(score.run_values))
     if reason := valueless(score):
-        return _Entrant(replace(place, reason=reason), score)
+        return _Entrant(replace(place, reason=reason), score, exhibit.publication)
     amount = _amount(exhibit, score, question.by)
     if amount.value is None or score.value is None:
-        return _Entrant(replace(place, reason=amount.reason), score)
+        return _Entrant(replace(place, reason=amount.reason), score, exhibit.publication)
     place = replace(place, value=amount.value, low=amount.low, high=amount.high)
     reason = unmeasured(origin, origin) or "; ".join(compromised(score))
     if not reason and len(score.run_values) < MIN_RUNS:
         reason = f"fewer than {MIN_RUNS} runs"
     values = tuple(value * amount.value / score.value for value in better_up(score))
-    return _Entrant(replace(place, reason=reason), score, amount.unit, values)
+    return _Entrant(replace(place, reason=reason), score, exhibit.publication, amount.unit, values)
 
 
 def _amount(exhibit: Exhibit, score: Score, by: By) -> worth.Amount:

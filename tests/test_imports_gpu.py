@@ -160,7 +160,6 @@ def test_a_gpu_has_speeds_temperatures_and_throttling() -> None:
     sound(found)
     mean = row(found, benchmark="gpu-fryer/burn", gpu=0, statistic="mean")
     assert (mean.metric, mean.value, mean.text, mean.line) == (Metric.FLOPS, 51494e9, "51494 Gflops/s", 7)
-    assert mean.samples == (51400e9, 51500e9)
     assert mean.params["precision"] == "bf16"
     assert row(found, benchmark="gpu-fryer/burn", gpu=1, statistic="min").value == 50000e9
     assert row(found, benchmark="gpu-fryer/temperature", gpu=0, statistic="mean").value == 48.83
@@ -177,6 +176,14 @@ def test_the_mean_under_the_name_dev_is_no_deviation() -> None:
     assert row(found, benchmark="gpu-fryer/burn", gpu=1, statistic="mean again").value == 51199e9
 
 
+def test_runs_at_several_precisions_keep_apart() -> None:
+    found = FRYER.read(FRYER_HEAD + RESULTS + HEALTHY + FRYER_HEAD.replace("BF16", "FP8") + RESULTS + HEALTHY)
+    assert {one.params["precision"] for one in found.rows if one.benchmark == "gpu-fryer/burn"} == {"bf16", "fp8"}
+    assert len([one for one in found.rows if one.benchmark == "gpu-fryer/verdict"]) == 2
+    short = RESULTS.replace(", dev: 123.45", "")
+    assert row(FRYER.read(short), benchmark="gpu-fryer/burn", gpu=0, statistic="max").value == 51677.05e9
+
+
 def test_sick_gpus_are_kept_as_such() -> None:
     end = (
         "Some GPUs are not healthy. Reasons:\n"
@@ -189,6 +196,11 @@ def test_sick_gpus_are_kept_as_such() -> None:
     assert "it was throttled and it is slower" in sick.reason
     assert row(found, benchmark="gpu-fryer/verdict", gpu=0).status is Status.OK
     assert any(problem.startswith("GPU 1 is not healthy") for problem in found.problems)
+
+
+def test_a_verdict_of_some_that_does_not_say_which_calls_none_healthy() -> None:
+    found = FRYER.read(RESULTS + "Some GPUs are not healthy. Reasons:\n")
+    assert [one.status for one in found.rows if one.benchmark == "gpu-fryer/verdict"] == [Status.FAILED] * 2
 
 
 def test_a_gpu_that_did_nothing_has_no_numbers() -> None:
@@ -228,7 +240,7 @@ def test_json_lines_are_in_operations_a_second() -> None:
     found = FRYER_JSON.read("Creating random matrices\n" + lines(burned()))
     sound(found)
     mean = row(found, benchmark="gpu-fryer/burn", gpu=3, statistic="mean")
-    assert (mean.value, mean.samples, mean.line) == (51.494e12, (51e12,), 5)
+    assert (mean.value, mean.line) == (51.494e12, 5)
     assert row(found, benchmark="gpu-fryer/burn", statistic="max").value == 52e12
     assert row(found, benchmark="gpu-fryer/throttling", reason="thermal SW").value == 2.0
     assert row(found, benchmark="gpu-fryer/verdict").value == 1.0

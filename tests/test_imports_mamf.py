@@ -114,6 +114,17 @@ def test_wordings_before_2025(text: str, statistic: str, value: float, k: int) -
     assert (best.value, best.params["n"], best.params["k"]) == (value, 10240, k)
 
 
+def test_the_achievable_and_the_sustainable_best() -> None:
+    found = MAMF.read(
+        "Tried 24 shapes => the best outcomes were:\n"
+        "MAMF (max achievable,  boost burst): 842 TFLOPS @ 3072x2816x20480 (MxNxK)  172W 1980MHz\n"
+        "MSMF (max sustainable, saturated):   722 TFLOPS @ 3072x2816x8192 (MxNxK)  681W 1612MHz\n"
+    )
+    assert (row(found, statistic="mamf").value, row(found, statistic="msmf").value) == (842e12, 722e12)
+    assert row(found, statistic="msmf").params["k"] == 8192
+    assert "max sustainable, saturated" in row(found, statistic="msmf").meaning
+
+
 def test_progress_of_2024() -> None:
     line = "    12 |  250.5 TFLOPS @ 1024x10240x5120      | best:  271.2 TFLOPS @ 2048x10240x5120 (MxNxK)\n"
     found = MAMF.read(line)

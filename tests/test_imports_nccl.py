@@ -167,6 +167,9 @@ def test_per_iteration_columns_are_read_by_their_names() -> None:
     assert (spread.metric, spread.value, spread.text) == (Metric.RATIO, 0.06, "6.00 %")
     assert row(found, in_place=False, statistic="cv").value == 0.0
     assert len(found.rows) == 2 * 7 + 1
+    cut = TEXT.read(table(text, head=head, footer="")[:-2])  # the last figure may have had more digits
+    assert {one.params["in_place"] for one in cut.rows} == {False}
+    assert any("ends before its last column" in problem for problem in cut.problems)
 
 
 def test_one_column_of_iterations_at_the_end_disturbs_nothing() -> None:
@@ -206,6 +209,23 @@ def test_errors_of_early_versions_are_held_against_what_they_allowed() -> None:
     found = TEXT.read(table(text, head=head))
     assert row(found, in_place=False, quantity="busbw").status is Status.OK  # below 1e-5 times seven
     assert row(found, in_place=True, quantity="busbw").status is Status.REJECTED
+
+
+def test_an_asterisk_marks_an_error_in_rccl_tests() -> None:
+    head = "#  size  count  type  redop  time  algbw  busbw  error  time  algbw  busbw  error\n"
+    text = line("27.76 37.78 66.11 5e-07", "27.49 38.15 66.76 1e-07*", which="float sum")
+    found = TEXT.read(table(text, head=head))
+    assert row(found, in_place=False, quantity="busbw").status is Status.OK
+    bad = row(found, in_place=True, quantity="busbw")
+    assert bad.status is Status.REJECTED
+    assert "asterisk" in bad.reason
+
+
+def test_a_table_of_one_placement() -> None:
+    head = "#       size    count   type  redop  root   time   algbw   busbw  #wrong\n"
+    found = TEXT.read(table(line(FIRST, ""), head=head))
+    assert [value for _, _, value in values(found)][:-1] == [27.76e-6, 37.78e9, 66.11e9]
+    assert not found.problems
 
 
 def test_the_layout_of_2017_is_in_milliseconds() -> None:
@@ -325,7 +345,10 @@ def test_a_row_that_is_cut_gives_what_is_whole() -> None:
 def test_an_average_that_may_be_cut_is_no_value() -> None:
     whole = table(ROW)
     found = TEXT.read(whole[: whole.rindex("123.45") + 5])
-    assert found.rows[-1].status is Status.FAILED
+    assert (found.rows[-1].status, found.rows[-1].reason) == (Status.FAILED, "The line is cut: the number may be too.")
+    shorter = TEXT.read(whole[: whole.index("values :") + 8])
+    assert statuses(shorter) == {"ok": 6}
+    assert any("'Out of bounds values' is missing" in problem for problem in shorter.problems)
 
 
 @pytest.mark.parametrize(

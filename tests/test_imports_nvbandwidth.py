@@ -97,6 +97,21 @@ def test_sum_and_least_are_made_from_the_cells() -> None:
     assert row(found, statistic="min").value == 55.63e9
 
 
+def test_what_stands_below_a_matrix_is_no_row_of_it() -> None:
+    below = "COEFFICIENT_OF_VARIATION host_device_latency_sm 0.01\nMIN host_device_latency_sm 772.58\n"
+    for text in (LATENCY + below, LATENCY.replace("\n\nSUM", "\nSUM") + below):
+        found = TEXT.read(text)
+        assert [one.params.get("statistic") for one in found.rows] == [None, "min", "cv"]
+        spread = found.rows[-1]
+        assert (spread.metric, spread.value, spread.text) == (Metric.RATIO, 0.01, "0.01")
+
+
+def test_versions_of_cuda_as_version_0_10_prints_them() -> None:
+    head = HEAD.replace("CUDA Runtime Version: 12090", "CUDA Runtime Version: 13.2 (13020)")
+    found = TEXT.read(head.replace("CUDA Driver Version: 12090", "CUDA Driver Version (API): 13.2 (13020)") + ONE_WAY)
+    assert (found.facts["CUDA runtime"], found.facts["CUDA driver"]) == ("13.2 (13020)", "13.2 (13020)")
+
+
 def test_directions_stay_apart() -> None:
     found = TEXT.read(HEAD + BOTH_WAYS)
     one = row(found, direction="Write1", source="GPU 1", target="GPU 0", bidirectional=True)

@@ -62,6 +62,7 @@ def test_pairs_have_a_bandwidth_and_a_rate_and_twice_as_many_ranks() -> None:
         (Metric.BANDWIDTH, 8.36e6, 8),
         (Metric.RATE, 8361985.11, 8),
     ]
+    assert [one.params.get("statistic") for one in found.rows] == [None, "message rate"]
     assert found.rows[0].params["window"] == 64
     assert found.rows[0].params["datatype"] == "MPI_CHAR"  # it may stand below the header
     assert not found.problems

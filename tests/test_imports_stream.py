@@ -67,6 +67,10 @@ def test_a_head_in_gigabytes_counts_in_gigabytes() -> None:
     assert row(found, benchmark="stream/copy", statistic=None).value == 161.7e9
 
 
+def test_a_version_without_its_dollars() -> None:
+    assert STREAM.read(HEAD.replace("$Revision: 5.10 $", "Revision: 5.6") + RATES + VALID).version == "5.6"
+
+
 def test_wrong_arrays_reject_every_rate() -> None:
     found = STREAM.read(HEAD + RATES + FAILED)
     assert statuses(found) == {"rejected": 16}

@@ -456,6 +456,17 @@ def test_samples_that_are_not_those_published_refuse_it(
     assert "is not the file that the publication names" in capsys.readouterr().out
 
 
+def test_a_good_signature_does_not_make_true_what_cannot_be(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = statement(sign(file))
+    file.write_bytes(file.read_bytes().replace(b'"runs":5,"samples":[', b'"runs":6,"samples":[', 1))
+    told["subject"][0]["digest"]["sha256"] = publication.digest(file.read_bytes())
+    assert put(file, resigned(json.dumps(told).encode())).state is State.VERIFIED
+    assert verify(file, trust_folder(tmp_path)) == Exit.REJECTED
+    assert "has more runs or fewer than it says" in capsys.readouterr().out
+
+
 def test_a_run_is_written_with_its_samples_before_it_is_signed(tmp_path: Path) -> None:
     loaded = measured(tmp_path / "runs")
     file = evidence.file_of("latest", tmp_path / "runs", tmp_path / "signed")

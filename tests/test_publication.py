@@ -66,6 +66,17 @@ def test_every_field_is_named_as_leaving_or_as_staying(kind: type) -> None:
     assert all(allowlist.STAYS[kind].values()), "every one that stays has its reason"
 
 
+def test_what_stands_at_the_head_is_listed_too(sent: tuple[Path, Publication]) -> None:
+    """``of`` and ``machine`` fill these one by one; a new field keeps its default until somebody adds it here."""
+    head = {
+        "schema", "id", "origin", "machine", "started", "suite", "results", "version", "code", "backend", "runs",
+        "roof", "offer", "digest", "tool", "source", "samples", "planned",
+    }  # fmt: skip
+    assert {one.name for one in fields(Publication)} == head
+    assert {one.name for one in fields(Machine)} == {"id", "name", "hardware", "devices", "facts"}
+    assert (sent[1].tool, sent[1].source) == ("benchsuite", "")
+
+
 def test_every_type_that_a_result_holds_is_in_the_table() -> None:
     inside = {Score, Case, Work, Quantiles, Roof, Offer, Record, Samples, type(spread())}
     assert set(allowlist.FIELDS) == set(allowlist.STAYS) == inside

@@ -217,11 +217,17 @@ def test_a_strip_has_everybody_between_its_ends() -> None:
     assert terminal_comparison._strip([("A", 1.0), ("B", 1.0)])[1] == versus.SHARED
 
 
-def test_more_campaigns_than_letters_are_dots_and_have_no_matrix_in_text() -> None:
+def test_a_strip_of_many_is_bars_as_high_as_many_stand_there() -> None:
+    strip = terminal_comparison._strip([("", 1.0)] * 40 + [("", 2.0)] * 20 + [("", 3.0)])
+    assert (strip[1], strip[-2]) == ("█", "▁")
+    assert "▄" in strip[10:22]
+
+
+def test_more_campaigns_than_letters_are_bars_and_have_no_matrix_in_text() -> None:
     made = fleet(30, step=0.01)
     shown = text(made)
     assert "Z  m025" in shown
-    assert "·" in shown
+    assert "a bar's height" in shown
     assert "too many" in board_text(ranking.matrices(made)[0])
 
 

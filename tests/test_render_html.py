@@ -211,7 +211,7 @@ def poison(value: Any) -> Any:
 def evil(campaign: CampaignView) -> CampaignView:
     """The campaign with every text poisoned, names of benchmarks and parameters included."""
     case = Case(EVIL, ((EVIL, EVIL), ("bytes", 8), ("op", EVIL)), 2)
-    poisoned: CampaignView = poison(replace(campaign, caches={}))
+    poisoned: CampaignView = poison(replace(campaign, caches={}, problems=("told",)))
     scores = [replace(s, caveats=(Caveat(EVIL, EVIL),), run_values=s.run_values) for s in poisoned.scores]
     scores += [replace(scores[0], case=case), replace(scores[-1], case=replace(case, benchmark="gemm"))]
     scores += [replace(s, case=replace(s.case, params=(("bytes", 2**n), ("op", EVIL))), best=True)

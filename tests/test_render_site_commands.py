@@ -178,7 +178,7 @@ def test_what_cannot_be_drawn_is_told(kind: str, pattern: str, told: str) -> Non
 def test_a_chart_of_a_run_says_when_its_times_are_simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [plot.id for plot in found("sizes")][:2] == ["bandwidth", "latency"]
     monkeypatch.chdir(tmp_path)
-    options = ["--backend", "fake", "--runs", "2", "--only", "gemm dtype=fp32", "--no-report"]
+    options = ["--backend", "fake", "--runs", "2", "--only", "gemm m=256 dtype=fp32", "--no-report"]
     assert CliRunner().invoke(app, ["run", *options]).exit_code == 0
     made = CliRunner().invoke(app, ["chart", "latest", "--to", "chart.svg", "--case", "gemm"])
     assert made.exit_code == 0, made.output

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -14,13 +17,27 @@ import site_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchsuite import publication
+from benchsuite import catalog, publication
 from benchsuite.errors import DataError, UsageError
-from benchsuite.model import Exhibit, Metric
-from benchsuite.render.site import axes, case_page, context, paths, population, strips, value_page
+from benchsuite.model import Caveat, Exhibit, Metric
+from benchsuite.normal import Code
+from benchsuite.render.site import (
+    axes,
+    case_page,
+    context,
+    front,
+    normality,
+    paths,
+    plots,
+    population,
+    strips,
+    templates,
+    value_page,
+)
 from benchsuite.render.site.collection import Collection
 from benchsuite.render.site.folder import NAME, Folder
 from benchsuite.render.site.provider_page import ratio_words
+from benchsuite.render.site.ranks import ranks
 from benchsuite.render.site.value_page import Priced
 
 QUICK = settings(max_examples=60, deadline=None)
@@ -101,8 +118,6 @@ def test_a_case_is_what_the_best_implementation_gives() -> None:
     latency = next(score for score in told.results if score.metric is Metric.LATENCY)
     rate = told.results[0]
     for score, better in ((latency, 0.5), (rate, 2.0)):
-        from dataclasses import replace
-
         rival = replace(score, implementation="rival", value=(score.value or 0) * better)
         made = collected(replace(told, results=(score, rival)))
         [measured] = made.cases.values()
@@ -183,6 +198,88 @@ def test_a_value_lies_between_the_ends_in_proportion(low: float, width: float, s
     assert scale.at(low + width * share) == pytest.approx(10 + 100 * share, abs=0.05)
     assert scale.at(low - width) == 10.0
     assert scale.at(low + 3 * width) == 110.0
+
+
+def test_texts_of_a_drawing_are_escaped() -> None:
+    point = plots.Point(1.0, 1e12, 1e12, 1e12, "<b>&", '"><b>', 1)
+    other = plots.Point(2.0, 2e12, 2e12, 2e12, "x", "x", 2)
+    drawing = plots.scatter([point, other], [point, other], "FLOP/s", "<t>")
+    ElementTree.fromstring(f"<div>{drawing}</div>")
+    assert "&lt;b&gt;&amp;</text>" in drawing
+    assert "<b>" not in drawing
+
+
+def test_code_in_a_docstring_is_escaped() -> None:
+    assert str(templates.code("a <b> ``c < d`` `e`")) == "a &lt;b&gt; <code>c &lt; d</code> <code>e</code>"
+
+
+# -- verdicts and ranks ------------------------------------------------------------------------------------------------
+
+
+def test_a_machine_is_judged_by_the_others_and_never_by_itself() -> None:
+    told = [site_data.published(3 * n + 1, "rtx_4090", f"provider {n % 4}") for n in range(21)]
+    site = context.site("x", "0", collected(*told), context.Known())
+    usual = normality.usual(site, "rtx_4090")
+    judged = normality.judged(site, told[0], told[0].machine.id, usual)
+    assert judged
+    for one in judged:
+        assert one.code is not Code.NO_REF
+        assert "20 machines" in one.sentence or "90 of 100" in one.sentence
+    alone = normality.judged(site, told[0], "nobody", usual)
+    assert any("21 machines" in one.sentence for one in alone) or len(usual.reference.measured) > 0
+    few = context.site("x", "0", collected(*told[:20]), context.Known())
+    verdicts = normality.judged(few, told[0], told[0].machine.id, normality.usual(few, "rtx_4090"))
+    assert {one.code for one in verdicts} == {Code.NO_REF}, "nineteen others are no population"
+
+
+def test_a_compromised_number_has_no_rank_and_a_clear_difference_has_one() -> None:
+    slow, fast = (site_data.published(n, card) for n, card in ((1, "rtx_4090"), (2, "h200_sxm_141")))
+    shaky = site_data.published(4, "h100_sxm_80")
+    noted = tuple(replace(score, caveats=(Caveat("NOT_STEADY", ""),)) for score in shaky.results)
+    site = context.site("x", "0", collected(slow, fast, replace(shaky, results=noted)), context.Known())
+    measured = next(one for one in site.cases.values() if one.metric is Metric.FLOPS)
+    ranges, _ = ranks(site, measured, [0, 1, 2])
+    assert ranges == [(2, 2), (1, 1), None]
+
+
+def test_a_threshold_of_a_health_check_is_no_figure_of_a_case() -> None:
+    found = catalog.load()
+    site = context.site("x", "0", collected(site_data.published(1, "h100_sxm_80")), context.Known(found.accelerators))
+    hardware = site.hardware("h100_sxm_80")
+    measured = next(one for one in site.cases.values() if one.words == "bf16 8192³")
+    assert hardware
+    quantity = catalog.quantity_of(measured.case, measured.metric)
+    some = next(one for one in found.figures if one.hardware == hardware.key and one.quantity == quantity)
+    figures = [replace(some, role=role) for role in catalog.Role]
+    known = replace(site, known=replace(site.known, figures=figures))
+    assert [one.role for one in known.figures(measured, hardware)] == [catalog.Role.MEASURED]
+
+
+# -- data beside the pages ---------------------------------------------------------------------------------------------
+
+
+def test_no_cell_of_a_csv_is_a_formula() -> None:
+    told = site_data.published(1, "rtx_4090")
+    evil = tuple(replace(score, implementation="=cmd()") for score in told.results)
+    site = context.site("x", "0", collected(replace(told, results=evil)), context.Known())
+    lines = list(case_page.csv(site, next(iter(site.cases.values()))))
+    assert "'=cmd()" in lines[1]
+    cells = next(csv.reader([lines[1]]))
+    assert len(cells) == len(case_page.CSV)
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+
+
+def test_the_search_holds_the_newest_runs_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = [site_data.published(n, "rtx_4090", month=1 + n % 9) for n in range(20)]
+    site = context.site("x", "0", collected(*told), context.Known())
+    whole = front.search_index(site, [])
+    assert '"left":0' in whole
+    monkeypatch.setattr(front, "INDEX", len(whole) - 600)
+    less = front.search_index(site, [])
+    assert len(less) < len(whole)
+    assert '"left":0' not in less
+    assert site.entry(site.newest[0]).id in less
+    assert site.entry(site.newest[-1]).id not in less
 
 
 # -- the folder --------------------------------------------------------------------------------------------------------

@@ -302,8 +302,8 @@ def test_no_file_a_link_or_a_folder_is_no_reading(tmp_path: Path) -> None:
 def test_of_very_many_readings_every_second_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "MOST", 100)
     writers = Writer("one"), Writer("two")
-    lines = [writers[0].line(one) for one in sensor_data.host(35.0)]
-    lines += [writers[1].line(one) for one in sensor_data.host(2.0, begin=1.0)]
+    lines = [writers[0].line(one) for one in sensor_data.host(5.1)]
+    lines += [writers[1].line(one) for one in sensor_data.host(32.0, begin=1.0)]
     found = written(tmp_path, lines)
     assert 50 <= len(found) <= 100
     assert [one.at for one in found if one.first] == [5000.0, 1.0]

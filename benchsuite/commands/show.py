@@ -120,8 +120,10 @@ def render(loaded: store.Loaded, target: Path, against: normality.Against = norm
     from benchsuite.render.view import build
     from benchsuite.telemetry.archive import recorded
 
-    view = build(campaign_view(loaded.campaign, loaded.records, loaded.digest, against, recorded(loaded.path)))
-    return _write(html.report(view, assets.folder("reports")), target)
+    told = campaign_view(
+        loaded.campaign, loaded.records, loaded.digest, against, recorded(loaded.path), loaded.problems
+    )
+    return _write(html.report(build(told), assets.folder("reports")), target)
 
 
 def _write(page: str, target: Path) -> Path:
@@ -139,11 +141,16 @@ def campaign_view(
     digest: str,
     against: normality.Against = normality.SHIPPED,
     readings: Sequence[Reading] = (),
+    problems: Sequence[str] = (),
 ) -> CampaignView:
-    """What the report shows of a campaign. ``readings``: what the sensors said meanwhile."""
+    """What the report shows of a campaign.
+
+    readings: what the sensors said meanwhile; problems: what of the run could not be read.
+    """
     from benchsuite.render.view import CampaignView
 
     scores, ceilings = results.normalized(made, records)
+    appraisal, troubles = normality.appraised(made, scores, against)
     return CampaignView(
         id=made.id,
         suite=made.suite.name,
@@ -162,6 +169,7 @@ def campaign_view(
         cores=made.cores,
         questions={name: item.question for name, item in discovery.discover().items()},
         digest=digest,
-        appraisal=normality.appraised(made, scores, against)[0],
+        appraisal=appraisal,
         readings=readings,
+        problems=(*problems, *troubles),
     )

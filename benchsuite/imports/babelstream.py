@@ -38,7 +38,7 @@ ONCE = re.compile(r"^Bandwidth \(([MGT]i?)B/s\): +(\S{1,40})")
 RUNTIME = re.compile(r"^Runtime \(seconds\): +(\S{1,40})")
 PHASE = re.compile(r"^(Init|Read): +(\S{1,40}) ?s \(= *(\S{1,40}) +([MGT]i?)Bytes/sec\)")
 DEVICE = re.compile(r"^(?:Using \w{2,20} device(?::| on)? (.{1,100})|\w{2,10} Device \d{1,4}: \"([^\"]{1,100})\")")
-LABELS = ("Copy", "Mul", "Add", "Triad", "Dot", "Nstream", "GEOMEAN")
+LABELS = ("Copy", "Mul", "Add", "Add4", "Triad", "Dot", "Nstream", "GEOMEAN")
 FACTS = {"Version": "version", "Implementation": "implementation", "Precision": "precision", "Driver": "driver"}
 FACTS |= {"CUDA Driver": "driver", "Array size": "array size", "Number of elements": "elements"}
 CUT = "The line is cut: the number may be too."

@@ -26,7 +26,7 @@ MOST = 4096
 LISTED = re.compile(r"^\s*(?:ID|GPU) (\d{1,4}): (.{1,100}?)(?: \(UUID: .*|, \d{1,9}MB)$")
 SPEED = re.compile(r"(-?\d{1,12}) \((-?\d{1,12}|-?nan|-?inf) Gflop/s\)")
 ERRORS = re.compile(r"(-?\d{1,12}) +(?:\((WARNING!|DIED!)\))?")
-TEMPERATURE = re.compile(r"(-?\d{1,4}) C|--")
+TEMPERATURE = re.compile(r"(-?\d{1,4}) ?°?C|--")
 VERDICT = re.compile(r"^\s*GPU (\d{1,4}): (OK|FAULTY|O|F[AULTY]{0,4})\s*$")
 PROGRESS = re.compile(r"(\d{1,3}\.\d)%\s+proc'd:")
 KIND = re.compile(r"using (FLOATS|DOUBLES)(, using Tensor Cores)?")
@@ -45,7 +45,6 @@ class Gpu:
     """What the lines say of one GPU."""
 
     speeds: list[tuple[int, str]] = field(default_factory=list)
-    done: str = ""
     dead: bool = False
     errors: list[str] = field(default_factory=list)
     printed: str = ""
@@ -118,9 +117,7 @@ def _progress(log: Log, place: int, line: str) -> None:
     for index, (done, speed) in enumerate(SPEED.findall(head)[:MOST]):
         gpu = log.gpus.setdefault(index, Gpu())
         gpu.dead = done == "-1"
-        if done != gpu.done or gpu.dead:
-            gpu.speeds.append((place, speed))
-        gpu.done = done
+        gpu.speeds.append((place, speed))
     for index, (count, note) in enumerate(ERRORS.findall(errors)[:MOST]):
         if index in log.gpus:
             log.gpus[index].printed = count

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from benchsuite.errors import DataError
@@ -27,10 +27,9 @@ FASTEST, HOTTEST = 1e18, 200.0
 """Beyond these, a speed or a temperature is an overflow: no GPU of today comes near."""
 
 NUMBER = r"(\d{1,30}(?:\.\d{1,9})?|NaN|inf)"
-RESULT = re.compile(rf"GPU #(\d{{1,4}}): +{NUMBER} Gflops/s \(min: {NUMBER}, max: {NUMBER}, dev: {NUMBER}\)")
+RESULT = re.compile(rf"GPU #(\d{{1,4}}): +{NUMBER} Gflops/s \(min: {NUMBER}, max: {NUMBER}(?:, dev: {NUMBER})?\)")
 WARMTH = re.compile(rf"Temperature: {NUMBER}\S{{0,2}}C \(min: {NUMBER}, max: {NUMBER}\)")
 THROTTLING = re.compile(r"Throttling HW: (true|false), Thermal SW: (true|false), Thermal HW: (true|false)")
-PROGRESS = re.compile(r"(\d{1,12}) \((\d{1,12}) Gflops/s\)")
 DETECTED = re.compile(r"Detected GPU #(\d{1,4}): \"?([^\"(]{1,100})\"?")
 PROBLEM = re.compile(r"- GPU #?(\d{1,4}) - (.{1,200})")
 REASONS = {
@@ -50,10 +49,11 @@ class Log:
 
     rows: list[Row] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
-    samples: dict[int, list[float]] = field(default_factory=dict)
+    progress: bool = False
     gpus: list[int] = field(default_factory=list)
     params: dict[str, Scalar] = field(default_factory=dict)
     verdict: int = 0
+    unwell: bool = False
     sick: dict[int, list[str]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -101,14 +101,14 @@ FORMATS = (
 
 
 def _imported(log: Log) -> Imported:
-    found = list(_with_samples(log)) + list(_verdicts(log))
+    found = log.rows + list(_verdicts(log))
     if not found:
         why = log.problems[0] if log.problems else "It ends before its results."
         raise DataError(f"There is no result in it. {why}", REMEDY)
     problems = list(log.problems)
     for index, reasons in sorted(log.sick.items()):
         problems.append(f"GPU {index} is not healthy: {' and '.join(reasons)}.")
-    if not log.gpus and log.samples:
+    if not log.gpus and log.progress:
         problems.append("It ends before its results: there is progress only.")
     if not log.verdict:
         problems.append("It does not say whether the GPUs are healthy: the output is cut.")
@@ -122,14 +122,13 @@ def _line(log: Log, place: int, line: str) -> None:
         index = int(found[1])
         log.gpus.append(index)
         log.rows += _speeds(log, index, GFLOPS, (found[2], found[3], found[4]), place)
-        log.rows.append(_deviation(log, index, found, place))
+        log.rows += [_deviation(log, index, found, place)] if found[5] else []
     elif (found := WARMTH.search(line)) and log.gpus:
         log.rows += _temperatures(log, log.gpus[-1], ("mean", "min", "max"), found.groups(), place)
     elif (found := THROTTLING.search(line)) and log.gpus:
         log.rows += _throttled(log, place, found)
     elif "Temperatures:" in line:
-        for order, (_, printed) in enumerate(PROGRESS.findall(line)):
-            log.samples.setdefault(order, []).append(float(printed) * 1e9)
+        log.progress = True
     else:
         _said(log, place, line)
 
@@ -141,7 +140,7 @@ def _said(log: Log, place: int, line: str) -> None:
     elif "Using precision(s):" in line:
         log.params["precision"] = " ".join(one for one in line.split() if one in {"FP32", "BF16", "FP8"}).lower()
     elif "All GPUs seem healthy" in line or "Some GPUs are not healthy" in line:
-        log.verdict = place
+        log.verdict, log.unwell = place, log.unwell or "not healthy" in line
     elif found := PROBLEM.search(line):
         log.sick.setdefault(int(found[1]), []).append(_reason(found[2]))
 
@@ -161,8 +160,7 @@ def _message(log: Log, place: int, message: dict[str, Any]) -> None:
     elif kind == "feature_detection":
         log.params["precision"] = " ".join(one for one in ("fp32", "bf16", "fp8") if message.get(one) is True)
     elif kind == "progress":
-        for order, (_, one) in enumerate(_each(message, "gpus", "gpu_idx")):
-            log.samples.setdefault(order, []).append(number(_printed(one.get("flops"))) or 0.0)
+        log.progress = True
     elif kind == "results":
         for one in map(table, rows(message.get("gpus"))):
             _result(log, place, one)
@@ -226,24 +224,19 @@ def _temperatures(log: Log, index: int, statistics: Any, printed: Any, place: in
         yield measured(f"{TOOL}/temperature", CELSIUS, one, said, params=params, line=place, failed=failed)
 
 
-def _with_samples(log: Log) -> Iterator[Row]:
-    """The rows; the mean speed of each GPU carries the speeds of the single seconds, if every one is above zero."""
-    for row in log.rows:
-        samples = tuple(log.samples.get(log.gpus.index(int(row.params["gpu"])), ()))
-        mean = row.metric is Metric.FLOPS and row.params.get("statistic") == "mean" and row.status is Status.OK
-        whole = mean and all(0.0 < one < FASTEST for one in samples)
-        yield replace(row, samples=samples) if whole else row
-
-
 def _verdicts(log: Log) -> Iterator[Row]:
     """Whether gpu-fryer calls each GPU healthy."""
     if not log.verdict:
         return
     for index in dict.fromkeys((*log.gpus, *log.sick)):
-        params, said = log.params | {"gpu": index}, "verdict at the end: 1 is healthy"
+        params: dict[str, Scalar] = {"gpu": index}
+        said = "verdict at the end: 1 is healthy"
         if reasons := log.sick.get(index):
             reason = f"gpu-fryer calls it unhealthy: {' and '.join(reasons)}."
             yield Row(f"{TOOL}/verdict", Metric.COUNT, None, "", said, params, 1, Status.REJECTED, reason, log.verdict)
+        elif log.unwell and not log.sick:
+            reason = "gpu-fryer calls some GPUs unhealthy and does not say which: the output is cut."
+            yield Row(f"{TOOL}/verdict", Metric.COUNT, None, "", said, params, 1, Status.FAILED, reason, log.verdict)
         else:
             yield Row(f"{TOOL}/verdict", Metric.COUNT, 1.0, "healthy", said, params, line=log.verdict)
 

@@ -24,6 +24,7 @@ PERCENT = unit(Metric.RATIO, "%", "1e-2")
 SHAPE = re.compile(r"@ (\d{1,9})x(\d{1,9})x(\d{1,9}) (?:\((M\w\w\w\w)\))?")
 VALUE = re.compile(r"(\d{1,9}\.\d{1,9}|nan|inf)(?: ?\((mean|median|max)\)| ?TFLOPS)")
 FINAL = re.compile(r"(mean|median|max): +(\d{1,9}\.\d{1,9}|nan|inf) TFLOPS @")
+LATER = re.compile(r"(MAMF|MSMF) \(([^()]{1,60})\): +(\d{1,9}(?:\.\d{1,9})?|nan|inf) TFLOPS @")
 OVERALL = re.compile(r"(arithmetic mean|geometric mean|geomean): +(\d{1,9}\.\d{1,9}|nan|inf) TFLOPS")
 PROGRESS = re.compile(r"^ *(\d{1,9}) \| ")
 PRODUCT = re.compile(r"(\d{1,9})x(\d{1,9})x(\d{1,9})")
@@ -87,6 +88,9 @@ def _line(log: Log, place: int, line: str) -> None:
     elif found := FINAL.match(line.strip()):
         log.finished = True
         log.rows += list(_values(log, place, [(found[2], found[1])], line, "best of all shapes"))
+    elif found := LATER.match(line.strip()):
+        log.finished = True
+        log.rows += list(_later(log, place, found, line))
     elif "The best outcome was" in line and "TFLOPS @" in line:
         log.finished = True
         log.rows += list(_shape(log, place, line, "best of all shapes"))
@@ -121,6 +125,17 @@ def _values(log: Log, place: int, values: list[tuple[str, str]], line: str, scop
         yield measured(
             MATMUL, TFLOPS, printed, meaning, params=here, line=place, failed="" if shape else "It has no shape."
         )
+
+
+def _later(log: Log, place: int, found: re.Match[str], line: str) -> Iterator[Row]:
+    """What later versions call the achievable (MAMF) and the sustainable (MSMF) best, in their own words."""
+    shape = SHAPE.search(line)
+    params = _dtype(log) | {"statistic": found[1].lower(), "scope": "best of all shapes"}
+    params |= _dimensions(shape[1], shape[2], shape[3], shape[4] or "") if shape else {}
+    said = f"matrix product, {found[1]}: {' '.join(found[2].split())}"
+    yield measured(
+        MATMUL, TFLOPS, found[3], said, params=params, line=place, failed="" if shape else "It has no shape."
+    )
 
 
 def _best_so_far(log: Log, place: int, line: str) -> Iterator[Row]:

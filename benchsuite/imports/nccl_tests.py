@@ -35,7 +35,7 @@ from benchsuite.model import Metric, Scalar, Status
 
 TOOL = "nccl-tests"
 REMEDY = "Save all that the test prints, from the line '# nThread' to 'Avg bus bandwidth'."
-UNNAMED = "unnamed"
+UNNAMED, CUT = "unnamed", "cut"
 
 COLUMNS = {
     "time": (unit(Metric.LATENCY, "us", "1e-6"), "time of one {op}, mean over the iterations (nccl-tests time)"),
@@ -150,14 +150,14 @@ def _runs(text: str) -> list[Run]:
         if cut.number == last and cut.values and (runs[-1].columns or Header()).group[-1] not in CHECKS:
             cut.values.pop()
     if runs[-1].average and runs[-1].average[2] == last and not text[-1].isspace():
-        runs[-1].average = (f"{runs[-1].average[0]}…", *runs[-1].average[1:])
+        runs[-1].average = (runs[-1].average[0], CUT, last)
     return runs
 
 
 def _said(run: Run, place: int, line: str) -> None:
     """What a line outside the table says."""
     tokens = untagged(line).replace("#", " ").split()
-    if "Rank" in tokens and "device" in tokens:
+    if {"Rank", "on", "device"} <= set(tokens):
         _rank(run, tokens)
     elif "nThread" in line and "minBytes" in line:
         run.facts |= _options(line)
@@ -167,7 +167,7 @@ def _said(run: Run, place: int, line: str) -> None:
         run.facts["NCCL"] = version
     elif "rccl-tests" in line:
         run.facts["variant"] = "rccl-tests"
-    elif "Out of bounds values" in line:
+    elif "Out of bounds values" in line and number(_verdict(line)[0]) is not None:
         run.bounds = (*_verdict(line), place)
     elif "Avg bus bandwidth" in line:
         run.average = (*_verdict(line), place)
@@ -295,7 +295,7 @@ def _judged(run: Run, rows: list[Row], problems: list[str]) -> Iterator[Row]:
     if run.bounds is None or (run.bounds[1] != "FAILED" and number(run.bounds[0]) == 0.0):
         yield from rows
         return
-    count = name(run.bounds[0]) or "an unknown number of"
+    count = name(run.bounds[0])
     problems.append(f"It found {count} values out of bounds (line {run.bounds[2]}): the result is wrong.")
     owned = any(row.status is Status.REJECTED for row in rows)
     reason = f"The test found {count} values out of bounds and no row says where."
@@ -307,9 +307,12 @@ def _judged(run: Run, rows: list[Row], problems: list[str]) -> Iterator[Row]:
 def _average(run: Run, average: tuple[str, str, int], benchmark: str, ranks: int) -> Row:
     printed, verdict, place = average
     unit_of, _ = COLUMNS["busbw"]
+    cut = "The line is cut: the number may be too." if verdict == CUT else ""
     bad = "The test judged it FAILED: below what it was told to expect (-c)." if verdict == "FAILED" else ""
     if run.bounds and run.bounds[1] == "FAILED":
         bad = "The test found values out of bounds."
     params: dict[str, Scalar] = {"quantity": "busbw", "statistic": "mean over all sizes"}
     params |= {} if ranks else {"ranks": "unknown"}
-    return measured(benchmark, unit_of, printed, AVERAGE, params=params, ranks=ranks or 1, line=place, wrong=bad)
+    return measured(
+        benchmark, unit_of, printed, AVERAGE, params=params, ranks=ranks or 1, line=place, wrong=bad, failed=cut
+    )

@@ -110,7 +110,7 @@ def leading(tokens: Iterable[str]) -> list[str]:
     """The tokens up to the first that is no value."""
     found: list[str] = []
     for one in tokens:
-        if one != "N/A" and number(one) is None:
+        if one != "N/A" and number(one.rstrip("*")) is None:
             break
         found.append(one)
     return found
@@ -136,7 +136,9 @@ def wrong(check: str, printed: str, dtype: str, ranks: int) -> str:
 
     ranks: 0 where unknown; then an ``error`` is left to the line ``Out of bounds values``.
     """
-    found = number(printed)
+    found = number(printed.rstrip("*"))
+    if printed.endswith("*"):
+        return f"The largest error is {printed}: the asterisk says that it is above what rccl-tests allows."
     if found is None or found == 0.0:
         return ""
     count = check == "wrong" or (check == "told by value" and found >= 1.0)

@@ -23,7 +23,9 @@ UNIT = re.compile(r"\((?:GB/s|ns)\)")
 DEVICE = re.compile(r"(?:Process \S{1,20} \([^()]{0,200}\): device|Device) \d{1,4}: (.{1,200})")
 PCI = re.compile(r"\s*\([0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}(?:\.\d)?\)?\s*$")
 FACTS = {"CUDA Runtime Version": "CUDA runtime", "CUDA Driver Version": "CUDA driver", "Driver Version": "driver"}
-VERSION = re.compile(r"v?[0-9][0-9A-Za-z.+-]{0,30}")
+FACTS |= {"CUDA Driver Version (API)": "CUDA driver"}
+SUMMARIES = ("SUM ", "MIN ", "MAX ", "AVG ", "COEFFICIENT_OF_VARIATION ", "&&&& ")
+VERSION = re.compile(r"v?[0-9][0-9A-Za-z.+-]{0,30}(?: \([0-9]{1,9}\))?")
 
 
 @dataclass(slots=True)
@@ -112,7 +114,7 @@ def _log(text: str) -> Log:
                 log.tests.append(Test("unnamed", place))
             log.tests[-1].matrices.append(matrix)
         elif matrix is None or not _cell_line(matrix, line, place):
-            matrix = matrix if _summary(log, line) else None
+            matrix = matrix if _summary(log, line, place) else None
             _said(log, line, place)
     return log
 
@@ -120,8 +122,8 @@ def _log(text: str) -> Log:
 def _cell_line(matrix: Matrix, line: str, place: int) -> bool:
     """Takes the header or a row of the matrix; ``False`` for a line that is neither."""
     tokens = line.split()
-    if not tokens:
-        return not matrix.rows  # a blank line ends it
+    if not tokens or line.startswith(SUMMARIES):
+        return not tokens and not matrix.rows  # a blank line ends it
     if not matrix.columns:
         matrix.columns = tokens if not any("." in one for one in tokens) else []
         return bool(matrix.columns)
@@ -131,13 +133,16 @@ def _cell_line(matrix: Matrix, line: str, place: int) -> bool:
     return False
 
 
-def _summary(log: Log, line: str) -> bool:
-    """The line ``SUM test value`` (``&&&& PERF test value`` on request): shown beside the sum of the cells."""
+def _summary(log: Log, line: str, place: int) -> bool:
+    """A line ``SUM test value`` (``&&&& PERF test value`` on request), shown beside the sum of the cells, and what
+    follows it: only the coefficient of variation cannot be made from the cells."""
     words = line.replace("&&&& PERF", "SUM").replace("+", " ").split()
-    if len(words) >= 3 and words[0] == "SUM" and log.tests and log.tests[-1].matrices:
-        log.tests[-1].matrices[-1].sum = words[2]
-        return True
-    return False
+    if len(words) < 3 or not line.startswith(SUMMARIES) or not log.tests or not log.tests[-1].matrices:
+        return False
+    matrix = log.tests[-1].matrices[-1]
+    matrix.sum = words[2] if words[0] == "SUM" else matrix.sum
+    matrix.variation = (words[2], place) if words[0].startswith("COEFF") else matrix.variation
+    return True
 
 
 def _said(log: Log, line: str, place: int) -> None:

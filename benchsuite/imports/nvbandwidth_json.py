@@ -17,7 +17,7 @@ REMEDY = "Let nvbandwidth run to its end; it prints its document last."
 WAIVED, PASSED, RUNNING = "Waived", "Passed", "Running"
 DEVICE = re.compile(r"\d{1,4}: (.{1,200}?)(?: \([0-9A-Fa-f:.]{6,20}\))?(?:: \(.*)?")
 NAME = re.compile(r'"name"\s?:\s?"([a-z0-9_]{3,80})"')
-VERSION = re.compile(r"v?[0-9][0-9A-Za-z.+-]{0,30}")
+VERSION = re.compile(r"v?[0-9][0-9A-Za-z.+-]{0,30}(?: \([0-9]{1,9}\))?")
 
 
 def tells(text: str) -> bool:

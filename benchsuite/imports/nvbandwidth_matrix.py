@@ -13,6 +13,7 @@ from benchsuite.model import Metric, Scalar, Status
 TOOL = "nvbandwidth"
 BANDWIDTH = unit(Metric.BANDWIDTH, "GB/s", "1e9")
 LATENCY = unit(Metric.LATENCY, "ns", "1e-9")
+VARIATION = unit(Metric.RATIO, "", 1)
 ARROW = re.compile(r"(CPU|GPU)\(row\) (<->|<-|->) (CPU|GPU)\(column\)")
 TO_ITSELF = "A device's copy to itself was not made; early versions print 0.00 where later ones print N/A."
 APART = "pairs may have run one after the other, so that it is no throughput"
@@ -52,6 +53,7 @@ class Matrix:
     rows: list[tuple[int, list[str]]] = field(default_factory=list)
     decimals: int = 0
     sum: str = ""
+    variation: tuple[str, int] = ("", 0)
     problem: str = ""
 
 
@@ -100,6 +102,11 @@ def rows_of(matrix: Matrix, benchmark: str) -> Iterator[Row]:
         return
     matrix.problem = "A row of the matrix is cut." if cut else ""
     yield from _made(matrix, benchmark, kind, measurements, common)
+    if matrix.variation[0]:
+        printed, place = matrix.variation
+        said = f"coefficient of variation, as nvbandwidth prints it: {matrix.description}"
+        params = common | {"statistic": "cv"}
+        yield measured(benchmark, VARIATION, printed, said, params=params, line=place, zero=True)
 
 
 def _split(tokens: list[str], columns: int) -> tuple[str, list[str]]:

@@ -26,7 +26,7 @@ COLUMNS = ("rate", "avg", "min", "max")
 LINE = re.compile(r"(Copy|Scale|Add|Triad): +(\S.*)")
 HEAD = re.compile(r"Function +(?:Best )?Rate \(?([MG])B/s\)? +Avg time +Min time +Max time")
 FACTS = {
-    "version": re.compile(r"STREAM version \$Revision: ([0-9.]{1,10})"),
+    "version": re.compile(r"STREAM version \$?Revision: ([0-9.]{1,10})"),
     "elements": re.compile(r"Array size = *(\d{1,18})"),
     "bytes": re.compile(r"This system uses +(\d{1,3}) bytes per"),
     "threads": re.compile(r"Number of Threads (?:counted|requested) *= *(\d{1,7})"),
@@ -48,7 +48,7 @@ class Run:
 
 def tells(text: str) -> bool:
     """Its version line, the head of its table, or a line of it."""
-    if "STREAM version $Revision" in text:
+    if FACTS["version"].search(text):
         return True
     return any(HEAD.search(line) or len(_values(line)) == 4 for _, line in numbered(text))
 

@@ -32,9 +32,9 @@ BESIDE = 24
 MOST_CASES = 48
 
 
-def rates(scores: Sequence[Score]) -> Plot | None:
-    """The results of one benchmark as dots, a line per case."""
-    if len(scores) < 2:
+def rates(scores: Sequence[Score], least: int = 2) -> Plot | None:
+    """The results of one benchmark as dots, a line per case; nothing where there are fewer than ``least``."""
+    if len(scores) < least:
         return None
     benchmark, metric = scores[0].case.benchmark, scores[0].metric
     scale, letter = units.prefix(max(score.value or 0.0 for score in scores))

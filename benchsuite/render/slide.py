@@ -15,6 +15,7 @@ from benchsuite.errors import UsageError
 from benchsuite.model import Score, Status
 from benchsuite.normalize import Ceilings
 from benchsuite.render import charts
+from benchsuite.render.charts_rates import rates
 from benchsuite.render.looks import Plot
 from benchsuite.render.words import clean
 
@@ -64,11 +65,19 @@ def plots(
     """
     if kind not in KINDS:
         raise UsageError(f"--kind {clean(kind)} is unknown.", f"Choose one of {', '.join(KINDS)}.")
-    chosen = [score for score in scores if score.status is Status.OK and (not patterns or fits(score, patterns))]
-    found = [plot for plot in charts.plots(chosen, ceilings, caches, cores) if re.fullmatch(KINDS[kind], plot.id)]
+    chosen = [one for one in scores if one.status is Status.OK and one.value and (not patterns or fits(one, patterns))]
+    every = _bars(chosen) if kind == "bars" else charts.plots(chosen, ceilings, caches, cores)
+    found = [plot for plot in every if re.fullmatch(KINDS[kind], plot.id)]
     if not found:
         raise UsageError(f"Nothing of this run can be drawn as {kind}.", "Choose another --kind or --case.")
     return found
+
+
+def _bars(scores: Sequence[Score]) -> list[Plot]:
+    """The dot plot of every benchmark, also where the page has another chart of it or a single result."""
+    names = dict.fromkeys(score.case.benchmark for score in scores)
+    made = (rates([score for score in scores if score.case.benchmark == name], least=1) for name in names)
+    return [plot for plot in made if plot is not None]
 
 
 def slide(plot: Plot, about: About, title: str = "") -> dict[str, Any]:

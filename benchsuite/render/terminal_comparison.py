@@ -29,6 +29,7 @@ COLUMNS = 4
 """Campaigns up to which each has a column of its own."""
 STRIP = 32
 """Characters of a strip."""
+BARS = " ▁▂▃▄▅▆▇█"
 MATRIX = 26
 """Campaigns up to which a matrix is printed: as many as there are letters."""
 
@@ -109,10 +110,10 @@ def _value(value: float | None, metric: Metric | None) -> str:
 
 
 def _strips(result: Comparison, letters: dict[str, str], console: Console) -> None:
-    """Two lines for each case: how many have a number, and where each stands from the lowest to the highest."""
+    """Two lines for each case: how many can be compared, and where each stands from the lowest to the highest."""
     for cells in versus.lines(result).values():
         row = next(iter(cells.values()))
-        told = [(result.baseline, row.a), *((label, one.b) for label, one in cells.items())]
+        told = [(result.baseline, row.a), *((label, one.b) for label, one in cells.items() if one.ratio is not None)]
         known = [(letters.get(label, "·"), value) for label, value in told if value is not None]
         values = [value for _, value in known]
         if not values:
@@ -122,17 +123,23 @@ def _strips(result: Comparison, letters: dict[str, str], console: Console) -> No
         count = {verdict: sum(one.verdict is verdict for one in cells.values()) for verdict in Verdict}
         verdicts = " ".join(f"{versus.VERDICTS[one][0]}{number}" for one, number in count.items() if number)
         _say(console, f"  {low} {_strip(known)} {high}  {verdicts} against {letters[result.baseline]}")
-    _say(console, f"From the lowest to the highest value; · has no letter, {versus.SHARED} is where several stand.")
+    many = len(result.others) >= MATRIX
+    marks = "a bar's height is how many stand there" if many else f"{versus.SHARED} is where several stand"
+    _say(console, f"From the lowest to the highest value; {marks}.")
 
 
 def _strip(known: Sequence[tuple[str, float]]) -> str:
-    """Each letter where its value stands."""
+    """Each letter where its value stands; of more than there are letters, how many stand where."""
     low, high = min(value for _, value in known), max(value for _, value in known)
-    places = [" "] * STRIP
+    places: list[list[str]] = [[] for _ in range(STRIP)]
     for letter, value in known:
-        at = round((value - low) / (high - low) * (STRIP - 1)) if high > low else 0
-        places[at] = letter if places[at] == " " else versus.SHARED
-    return f"│{''.join(places)}│"
+        places[round((value - low) / (high - low) * (STRIP - 1)) if high > low else 0].append(letter)
+    if len(known) > MATRIX:
+        most = max(map(len, places))
+        cells = [BARS[-(-len(there) * (len(BARS) - 1) // most)] for there in places]
+    else:
+        cells = [" " if not there else there[0] if len(there) == 1 else versus.SHARED for there in places]
+    return f"│{''.join(cells)}│"
 
 
 def _conditions(result: Comparison, letters: dict[str, str], console: Console) -> None:

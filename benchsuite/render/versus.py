@@ -225,8 +225,9 @@ def ordering(board: Board) -> str:
     direction = "more" if board.metric.higher_is_better or board.question.by is not By.VALUE else "less"
     if not board.tests:
         return f"By {which}{what}; {direction} is better. There are no two that could be tested against each other."
-    pairs = counted(board.tests, "pair")
+    pairs, unlike = counted(board.tests, "pair"), clean(", ".join(board.differs))
     return (
         f"By {which}{what}; {direction} is better. A rank is the range that {pairs} leave under one family-wise error "
         f"rate of 5 % (Holm); differences within {margin(board.question.margin)} are not called. Equal ranges are ties."
+        + (f" {DIFFERS} Not the same for all: {unlike}." if unlike else "")
     )

@@ -24,6 +24,7 @@ class CampaignView:
     ``ceilings``: as the scores were normalized with.
     ``cores``: 0 takes them from the facts. ``appraisal``: its scores set against what is on record.
     ``readings``: what the sensors said meanwhile, in the order read (``telemetry.archive.recorded``).
+    ``problems``: sentences about what of the run, or of what it is set against, could not be read.
     """
 
     id: str
@@ -47,6 +48,7 @@ class CampaignView:
     cores: int = 0
     appraisal: Appraisal | None = None
     readings: Sequence[Reading] = ()
+    problems: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,10 @@ from benchsuite.render.words import CAVEATS, STATUSES, clean, sentence
 from benchsuite.statistics.runs import Verdict
 
 STYLES = ("style.css", "explorer.css")
-SCRIPTS = ("explorer.numbers.js", "explorer.charts.js", "explorer.data.js", "explorer.js")
+SCRIPTS = tuple(
+    f"explorer.{name}js"
+    for name in ("numbers.", "charts.", "data.", "dom.", "choice.", "table.", "board.", "detail.", "")
+)
 DETAILED_CELLS = 5_000
 """Cells up to which the samples' quantiles travel with a page; of more they would be most of it."""
 
