@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from benchsuite.imports import pytest_benchmark
 from benchsuite.model import Case, Machine, Metric, Origin, Publication, Score, Status, Work
@@ -116,3 +117,23 @@ def test_its_compare_shows_two_of_ours(
     assert shown.count("gemm dtype=fp32 m=256 ranks=2 [raw]") >= 2
     assert "250.0000" in shown
     assert "500.0000" in shown
+
+
+def test_a_run_becomes_a_publication_with_its_samples_beside_it(tmp_path: Path) -> None:
+    """Fed a real run of scripted time; the samples are those that the publication names."""
+    from benchsuite import publication as publications
+    from benchsuite import samples
+    from benchsuite.cli import app
+
+    runs, folder = tmp_path / "runs", tmp_path / "public"
+    words = ["run", "quick", "--only", "gemm m=256", "--backend", "fake", "--runs", "1", "--no-report"]
+    assert CliRunner().invoke(app, [*words, "--out", str(runs)]).exit_code == 0
+    done = CliRunner().invoke(app, ["export", "--format", "publication", "--to", str(folder), "--out", str(runs)])
+    assert done.exit_code == 0, done.output
+    (file,) = folder.glob("*.json")
+    found = publications.vetted(file)
+    assert found.problems == ()
+    beside = folder / f"{found.publication.id}{publications.SAMPLES}"
+    assert samples.problems(found.publication, beside) == []
+    beside.write_bytes(beside.read_bytes().replace(b"1", b"2", 1))
+    assert samples.problems(found.publication, beside)

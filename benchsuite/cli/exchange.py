@@ -41,9 +41,12 @@ def import_(
 def export(
     name: RunName = "latest",
     format_: Annotated[
-        str, typer.Option("--format", metavar="NAME", help="pytest-benchmark, csv or json.")
+        str, typer.Option("--format", metavar="NAME", help="pytest-benchmark, csv, json or publication.")
     ] = "pytest-benchmark",
-    to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Where to write; default: print it.")] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="PATH", help="Where to write; default: print it."),
+    ] = None,
     out: Out = Path("runs"),
 ) -> None:
     """Write a run, or a publication's file, as other tools read it."""

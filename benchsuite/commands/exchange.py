@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from benchsuite import imports, publication, reading, results
+from benchsuite.commands import evidence
 from benchsuite.errors import DataError, Exit, UsageError
 from benchsuite.imports import publication as importing
 from benchsuite.imports.base import Imported
@@ -108,9 +109,15 @@ def _document(arrivals: Sequence[Arrival], refused: Mapping[str, DataError]) -> 
 
 
 def export(name: str, out: Path, form: str, to: Path | None) -> None:
-    """Write a run or a publication in another form, to a file or to the standard output."""
+    """Write a run or a publication in another form, to a file or to the standard output.
+
+    As a publication it goes into a folder: the public record, and the samples behind it.
+    """
+    if form == PUBLICATION:
+        print(f"Written: {printable(str(evidence.file_of(name, out, to or Path('publications'))))}")
+        return
     if form not in FORMS:
-        raise UsageError(f"There is no form {form!r}.", f"Choose one of {', '.join(FORMS)}.")
+        raise UsageError(f"There is no form {form!r}.", f"Choose one of {', '.join((*FORMS, PUBLICATION))}.")
     path = Path(name)
     found = publication.read(path) if path.is_file() else results.public(results.load(name, out))
     text = FORMS[form](found)
@@ -148,4 +155,5 @@ FORMS: Mapping[str, Callable[[Publication], str]] = {
     "csv": _csv,
     "json": _json,
 }
-"""What ``export`` writes."""
+"""What ``export`` prints or writes into one file."""
+PUBLICATION = "publication"

@@ -127,7 +127,7 @@ def _value(printed: str, kind: Unit, zero: bool) -> tuple[float | None, str]:
     """The value in SI units, or why there is none. Decimal arithmetic: 97.32 GB/s are 97320000000 B/s to the bit."""
     found = number(printed)
     if found is None:
-        return None, f"{printed or 'Nothing'!r} is not a number."
+        return None, f"{printed!r} is not a number." if printed else "There is no number."
     if not math.isfinite(found):
         return None, f"It is {printed}, not a finite number."
     if found < 0.0:
