@@ -79,7 +79,7 @@ def enough(values: Sequence[Value]) -> bool:
 
 def voices(values: Iterable[Value]) -> int:
     """How many sources these values have; one name in two ways of writing is one."""
-    return len({" ".join(value.voice.casefold().split()) for value in values})
+    return len({" ".join(name.casefold().split()) for name in {value.voice for value in values}})
 
 
 def band(score: Score, values: Sequence[Value]) -> Band | None:

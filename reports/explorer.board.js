@@ -21,7 +21,7 @@ const board = (() => {
     const n = now.n,
       look = looks(),
       by = state.sort;
-    const entries = [...board.ranked, ...board.unranked].filter((entry) => now.keep.has(entry.place));
+    const entries = [...now.board.ranked, ...now.board.unranked].filter((entry) => now.keep.has(entry.place));
     $("board-title").textContent = nameOf(n);
     const total = now.board.ranked.length + now.board.unranked.length,
       filters = machineFiltersTold();
@@ -35,7 +35,7 @@ const board = (() => {
       ".";
     const scales = Object.fromEntries(
       ["watts", "dollars"].map((each) => {
-        const values = [...board.ranked, ...board.unranked]
+        const values = [...now.board.ranked, ...now.board.unranked]
           .map((entry) => explorer.worth(entry.one, each))
           .filter(Boolean)
           .map((worth) => worth.value)
@@ -155,7 +155,7 @@ const board = (() => {
     const n = now.n,
       look = looks(),
       lower = !cases[n].higher;
-    const values = new Map([...board.ranked, ...board.unranked].map((entry) => [entry.place, entry.one]));
+    const values = new Map([...now.board.ranked, ...now.board.unranked].map((entry) => [entry.place, entry.one]));
     const points = [...values.values()]
       .filter(
         (one) =>
@@ -227,7 +227,7 @@ const board = (() => {
       if (!groups.has(name)) groups.set(name, { dots: [], chosen: [], published: [], sources: new Set() });
       return groups.get(name);
     };
-    for (const entry of [...board.ranked, ...board.unranked]) {
+    for (const entry of [...now.board.ranked, ...now.board.unranked]) {
       if (!now.keep.has(entry.place) || machines[entry.place].origin !== "measured") continue;
       const one = entry.one,
         machine = machines[one.place],

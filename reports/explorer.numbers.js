@@ -100,8 +100,8 @@ const numbers = (() => {
   };
   const verdict = (ratio, shown) => {
     if (shown && ratio.low > 1 + MARGIN) return "faster";
-    if (shown && ratio.high < 1 - MARGIN) return "slower";
-    return ratio.sameLow >= 1 - MARGIN && ratio.sameHigh <= 1 + MARGIN ? "same" : "undecided";
+    if (shown && ratio.high < 1 / (1 + MARGIN)) return "slower";
+    return ratio.sameLow >= 1 / (1 + MARGIN) && ratio.sameHigh <= 1 + MARGIN ? "same" : "undecided";
   };
 
   // -- ranks: those of benchsuite/ranking.py, all pairs under one Holm correction ------------------------------------

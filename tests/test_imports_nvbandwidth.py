@@ -221,6 +221,17 @@ def test_a_row_that_is_cut_between_two_cells_has_no_sum() -> None:
     assert row(found, statistic="sum").status is Status.FAILED
 
 
+@pytest.mark.parametrize(
+    "message", ["[CUDA_ERROR_UNKNOWN] bad in f()", " Current offset : 11136", "Warning about something", "node 3: up"]
+)
+def test_a_message_between_two_rows_costs_no_row(message: str) -> None:
+    rows = PEERS.splitlines()
+    for at in range(2, 6):
+        found = TEXT.read("\n".join([*rows[:at], message, *rows[at:]]))
+        values = [one.value for one in found.rows if "statistic" not in one.params]
+        assert values == [395.83e9, 396.01e9], at
+
+
 def test_a_description_without_its_matrix_fails() -> None:
     found = TEXT.read(HEAD + ONE_WAY[: ONE_WAY.index("           0")])
     assert statuses(found) == {"failed": 1}
@@ -305,6 +316,24 @@ def test_corrupted_data_in_and_around_the_document_are_rejected(where: str) -> N
     if where != "inside":  # there the damaged test is lost, so every other one is suspect
         assert {one.benchmark for one in bad} == {"nvbandwidth/d_memcpy_ce"}
     assert "70a64" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        ("Invalid value when checking the pattern at <0x70a640000000>", Status.REJECTED, "corrupts data"),
+        ('[CUDA_ERROR_UNKNOWN] "unknown" { error in f() : /home/canary/memcpy.cpp:1', Status.OK, "A CUDA call failed."),
+    ],
+)
+def test_an_error_in_any_line_of_the_document_is_told(error: str, status: Status, said: str) -> None:
+    whole = document(*(test_case(f"{name}_memcpy_ce", *MATRIX) for name in "abc")).split("\n")
+    for at in range(len(whole) + 1):
+        found = JSON.read("\n".join([*whole[:at], error, *whole[at:]]))
+        assert any(said in problem for problem in found.problems), at
+        assert {one.benchmark[-11:] for one in found.rows} == {f"{name}_memcpy_ce" for name in "abc"}, at
+        assert len(found.problems) > 1 or "damaged" not in found.problems[0]
+        assert any(one.status is status for one in found.rows), at
+        assert "canary" not in repr(found)
 
 
 def test_a_document_that_is_printed_twice_counts_once() -> None:

@@ -151,6 +151,7 @@ def test_the_strip_of_heat_lies_where_it_was_hot(gpu: During) -> None:
 def test_whatever_can_hold_can_be_drawn_somewhere() -> None:
     drawn = {code for sensor in (*sensors.GPU, *sensors.HOST) for code in sensor.codes}
     assert drawn == {*TEXTS, "TELEMETRY_MISSING", "GPU_TELEMETRY_MISSING"}
+    assert drawn <= set(CAVEATS)
 
 
 def test_the_power_limit_is_a_line(gpu: During) -> None:

@@ -20,6 +20,7 @@ from benchsuite.model import Status
 REMEDY = "Save all that nvbandwidth prints, from its version to the last SUM."
 BEGIN = re.compile(r"Running ([a-z0-9_]{3,80})\.?")
 UNIT = re.compile(r"\((?:GB/s|ns)\)")
+LABEL = re.compile(r"[A-Za-z0-9_-]{1,20}")
 DEVICE = re.compile(r"(?:Process \S{1,20} \([^()]{0,200}\): device|Device) \d{1,4}: (.{1,200})")
 PCI = re.compile(r"\s*\([0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}(?:\.\d)?\)?\s*$")
 FACTS = {"CUDA Runtime Version": "CUDA runtime", "CUDA Driver Version": "CUDA driver", "Driver Version": "driver"}
@@ -113,8 +114,11 @@ def _log(text: str) -> Log:
             if not log.tests:
                 log.tests.append(Test("unnamed", place))
             log.tests[-1].matrices.append(matrix)
-        elif matrix is None or not _cell_line(matrix, line, place):
-            matrix = matrix if _summary(log, line, place) else None
+        elif matrix is not None and _cell_line(matrix, line, place):
+            continue
+        elif not line.strip() or _summary(log, line, place):
+            matrix = None
+        else:  # a message, which may stand between two rows
             _said(log, line, place)
     return log
 
@@ -125,9 +129,10 @@ def _cell_line(matrix: Matrix, line: str, place: int) -> bool:
     if not tokens or line.startswith(SUMMARIES):
         return not tokens and not matrix.rows  # a blank line ends it
     if not matrix.columns:
-        matrix.columns = tokens if not any("." in one for one in tokens) else []
+        matrix.columns = tokens if all(one.isascii() and one.isdecimal() for one in tokens) else []
         return bool(matrix.columns)
-    if len(tokens) > 1 and all(one == "N/A" or number(one) is not None for one in tokens[-len(matrix.columns) :]):
+    good = 1 < len(tokens) <= len(matrix.columns) + 1 and LABEL.fullmatch(tokens[0])
+    if good and all(one == "N/A" or number(one) is not None for one in tokens[1:]):
         matrix.rows.append((place, tokens))
         return True
     return False

@@ -59,6 +59,8 @@ def _document(text: str) -> tuple[dict[str, Any], list[str]]:
     documents = [table(one["nvbandwidth"]) for one in parts if "nvbandwidth" in one]
     if documents:
         return documents[-1], []
+    if inner := [one for one in parts if "testcases" in one]:
+        return inner[-1], ["It is damaged before its first test."]
     tests = [one for one in parts if "name" in one and "status" in one]
     problem = f"It is cut or damaged: {len(tests)} whole tests can be read."
     known = {str(one["name"]) for one in tests}
@@ -72,7 +74,7 @@ def _document(text: str) -> tuple[dict[str, Any], list[str]]:
 def _outside(text: str, document: dict[str, Any]) -> Iterator[str]:
     """Lines that are no JSON, and the texts of the document's own error and warning."""
     yield from (str(document[key]) for key in ("error", "warning") if key in document)
-    yield from (line for _, line in numbered(text) if line.lstrip()[:1] not in {'"', "{", "}", "[", "]", ""})
+    yield from (line for _, line in numbered(text) if line.lstrip()[:1] not in {'"', "{", ""})
 
 
 def _test(test: dict[str, Any], problems: list[str]) -> Iterator[Row]:

@@ -80,7 +80,7 @@ def rows_of(matrix: Matrix, benchmark: str) -> Iterator[Row]:
     common: dict[str, Scalar] = {"direction": part[1]} if part else {}
     found, cut = [], False
     for place, tokens in matrix.rows:
-        label, cells = _split(tokens, len(matrix.columns))
+        label, *cells = tokens
         cut = cut or len(cells) < len(matrix.columns)
         for column, printed in zip(matrix.columns, cells, strict=False):
             if printed == "N/A":
@@ -107,12 +107,6 @@ def rows_of(matrix: Matrix, benchmark: str) -> Iterator[Row]:
         said = f"coefficient of variation, as nvbandwidth prints it: {matrix.description}"
         params = common | {"statistic": "cv"}
         yield measured(benchmark, VARIATION, printed, said, params=params, line=place, zero=True)
-
-
-def _split(tokens: list[str], columns: int) -> tuple[str, list[str]]:
-    """The label in front of a row, which may have blanks, and its cells. A row that is cut keeps its label."""
-    count = min(columns, len(tokens) - 1)
-    return name(" ".join(tokens[: len(tokens) - count])) or "0", tokens[len(tokens) - count :]
 
 
 def _to_itself(row: Row, label: str, column: str) -> bool:

@@ -82,8 +82,7 @@ class Pairs:
         """Whether the 95 % interval of the ratio lies beyond the margin, on the side where the estimate is."""
         from scipy.special import ndtri, stdtrit
 
-        edge = np.where(self.difference > 0.0, np.log1p(margin), -np.log1p(-margin))
-        distance = np.abs(self.difference) - edge
+        distance = np.abs(self.difference) - np.log1p(margin)
         least = stdtrit(self.freedom.min(initial=np.inf), 0.975)
         sure = np.asarray(distance > least * self.error, dtype=np.bool_)
         open_ = (distance > 0.0) & (distance > ndtri(0.975) * self.error) & ~sure
@@ -92,7 +91,7 @@ class Pairs:
 
     def within(self, margin: float) -> Flags:
         """Whether the 90 % interval of the ratio lies inside the margin: two one-sided tests at 5 %."""
-        up, down = np.log1p(margin) - self.difference, self.difference - np.log1p(-margin)
+        up, down = np.log1p(margin) - self.difference, self.difference + np.log1p(margin)
         inside = (up >= 0.0) & (down >= 0.0)
         return np.asarray(inside & (np.maximum(self.tail(up), self.tail(down)) <= 0.05), dtype=np.bool_)
 

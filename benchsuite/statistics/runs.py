@@ -114,12 +114,16 @@ def benjamini_hochberg(p_values: Sequence[float], q: float = 0.05) -> list[bool]
 
 
 def verdict(ratio: Ratio, shown: bool, margin: float = 0.01) -> Verdict:
-    """The verdict: a difference must be shown (after multiplicity correction) and lie beyond ``margin``."""
-    if shown and ratio.low > 1.0 + margin:
+    """The verdict: a difference must be shown (after multiplicity correction) and lie beyond ``margin``.
+
+    As a ratio the margin reaches from 1 / (1 + margin) to 1 + margin, so that A against B says what B against A says.
+    """
+    least, most = 1.0 / (1.0 + margin), 1.0 + margin
+    if shown and ratio.low > most:
         return Verdict.FASTER
-    if shown and ratio.high < 1.0 - margin:
+    if shown and ratio.high < least:
         return Verdict.SLOWER
-    if ratio.same_low >= 1.0 - margin and ratio.same_high <= 1.0 + margin:
+    if ratio.same_low >= least and ratio.same_high <= most:
         return Verdict.SAME
     return Verdict.UNDECIDED
 
@@ -156,11 +160,11 @@ def power(truth: Truth, runs: int, margin: float = 0.01, tests: int = 1) -> floa
     va, vb = truth.sd_a**2 * drawn[:, None], truth.sd_b**2 * drawn[None, :]
     freedom = (runs - 1) * (va + vb) ** 2 / (va**2 + vb**2)
     reach, shown, same = (t.isf(tail, freedom) * np.sqrt(va + vb) for tail in (0.025, 0.025 / tests, 0.05))
-    up, down, d = math.log1p(margin), -math.log1p(-margin), truth.difference
+    beyond, d = math.log1p(margin), truth.difference
     error = math.sqrt((truth.sd_a**2 + truth.sd_b**2) / runs)
-    faster = norm.cdf((d - np.maximum(up + reach, shown)) / error)
-    slower = norm.cdf((-d - np.maximum(down + reach, shown)) / error)
-    inside = norm.cdf((up - same - d) / error) - norm.cdf((same - down - d) / error)
+    faster = norm.cdf((d - np.maximum(beyond + reach, shown)) / error)
+    slower = norm.cdf((-d - np.maximum(beyond + reach, shown)) / error)
+    inside = norm.cdf((beyond - same - d) / error) - norm.cdf((same - beyond - d) / error)
     return float(np.mean(faster + slower + np.maximum(inside, 0.0)))
 
 

@@ -289,7 +289,7 @@ def _results(builder: Builder, site: Site) -> Iterator[tuple[str, str]]:
     """All results as CSV and Parquet, oldest runs first, in parts that fit in memory."""
     from benchsuite import frame
 
-    order = site.newest[::-1]
+    order, done = site.newest[::-1], 0
     forms: Mapping[str, Callable[[Sequence[Exhibit]], str | bytes]] = {"csv": frame.csv_of}
     if find_spec("pyarrow") is not None:
         forms = {**forms, "parquet": frame.parquet_of}
@@ -300,4 +300,5 @@ def _results(builder: Builder, site: Site) -> Iterator[tuple[str, str]]:
             name = f"data/results{ending}.{kind}"
             builder.data(name, made(exhibits))
             yield name, f"A row for each task of the runs from {first} to {last}."
-        builder.tell("tables", len(numbers), len(order))
+        done += len(numbers)
+        builder.tell("tables", done, len(order))

@@ -81,10 +81,11 @@ def sentence(site: Site) -> str:
     entries = [entry for entry in site.collection.entries if not entry.simulated]
     days = sorted(entry.day for entry in entries if entry.day)
     machines = len({entry.machine for entry in entries})
+    when = "" if not days else f" on {days[0]}" if days[0] == days[-1] else f" from {days[0]} to {days[-1]}"
     return (
         f"{counted(machines, 'machine')} of {counted(len(site.types), 'type')} of hardware, measured in "
-        f"{counted(len(entries), 'run')} from {days[0]} to {days[-1]}: each number verified, with its interval, its "
-        "samples and where it stood."
+        f"{counted(len(entries), 'run')}{when}: each number with its interval, its samples, its environment and who "
+        "vouches for it."
     )
 
 

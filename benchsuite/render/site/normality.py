@@ -14,6 +14,8 @@ from benchsuite.render.site.collection import Measured, best
 from benchsuite.render.site.context import Site
 from benchsuite.units import DASH
 
+MAIN = 8
+"""Cases of a type that its machines are judged by."""
 GLYPHS: Mapping[Code, tuple[str, str, str]] = {
     Code.NORMAL: ("=", "normal", "good"),
     Code.SLOW: ("▼", "slow", "bad"),
@@ -50,7 +52,7 @@ class Judged:
 def usual(site: Site, name: str) -> Usual:
     """What is usual for a type: made once, used by the page of every machine of it."""
     counts = [(site.cases[slug], spread[name].n) for slug, spread in site.spreads.items() if name in spread]
-    chosen = context.headlines(counts)
+    chosen = context.headlines(counts, MAIN)
     known = site.hardware(name)
     title = site.type_title(name)
     model = Hardware(known.key, title, known.clock or None, known.watts) if known else Hardware("", title)

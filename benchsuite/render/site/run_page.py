@@ -45,7 +45,8 @@ class Row:
     share_of: str
     sheet: str
     strip: str
-    percentiles: str
+    among: str
+    among_n: int
     implementation: str
     library: str
     glyph: str
@@ -200,7 +201,8 @@ def _row(site: Site, entry: Entry, score: Score, first: bool) -> Row:
         share_of=f"of what the measured {clean(score.ceiling_name)} allows" if score.of_ceiling is not None else "",
         sheet=units.percent(score.of_datasheet) if score.of_datasheet is not None else "",
         strip=drawing,
-        percentiles=_range(spread, score.metric) if spread and spread.n > 1 and first else "",
+        among=_range(spread, score.metric) if spread and spread.n > 1 and first else "",
+        among_n=spread.n if spread else 0,
         implementation=clean(score.implementation),
         library="" if score.provider in {"benchsuite", score.implementation} else clean(score.provider),
         glyph=glyph,
@@ -217,7 +219,7 @@ def _row(site: Site, entry: Entry, score: Score, first: bool) -> Row:
 
 def _range(spread: Distribution, metric: Metric) -> str:
     ends = (spread.least, spread.most) if spread.points else (spread.p5, spread.p95)
-    return f"{strips.ranged(*ends, metric)} on {spread.n}"
+    return strips.ranged(*ends, metric)
 
 
 def _samples(found: Sequence[Quantiles]) -> str:
