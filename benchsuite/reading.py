@@ -89,8 +89,13 @@ def content(path: Path, limits: Limits = LIMITS) -> bytes:
 
 def text(path: Path, limits: Limits = LIMITS) -> str:
     """All of a small text file. Raises ``DataError`` as ``content``, and for hidden characters."""
+    return checked(content(path, limits))
+
+
+def checked(data: bytes) -> str:
+    """Bytes as a text. Raises ``DataError`` for what is not UTF-8, and for hidden characters."""
     try:
-        found = content(path, limits).decode("utf-8")
+        found = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise DataError(f"Byte {error.start + 1} is not UTF-8.", "Save it as UTF-8.") from error
     if hidden := FORBIDDEN.search(found):

@@ -133,3 +133,14 @@ def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing"):
         with pytest.raises(DataError):
             imports.read(path)
+
+
+def test_what_a_terminal_recorded_is_read_without_what_steered_it(tmp_path: Path) -> None:
+    """Colours, cleared lines and window titles; whatever else is hidden is refused."""
+    plain, coloured, hidden = (tmp_path / f"{name}.csv" for name in ("plain", "coloured", "hidden"))
+    plain.write_text(TABLE)
+    coloured.write_bytes(b"\x1b]0;title\x07\x1b[2K\x1b[1;32m" + TABLE.replace('"A"', '\x1b[1m"A"\x1b[0m').encode())
+    assert imports.read(coloured) == imports.read(plain)
+    hidden.write_text(TABLE.replace("A", "A\u202e"))
+    with pytest.raises(DataError, match="hidden character"):
+        imports.read(hidden)

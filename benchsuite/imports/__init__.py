@@ -5,6 +5,7 @@ A format is one module of this folder with a tuple ``FORMATS``; ``MODULES`` name
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from benchsuite import reading
@@ -76,7 +77,16 @@ def read(path: Path, format: str = "") -> Imported:  # noqa: A002 - the option i
 
     Raises ``DataError`` when it cannot be read or holds nothing, and ``UsageError`` for an unknown format.
     """
-    return parse(reading.text(path, LIMITS), format)
+    return parse(_shown(reading.content(path, LIMITS)), format)
+
+
+STEERING = re.compile(rb"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)|[@-Z\\-_])")
+"""Sequences by which a program colours or clears a terminal (ECMA-48): CSI, OSC, and the two-byte ones."""
+
+
+def _shown(data: bytes) -> str:
+    """The text of a file, which may be what a terminal recorded: without the sequences that steered it."""
+    return reading.checked(STEERING.sub(b"", data))
 
 
 def parse(text: str, format: str = "") -> Imported:  # noqa: A002

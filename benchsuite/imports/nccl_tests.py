@@ -2,14 +2,14 @@
 
 Times are in microseconds (milliseconds until 2018), GB/s are 1e9 B/s. Each size gives an out-of-place and an in-place
 result: time, algorithm bandwidth and bus bandwidth (nccl-tests doc/PERFORMANCE.md). Values that the tool found wrong
-are REJECTED; a bandwidth printed as zero is FAILED.
+are REJECTED; a bandwidth printed as zero is none: SKIPPED where size and time say that it was rounded, else FAILED.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from benchsuite.errors import DataError
 from benchsuite.imports import nccl_tests_json
@@ -219,6 +219,7 @@ def _rows(run: Run) -> tuple[list[Row], list[str]]:
     cut = [str(line.number) for line in run.lines if len(line.values) < wanted(line, columns)]
     if cut:
         problems.append(f"Line {cut[0]} ends before its last column: what is cut is left out.")
+    rows = [_rounded(row, rows) for row in rows]
     hidden = sum(row.status is Status.FAILED and row.metric in {Metric.ALGBW, Metric.BUSBW} for row in rows)
     if hidden:
         problems.append(f"{hidden} bandwidths have no value: they are printed as zero or are no numbers.")
@@ -288,6 +289,23 @@ def _values(line: Line, columns: Header, benchmark: str, ranks: int, guessed: bo
                 wrong=bad,
                 zero=column == "i_cv%",
             )
+
+
+def _rounded(row: Row, rows: list[Row]) -> Row:
+    """A bandwidth that is printed as zero because two decimals are too few for it: nothing failed there."""
+    size, place = row.params.get("size"), row.params.get("in_place")
+    if row.status is not Status.FAILED or row.metric not in {Metric.ALGBW, Metric.BUSBW} or not isinstance(size, int):
+        return row
+    beside = (one for one in rows if one.line == row.line and one.params.get("in_place") == place)
+    seconds = next((one.value for one in beside if one.params.get("quantity") == "time" and one.value), None)
+    factor = 2.0 if row.metric is Metric.BUSBW else 1.0  # no collective's bus bandwidth is more than twice the other
+    if number(row.text.split()[0]) != 0.0 or seconds is None or factor * size / seconds > SMALLEST:
+        return row
+    return replace(row, status=Status.SKIPPED, reason=f"It is printed as {row.text}: too little for its decimals.")
+
+
+SMALLEST = 2e7
+"""B/s that are printed as more than 0.00 GB/s for certain."""
 
 
 def _judged(run: Run, rows: list[Row], problems: list[str]) -> Iterator[Row]:

@@ -160,7 +160,7 @@ def _runs(builder: Builder, site: Site) -> None:
         for number in numbers:
             entry = entries[number]
             exhibit = builder.exhibit(number)
-            fit = None if entry.simulated else usual
+            fit = usual if entry.populates else None
             beside = run_page.Beside(
                 number in builder.samples,
                 number in builder.signatures,

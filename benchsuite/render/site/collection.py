@@ -55,6 +55,11 @@ class Entry:
         return self.backend == SIMULATED
 
     @property
+    def populates(self) -> bool:
+        """Whether it belongs to populations: neither a script's times nor figures that were published elsewhere."""
+        return not self.simulated and self.origin is not Origin.PUBLISHED
+
+    @property
     def day(self) -> str:
         """The date of the campaign (UTC)."""
         return self.started[:10]
@@ -133,13 +138,13 @@ class Collection:
     _numbers: dict[How, int] = field(default_factory=dict)
 
     def add(self, exhibit: Exhibit, slug: str) -> Entry:
-        """One more publication. Simulated ones belong to no population, since no machine gave their numbers."""
+        """One more publication; its numbers are kept if it populates."""
         entry = _entry(exhibit, slug)
         self.entries.append(entry)
         self.type_names[entry.type] = min(entry.name, self.type_names.get(entry.type, entry.name))
         if entry.provider and entry.offer:
             self.provider_names[entry.provider] = clean(entry.offer.provider)
-        if not entry.simulated:
+        if entry.populates:
             for score in best(exhibit.publication.results):
                 self._put(len(self.entries) - 1, score)
         return entry

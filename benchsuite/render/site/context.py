@@ -116,7 +116,7 @@ def ordered(numbers: Iterable[int], entries: Sequence[Entry]) -> list[int]:
 def site(title: str, version: str, collection: Collection, known: Known) -> Site:
     """The shared knowledge of a collection that is complete."""
     entries = collection.entries
-    real = [number for number, entry in enumerate(entries) if not entry.simulated]
+    real = [number for number, entry in enumerate(entries) if entry.populates]
     counted = population.current(entries) & frozenset(real)
     chosen = {one.slug: population.rows(one, counted, entries) for one in collection.cases.values()}
     machines = _grouped(range(len(entries)), entries, lambda entry: entry.machine)

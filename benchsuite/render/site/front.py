@@ -78,7 +78,7 @@ def sentence(site: Site) -> str:
     """What the site holds, in one sentence."""
     if site.simulated:
         return f"{counted(len(site.collection.entries), 'simulated run')}: no machine was measured."
-    entries = [entry for entry in site.collection.entries if not entry.simulated]
+    entries = [entry for entry in site.collection.entries if entry.populates]
     days = sorted(entry.day for entry in entries if entry.day)
     machines = len({entry.machine for entry in entries})
     when = "" if not days else f" on {days[0]}" if days[0] == days[-1] else f" from {days[0]} to {days[-1]}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from benchsuite import normal, references
-from benchsuite.model import Publication, Score
+from benchsuite.model import Origin, Publication, Score
 from benchsuite.normal import Code
 from benchsuite.references import Hardware, Kind, Reference, Value
 from benchsuite.render.site import context
@@ -70,7 +70,7 @@ def _values(site: Site, measured: Measured, name: str) -> dict[references.Task, 
     found: dict[references.Task, list[Value]] = {}
     for position in site.chosen[measured.slug]:
         entry, how = entries[measured.entries[position]], site.collection.ways[measured.how[position]]
-        if entry.type != name or not measured.sound[position]:
+        if entry.type != name or entry.origin is not Origin.MEASURED or not measured.sound[position]:
             continue
         told = Value(
             measured.values[position],

@@ -180,7 +180,7 @@ def _row(site: Site, entry: Entry, score: Score, first: bool) -> Row:
     glyph, word, tone = STATUSES[score.status]
     if entry.origin is not Origin.MEASURED and good:
         glyph, word, tone = "◇", entry.origin.value, "unknown"
-    measured = site.collection.case(score) if good and not entry.simulated else None
+    measured = site.collection.case(score) if good and entry.populates else None
     spread = site.spreads[measured.slug].get(entry.type) if measured else None
     drawing = ""
     if measured and spread and spread.n > 1 and first and score.value is not None:
