@@ -228,10 +228,10 @@ def test_two_publications_of_one_id_are_refused(tmp_path: Path) -> None:
 
 def test_published_figures_in_a_file_are_shown_but_populate_nothing(tmp_path: Path) -> None:
     found = catalog.load()
-    figures = [one for one in catalog.publications(found) if one.machine.hardware == "rtx_4090"]
-    written(tmp_path, exhibits([*figures, site_data.published(1, "rtx_4090")]))
+    figures = [one for one in catalog.publications(found) if one.machine.hardware == "h100_sxm_80"]
+    written(tmp_path, exhibits([*figures, site_data.published(1, "h100_sxm_80")]))
     pages = read(tmp_path)
-    assert "1 machine of NVIDIA GeForce RTX 4090 in 1 run" in pages["type/rtx_4090.html"].said
+    assert "1 machine of NVIDIA H100 SXM5 80GB in 1 run" in pages["type/h100_sxm_80.html"].said
     assert "◇ published" in pages[f"run/{figures[0].id}.html"].said
     assert not [name for name in pages if name.startswith("case/") and "published-" in pages[name].text]
 
