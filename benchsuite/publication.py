@@ -274,7 +274,10 @@ def exhibits(publications: Sequence[Publication]) -> list[Exhibit]:
 
 
 def label(publication: Publication) -> str:
-    """What it is called in a comparison: the machine, and where it was rented."""
+    """What it is called in a comparison: the machine, of a processor how much of it, and where it was rented."""
+    told = publication.machine
     where = publication.offer.provider if publication.offer else ""
-    count = f"{publication.machine.devices} × " if publication.machine.devices > 1 else ""
-    return f"{count}{publication.machine.name}" + (f" · {where}" if where else "")
+    count = f"{told.devices} × " if told.devices > 1 else ""
+    cores = "" if "gpu" in told.facts else told.facts.get("processor", {}).get("cores usable", "")
+    part = f", {cores} {'core' if cores == '1' else 'cores'}" if cores else ""
+    return f"{count}{told.name}{part}" + (f" · {where}" if where else "")

@@ -226,6 +226,17 @@ def test_two_publications_of_one_id_are_refused(tmp_path: Path) -> None:
         written(tmp_path, exhibits([one, replace(one, suite="other")]))
 
 
+def test_the_same_publication_twice_is_one_with_what_either_has_beside_it(tmp_path: Path) -> None:
+    one = exhibits([site_data.published(1, "rtx_4090")])[0]
+    signed = replace(one, level=Level.SIGNED, signer="Somebody")
+    with Folder(tmp_path) as folder:
+        sources = [Source(one, b"{}\n"), Source(signed, b"", b"{}")]
+        assert build(folder, sources, known(), "x", lambda *_: None).runs == 1
+    page = read(tmp_path)[f"run/{one.publication.id}.html"]
+    assert "signed: Somebody" in page.said
+    assert [link for link in page.all("href") if link.endswith((".samples.jsonl", ".dsse.json"))] != []
+
+
 def test_published_figures_in_a_file_are_shown_but_populate_nothing(tmp_path: Path) -> None:
     found = catalog.load()
     figures = [one for one in catalog.publications(found) if one.machine.hardware == "h100_sxm_80"]

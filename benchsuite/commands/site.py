@@ -19,6 +19,7 @@ from benchsuite.reading import printable
 from benchsuite.render.site.build import Built, Source, build
 from benchsuite.render.site.context import Known
 from benchsuite.render.site.folder import Folder
+from benchsuite.render.words import counted
 
 SHOWN = Shown(ranked=False)
 """How a site shows things: only what was measured is ranked, each kind of number stands apart."""
@@ -78,7 +79,8 @@ def _say(built: Built, to: Path, found: Sequence[Finding], *, as_json: bool) -> 
         print(msgspec.json.encode(told).decode())
         return
     size = units.size(built.size)
-    print(f"Site: {to / 'index.html'} ({built.runs} runs of {built.machines} machines, {built.files} files, {size})")
+    told = f"{counted(built.runs, 'run')} of {counted(built.machines, 'machine')}, {built.files} files, {size}"
+    print(f"Site: {to / 'index.html'} ({told})")
     if counts:
         blocks, notes = counts[Severity.BLOCKS], counts[Severity.NOTE]
         print(

@@ -26,7 +26,7 @@ SERIOUS = {"serious", "critical"}
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("site") / "below a path" / "results"
+    path = tmp_path_factory.mktemp("site") / "below a path" / "run" / "results"
     some = replace(known(), figures=known().figures[:40], prices=known().prices[:40], publications=())
     with Folder(path) as folder:
         first, *rest = exhibits(site_data.publications())

@@ -15,7 +15,7 @@ import msgspec
 
 from benchsuite import __version__, assets, discovery, provenance, publication
 from benchsuite.errors import DataError
-from benchsuite.model import Exhibit, Publication
+from benchsuite.model import Exhibit, Level, Publication
 from benchsuite.render.html import digest as hashed
 from benchsuite.render.site import (
     case_page,
@@ -26,17 +26,17 @@ from benchsuite.render.site import (
     normality,
     paths,
     provider_page,
+    question_page,
     run_page,
     tables,
     templates,
-    test_page,
     type_page,
     value_page,
 )
 from benchsuite.render.site.collection import Collection
 from benchsuite.render.site.context import Known, Site
 from benchsuite.render.site.folder import Folder
-from benchsuite.render.words import family
+from benchsuite.render.words import clean, family
 
 PART = 1000
 """Publications whose results stand in one CSV or Parquet file."""
@@ -68,47 +68,60 @@ class Built:
 
 @dataclass(slots=True)
 class Builder:
-    """A site on its way: the folder it is written to, what was collected, and what of it stays in memory."""
+    """A site on its way. numbers, problems: of each publication, by the name of its page; samples, signatures: names of
+    those that have such beside them."""
 
     folder: Folder
     title: str
     tell: Tell
     collection: Collection = field(default_factory=Collection)
-    problems: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    samples: set[int] = field(default_factory=set)
-    signatures: set[int] = field(default_factory=set)
+    numbers: dict[str, int] = field(default_factory=dict)
+    problems: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    samples: set[str] = field(default_factory=set)
+    signatures: set[str] = field(default_factory=set)
     sizes: dict[str, int] = field(default_factory=dict)
 
     def take(self, sources: Iterable[Source], total: int = 0) -> None:
-        """Read every source, and write its data. Raises ``DataError`` when two of them claim one id."""
+        """Read every source, and write its data. The same publication twice is one, with what either has beside it.
+
+        Raises ``DataError`` when two that differ claim one id.
+        """
         for count, source in enumerate(sources, 1):
             told = source.exhibit.publication
-            slug = paths.slug(told.id)
-            number = len(self.collection.entries)
-            files = {
-                ".json": publication.encode(told),
-                publication.SAMPLES: source.samples,
-                f".json{provenance.SUFFIX}": source.signature,
-            }
-            for suffix, content in files.items():
-                if f"data/run/{slug}{suffix}" in self.folder.sums:
-                    raise DataError(f"Two publications have the id {told.id}.", "Leave one of them out.")
-                if content:
-                    self.folder.write(f"data/run/{slug}{suffix}", content)
-            if source.samples:
-                self.samples.add(number)
-            if source.signature:
-                self.signatures.add(number)
-            if source.exhibit.problems:
-                self.problems[number] = source.exhibit.problems
-            self.collection.add(source.exhibit, slug)
+            slug, content = paths.slug(told.id), publication.encode(told)
+            name = f"data/run/{slug}.json"
+            if name not in self.folder.sums:
+                self.folder.write(name, content)
+                self.numbers[slug] = len(self.collection.entries)
+                self.problems[slug] = source.exhibit.problems
+                self.collection.add(source.exhibit, slug)
+            elif slug not in self.numbers or self.folder.sums[name] != publication.digest(content):
+                raise DataError(f"Two publications have the id {told.id}.", "Leave one of them out.")
+            self._beside(source, slug)
             self.tell("read", count, total)
+
+    def _beside(self, source: Source, slug: str) -> None:
+        """Samples and signature, and who vouches, if that is more than was known."""
+        for content, suffix, known in (
+            (source.samples, publication.SAMPLES, self.samples),
+            (source.signature, f".json{provenance.SUFFIX}", self.signatures),
+        ):
+            if content and slug not in known:
+                if f"data/run/{slug}{suffix}" in self.folder.sums:
+                    raise DataError(f"Two publications have the id {slug}{suffix}.", "Leave one of them out.")
+                self.folder.write(f"data/run/{slug}{suffix}", content)
+                known.add(slug)
+        number, order = self.numbers[slug], list(Level)
+        entry, exhibit = self.collection.entries[number], source.exhibit
+        if order.index(exhibit.level) > order.index(entry.level):
+            vouched = replace(entry, level=exhibit.level, signer=clean(exhibit.signer))
+            self.collection.entries[number] = vouched
 
     def exhibit(self, number: int) -> Exhibit:
         """A publication as it was read, from the site's own data."""
         entry = self.collection.entries[number]
         told = msgspec.json.decode(self.folder.read(f"data/run/{entry.slug}.json"), type=Publication)
-        return Exhibit(told, entry.label, entry.level, entry.signer, self.problems.get(number, ()))
+        return Exhibit(told, entry.label, entry.level, entry.signer, self.problems[entry.slug])
 
     def page(self, site: Site, template: str, path: str, **values: Any) -> None:
         """Write one page."""
@@ -162,8 +175,8 @@ def _runs(builder: Builder, site: Site) -> None:
             exhibit = builder.exhibit(number)
             fit = usual if entry.populates else None
             beside = run_page.Beside(
-                number in builder.samples,
-                number in builder.signatures,
+                entry.slug in builder.samples,
+                entry.slug in builder.signatures,
                 compare_page.key(entry.id) if number in compared else "",
             )
             view = run_page.build(site, number, exhibit, fit, beside)
@@ -189,7 +202,7 @@ def _cases(builder: Builder, site: Site) -> None:
     benches = _benchmarks(site)
     known = discovery.shipped()
     for name in benches:
-        view = test_page.build(site, name, known.get(name))
+        view = question_page.build(site, name, known.get(name))
         builder.page(site, "test.html.j2", f"test/{benches[name]}.html", view=view)
     for count, measured in enumerate(site.cases.values(), 1):
         shown = case_page.build(site, measured)

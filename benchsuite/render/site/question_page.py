@@ -59,7 +59,7 @@ class CaseRow:
 
 
 @dataclass(frozen=True, slots=True)
-class TestView:
+class QuestionView:
     """Everything that the page prints. paragraphs: of the benchmark's own docstring."""
 
     name: str
@@ -76,12 +76,12 @@ class TestView:
     foreign: bool
 
 
-def build(site: Site, name: str, known: Benchmark | None) -> TestView:
+def build(site: Site, name: str, known: Benchmark | None) -> QuestionView:
     """The page of a benchmark; ``known``: its definition, ``None`` for one that only other tools have."""
     cases = [measured for measured in site.cases.values() if measured.benchmark == name]
     metric = cases[0].metric if cases else known.metric if known else Metric.COUNT
     text = definition(known) if known else ()
-    return TestView(
+    return QuestionView(
         name=name,
         title=family(name),
         question=text[0] if text else "",
