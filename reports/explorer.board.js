@@ -6,7 +6,7 @@ const board = (() => {
   const { $, all, h, detail, filled, tally, prefixed } = dom;
   const { now, state, nameOf, about, model, looks, fits, machineFiltersTold, ordered } = choice;
   const { status, amountOf, draw, legend } = table;
-  // -- the leader board ---------------------------------------------------------------------------------------------------
+  // -- the leader board
   const rank = (entry) =>
     entry.first === undefined
       ? DASH

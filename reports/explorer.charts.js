@@ -65,7 +65,7 @@ const charts = (() => {
       ? words
       : words.slice(0, Math.max(3, Math.floor(width / LETTER) - 1)).trimEnd() + "…";
 
-  // -- scales ----------------------------------------------------------------------------------------------------
+  // -- scales
   const scale = (low, high, from, to, log) => {
     const f = log ? Math.log : (value) => value;
     const [a, b] = [f(low), f(high)];
@@ -117,7 +117,7 @@ const charts = (() => {
     }
   };
 
-  // -- forest: ratios to the baseline, test by test ----------------------------------------------------------------
+  // -- forest: ratios to the baseline, test by test
   // rows: [{group, label, points: [{look, ratio, low, high, label}]}]
   const TICKS = [
     [0.98, 0.99, 1, 1.01, 1.02],
@@ -187,9 +187,9 @@ const charts = (() => {
     const svg = canvas(width, y + 30, title);
     svg.append(
       make("rect", {
-        x: x(1 - numbers.MARGIN),
+        x: x(1 / (1 + numbers.MARGIN)),
         y: 18,
-        width: x(1 + numbers.MARGIN) - x(1 - numbers.MARGIN),
+        width: x(1 + numbers.MARGIN) - x(1 / (1 + numbers.MARGIN)),
         height: y - 12,
         class: "margin",
       }),
@@ -205,7 +205,7 @@ const charts = (() => {
     return svg;
   };
 
-  // -- scatter: price against rate, with the steps of the best that money buys -------------------------------------
+  // -- scatter: price against rate, with the steps of the best that money buys
   // points: [{x, y, low, high, kind: "chosen" | "front" | "near" | "rest" | "published", look, name, label}]
   const scatter = (width, points, { title, xTitle, yTitle, lower, front }) => {
     const height = width < NARROW ? 300 : 380,
@@ -294,7 +294,7 @@ const charts = (() => {
     });
   };
 
-  // -- strips: every machine of a model, each row against its own median ----------------------------------------------
+  // -- strips: every machine of a model, each row against its own median
   // rows: [{label, detail, quantiles: [p5, p25, p50, p75, p95] | null, dots: [share], chosen: [{look, value, low, high,
   //   name, label}], published: [{value, label}], says}]; all as shares of the row's median, better is larger
   const strips = (width, rows, { title }) => {
@@ -398,7 +398,7 @@ const charts = (() => {
     return svg;
   };
 
-  // -- roofline: what each machine's own ceilings allow, and where its results lie -----------------------------------
+  // -- roofline: what each machine's own ceilings allow, and where its results lie
   // roofs: [{look, name, peak, bandwidth}]; points: [{look, x, y, label}]
   const roofline = (width, roofs, points, { title, dtype }) => {
     const height = width < NARROW ? 300 : 380,
@@ -449,7 +449,7 @@ const charts = (() => {
     return svg;
   };
 
-  // -- runs of a number: a dot each, against its machine's own value ----------------------------------------------------
+  // -- runs of a number: a dot each, against its machine's own value
   // sides: [{name, look, value, runs}]
   const runs = (width, sides, title) => {
     const most =

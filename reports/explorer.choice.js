@@ -10,7 +10,7 @@ const choice = (() => {
       .filter(Boolean)
       .join(" · ");
   const model = (machine) => machine.name;
-  // -- what is chosen: kept in the address, "#v1;base=a;m=a,b;show=ratio;only=bf16;sort=dollars;case=…" ------------------
+  // -- what is chosen: kept in the address, "#v1;base=a;m=a,b;show=ratio;only=bf16;sort=dollars;case=…"
   const fresh = () => ({
     chosen: [...words.chosen],
     base: words.chosen[0],
@@ -144,7 +144,7 @@ const choice = (() => {
     }
     return found;
   };
-  // -- filters ------------------------------------------------------------------------------------------------------
+  // -- filters
   const parts = () => state.only.toLowerCase().split(/\s+/).filter(Boolean);
   const haystack = cases.map((one) =>
     `${one.family} ${one.benchmark} ${one.words} ${one.key} ${one.dtype}`.toLowerCase().replaceAll(SPACE, " "),

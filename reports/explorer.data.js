@@ -50,7 +50,7 @@ const explorer = (() => {
     return digit >= 0 && ((parseInt(digits[digit], 16) >> (n & 3)) & 1) === 1;
   };
 
-  // -- loading ---------------------------------------------------------------------------------------------------
+  // -- loading
   const loaded = new Map(),
     waiting = new Map();
   const script = (kind, n) => {
@@ -136,7 +136,7 @@ const explorer = (() => {
     return { facts, roof: packed.roofs[place], cells, details: packed.details ? packed.details[place] : null };
   };
 
-  // -- comparing -------------------------------------------------------------------------------------------------
+  // -- comparing
   const task = (one) => one.n + " " + one.implementation;
   const better = (n) => (a, b) => (cases[n].higher ? b.value - a.value : a.value - b.value);
   const unlike = (a, b) => {
@@ -254,7 +254,7 @@ const explorer = (() => {
     return `${machines[place].label} against ${machines[base].label}, ${numbers.counted(pairs.length, "case")}: ${told.join(", ") || "nothing to compare"}.`;
   };
 
-  // -- the board of a case -----------------------------------------------------------------------------------------
+  // -- the board of a case
   const price = (one) => (one.devices && machines[one.place].usd ? machines[one.place].usd * one.devices : null);
   // What a cell is worth: {value, low, high, unit: SI} by value, watts or dollars; null where that is not known.
   const worth = (one, by) => {

@@ -6,7 +6,7 @@ const detailed = (() => {
   const { $, h, detail, link, capital, sentence, definitions, prefixed } = dom;
   const { now, state, nameOf, looks, ordered } = choice;
   const { said, status, amountOf, scaled } = table;
-  // -- take it along ----------------------------------------------------------------------------------------------------------
+  // -- take it along
   const save = (content, type, name) => {
     const anchor = h("a", { download: name.replace(/[^\w.-]/g, "_") });
     anchor.href = URL.createObjectURL(new Blob([content], { type }));
@@ -60,7 +60,7 @@ const detailed = (() => {
           };
         }),
       );
-  // -- one number, all that is known of it ---------------------------------------------------------------------------------
+  // -- one number, all that is known of it
   const open = async (one) => {
     const machine = machines[one.place],
       told = await explorer.about(one.place),

@@ -29,7 +29,7 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
   });
   if (explorer.packed.from) $("loads").textContent = "This page loads only its own data, and sends nothing.";
 
-  // -- theme: auto, light, dark -----------------------------------------------------------------------------------
+  // -- theme: auto, light, dark
   const themes = ["auto", "light", "dark"];
   const stored = () => {
     try {
@@ -53,7 +53,7 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
     setTheme(themes[(themes.indexOf(root.dataset.theme || "auto") + 1) % themes.length]),
   );
 
-  // -- choosing machines ------------------------------------------------------------------------------------------------
+  // -- choosing machines
   const drawChosen = () => {
     const look = looks();
     $("chosen").replaceChildren(
@@ -242,7 +242,7 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
     button.focus();
   };
 
-  // -- tooltips from the labels that screen readers read ------------------------------------------------------------------
+  // -- tooltips from the labels that screen readers read
   const tip = $("tip");
   const showTip = (label, left, top) => {
     tip.hidden = !label;
@@ -311,7 +311,7 @@ globalThis.benchsuite = { numbers, compare: explorer.compare, board: explorer.bo
     ),
   );
 
-  // -- the controls, and what follows from a change ------------------------------------------------------------------------------
+  // -- the controls, and what follows from a change
   const options = (select, found) =>
     select.append(...[...new Set(found.filter(Boolean))].sort().map((value) => h("option", { value }, value)));
   options($("hardware"), measured.map(model));

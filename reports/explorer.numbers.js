@@ -6,7 +6,7 @@ const numbers = (() => {
     MARGIN = 0.01,
     FEWEST = 3;
 
-  // -- Student's t, by the continued fraction of the incomplete beta function (Abramowitz & Stegun 26.5.8) --------
+  // -- Student's t, by the continued fraction of the incomplete beta function (Abramowitz & Stegun 26.5.8)
   const LANCZOS = [
     676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059, 12.507343278686905,
     -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7,
@@ -59,7 +59,7 @@ const numbers = (() => {
     return known.get(key);
   };
 
-  // -- cells -----------------------------------------------------------------------------------------------------
+  // -- cells
   const sum = (values) => values.reduce((all, value) => all + value, 0);
   const spread = (steps) => {
     const mean = sum(steps) / steps.length;
@@ -98,13 +98,16 @@ const numbers = (() => {
     }
     return rejected;
   };
+  // As a ratio the margin reaches from 1 / (1 + margin) to 1 + margin: A against B says what B against A says.
+  const LEAST = 1 / (1 + MARGIN);
+  const MOST = 1 + MARGIN;
   const verdict = (ratio, shown) => {
-    if (shown && ratio.low > 1 + MARGIN) return "faster";
-    if (shown && ratio.high < 1 / (1 + MARGIN)) return "slower";
-    return ratio.sameLow >= 1 / (1 + MARGIN) && ratio.sameHigh <= 1 + MARGIN ? "same" : "undecided";
+    if (shown && ratio.low > MOST) return "faster";
+    if (shown && ratio.high < LEAST) return "slower";
+    return ratio.sameLow >= LEAST && ratio.sameHigh <= MOST ? "same" : "undecided";
   };
 
-  // -- ranks: those of benchsuite/ranking.py, all pairs under one Holm correction ------------------------------------
+  // -- ranks: those of benchsuite/ranking.py, all pairs under one Holm correction
   // Critical values by degrees of freedom, read between knots of 1 / freedom; exact where a pair lies near one.
   const critical = (p, least, most) => {
     const KNOTS = 64,
@@ -222,7 +225,7 @@ const numbers = (() => {
     return sorted[low] + (at - low) * (sorted[high] - sorted[low]);
   };
 
-  // -- text ------------------------------------------------------------------------------------------------------
+  // -- text
   const SPACE = "\u00a0",
     DASH = "\u2013";
   const decimals = (half) => {

@@ -5,7 +5,7 @@ const table = (() => {
   const { words, cases, machines, measured } = explorer;
   const { $, root, all, h, detail, filled, sentence, tally } = dom;
   const { now, state, nameOf, about, looks, fits, filtersTold, ordered } = choice;
-  // -- the comparison -------------------------------------------------------------------------------------------------
+  // -- the comparison
   const amountOf = (one) => amount(one.value, one.low, one.high);
   const status = (one) => words.statuses[one.status === "ok" ? "failed" : one.status];
   const scaled = (worth, n, by) => {

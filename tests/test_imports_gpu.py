@@ -179,7 +179,13 @@ def test_the_mean_under_the_name_dev_is_no_deviation() -> None:
 def test_runs_at_several_precisions_keep_apart() -> None:
     found = FRYER.read(FRYER_HEAD + RESULTS + HEALTHY + FRYER_HEAD.replace("BF16", "FP8") + RESULTS + HEALTHY)
     assert {one.params["precision"] for one in found.rows if one.benchmark == "gpu-fryer/burn"} == {"bf16", "fp8"}
-    assert len([one for one in found.rows if one.benchmark == "gpu-fryer/verdict"]) == 2
+    verdicts = [one for one in found.rows if one.benchmark == "gpu-fryer/verdict"]
+    assert [(one.params["gpu"], one.params["precision"]) for one in verdicts] == [
+        (0, "bf16"),
+        (1, "bf16"),
+        (0, "fp8"),
+        (1, "fp8"),
+    ]
     short = RESULTS.replace(", dev: 123.45", "")
     assert row(FRYER.read(short), benchmark="gpu-fryer/burn", gpu=0, statistic="max").value == 51677.05e9
 

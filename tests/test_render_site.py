@@ -308,6 +308,18 @@ def test_a_run_tells_what_went_wrong_and_what_was_not_measured(pages: Mapping[st
     assert "†p" in page.said
 
 
+def test_a_wrong_result_comes_before_any_verdict(tmp_path: Path) -> None:
+    told = [site_data.published(3 * n + 1, "rtx_4090", f"provider {n % 4}") for n in range(22)]
+    whole, bad = told[1], site_data.broken(told[0])
+    written(tmp_path, exhibits([bad, *told[1:]]))
+    found = read(tmp_path)
+    heads = [re.search(r"<h1>(.*?)</h1>", found[f"run/{one.id}.html"].text) for one in (whole, bad)]
+    assert heads[0]
+    assert heads[1]
+    assert "main tests" in heads[0][1]
+    assert "Not valid: 1 of 15 results is wrong." in heads[1][1]
+
+
 def test_samples_and_signatures_lie_beside_the_publication(tmp_path: Path) -> None:
     told = exhibits([site_data.published(1, "rtx_4090")])[0]
     signed = replace(told, level=Level.INDEPENDENT, signer="Some Lab")

@@ -232,6 +232,17 @@ def test_a_machine_is_judged_by_the_others_and_never_by_itself() -> None:
     assert {one.code for one in verdicts} == {Code.NO_REF}, "nineteen others are no population"
 
 
+def test_the_largest_case_that_nearly_all_machines_have_stands_for_the_others() -> None:
+    site = context.site("x", "0", collected(site_data.published(1, "rtx_4090")), context.Known())
+    counts = {"bf16 4096³": 20, "bf16 8192³": 19, "triad 4 GiB": 20, "copy 4 GiB": 20, "1 GiB": 5, "16 MiB": 20}
+    cases = [
+        (one, counts[words]) for one in site.cases.values() if (words := one.words.replace("\u00a0", " ")) in counts
+    ]
+    chosen = [one.words.replace("\u00a0", " ") for one in context.headlines(cases)]
+    assert chosen == ["bf16 8192³", "triad 4 GiB", "16 MiB"]
+    assert len(context.headlines(cases, 2)) == 2
+
+
 def test_a_compromised_number_has_no_rank_and_a_clear_difference_has_one() -> None:
     slow, fast = (site_data.published(n, card) for n, card in ((1, "rtx_4090"), (2, "h200_sxm_141")))
     shaky = site_data.published(4, "h100_sxm_80")

@@ -79,8 +79,8 @@ def _say(built: Built, to: Path, found: Sequence[Finding], *, as_json: bool) -> 
         print(msgspec.json.encode(told).decode())
         return
     size = units.size(built.size)
-    told = f"{counted(built.runs, 'run')} of {counted(built.machines, 'machine')}, {built.files} files, {size}"
-    print(f"Site: {to / 'index.html'} ({told})")
+    words = f"{counted(built.runs, 'run')} of {counted(built.machines, 'machine')}, {built.files} files, {size}"
+    print(f"Site: {to / 'index.html'} ({words})")
     if counts:
         blocks, notes = counts[Severity.BLOCKS], counts[Severity.NOTE]
         print(

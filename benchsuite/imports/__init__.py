@@ -5,7 +5,6 @@ A format is one module of this folder with a tuple ``FORMATS``; ``MODULES`` name
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from benchsuite import reading
@@ -24,6 +23,7 @@ from benchsuite.imports import (
     pytest_benchmark,
     stream,
     superbench,
+    surroundings,
 )
 from benchsuite.imports.base import Format, Imported
 
@@ -68,8 +68,9 @@ def detect(text: str) -> Format:
     if len(found) == 1:
         return found[0]
     names = ", ".join(one.name for one in found or formats())
-    problem = f"It may be any of {names}." if found else "No known tool printed it."
-    raise DataError(problem, "Name its format with --format." if found else f"--format knows {names}.")
+    if found:
+        raise DataError(f"It looks like {names}.", "Save each tool's output on its own, or name one with --format.")
+    raise DataError("No known tool printed it.", f"--format knows {names}.")
 
 
 def read(path: Path, format: str = "") -> Imported:  # noqa: A002 - the option is called so
@@ -77,22 +78,19 @@ def read(path: Path, format: str = "") -> Imported:  # noqa: A002 - the option i
 
     Raises ``DataError`` when it cannot be read or holds nothing, and ``UsageError`` for an unknown format.
     """
-    return parse(_shown(reading.content(path, LIMITS)), format)
-
-
-STEERING = re.compile(rb"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)|[@-Z\\-_])")
-"""Sequences by which a program colours or clears a terminal (ECMA-48): CSI, OSC, and the two-byte ones."""
-
-
-def _shown(data: bytes) -> str:
-    """The text of a file, which may be what a terminal recorded: without the sequences that steered it."""
-    return reading.checked(STEERING.sub(b"", data))
+    return parse(reading.checked(surroundings.decoded(reading.content(path, LIMITS))), format)
 
 
 def parse(text: str, format: str = "") -> Imported:  # noqa: A002
     """What a text of another tool holds, as ``read``."""
+    text = surroundings.without(text)
     kind = named(format) if format else detect(text)
-    found = kind.read(text)
+    try:
+        found = kind.read(text)
+    except DataError as error:
+        if error.remedy != reading.REMEDY:
+            raise
+        raise DataError(error.message, "Give the file as the tool wrote it, one document in each.") from error
     if not found.rows:
         raise DataError(f"It holds no result of {kind.title}.", " ".join(found.problems))
     return found

@@ -21,6 +21,7 @@ from benchsuite.imports.lines import (
     number,
     numbered,
     rejected,
+    together,
     unfinished,
     unit,
     untagged,
@@ -62,17 +63,18 @@ class Run:
 
 def tells(text: str) -> bool:
     """Its title, or the head of one of its tables."""
-    return any(TITLE.match(line) or HEAD.search(line) or _csv_head(line) for _, line in numbered(text))
+    return any(TITLE.match(line.strip()) or HEAD.search(line) or _csv_head(line) for _, line in numbered(text))
 
 
 def read(text: str) -> Imported:
     """Bandwidth and times of each kernel. Raises ``DataError`` when there is neither a bandwidth nor a failure."""
     runs, last = [Run()], unfinished(text)
-    for place, line in numbered(text):
+    for place, tagged in numbered(text):
+        line = untagged(tagged).strip()
         if TITLE.match(line) and (runs[-1].rows or runs[-1].facts):
             runs.append(Run())
         runs[-1].unfinished = last
-        _line(runs[-1], place, untagged(line))
+        _line(runs[-1], place, line)
     rows = [row for run in runs for row in _judged(run)]
     if not rows:
         raise DataError("There is no result in it: it ends before the table of bandwidths.", REMEDY)
@@ -80,7 +82,7 @@ def read(text: str) -> Imported:
     problems += [f"Line {run.cut[0]} is cut." for run in runs if run.cut]
     problems += [f"{len(runs) - 1} more runs follow in the same file."] if len(runs) > 1 else []
     facts = {key: value for run in runs for key, value in run.facts.items()}
-    devices = tuple(run.device for run in runs if run.device)
+    devices = together([run.device] for run in runs if run.device)
     return Imported(TOOL, tuple(rows), facts.pop("version", ""), "", devices, facts, tuple(dict.fromkeys(problems)))
 
 

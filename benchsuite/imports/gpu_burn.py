@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from benchsuite.errors import DataError
 from benchsuite.imports.base import Format, Imported, Row
-from benchsuite.imports.lines import measured, name, number, numbered, unit
+from benchsuite.imports.lines import measured, name, number, numbered, together, unit
 from benchsuite.model import Metric, Scalar, Status
 
 TOOL = "gpu-burn"
@@ -75,18 +75,32 @@ def tells(text: str) -> bool:
 
 def read(text: str) -> Imported:
     """Speed, temperature, errors and verdict of each GPU. Raises ``DataError`` when there is none of them."""
-    log = Log()
+    runs = [Log()]
     for place, line in numbered(text):
-        _line(log, place, line)
-    rows = [row for index in sorted(log.gpus) for row in _rows(index, log.gpus[index], log.params)]
+        if _again(runs[-1], line):
+            runs.append(Log())
+        _line(runs[-1], place, line)
+    rows = [row for log in runs for index in sorted(log.gpus) for row in _rows(index, log.gpus[index], log.params)]
     if not rows:
-        why = log.troubles[0] if log.troubles else "It ends before the first line of progress."
+        why = next((log.troubles[0] for log in runs if log.troubles), "It ends before the first line of progress.")
         raise DataError(f"There is no result in it. {why}", REMEDY)
-    devices = tuple(log.names[index] for index in sorted(log.names))
-    return Imported(TOOL, tuple(rows), "", "", devices, log.facts, tuple(_problems(log)))
+    devices = together([log.names[index] for index in sorted(log.names)] for log in runs)
+    problems = dict.fromkeys(problem for log in runs for problem in _problems(log))
+    return Imported(TOOL, tuple(rows), "", "", devices, runs[-1].facts, tuple(problems))
 
 
 FORMATS = (Format("gpu-burn", "the progress and verdict of gpu-burn", tells, read),)
+
+
+def _again(log: Log, line: str) -> bool:
+    """Whether another run begins here: it lists, begins or burns after a verdict, begins or is less far than before."""
+    begins = "Using compare file" in line or BURNING.search(line) is not None
+    judged = any(gpu.verdict for gpu in log.gpus.values())
+    lists = LISTED.match(line) is not None and VERDICT.match(line) is None
+    done = PROGRESS.search(line)
+    if done and log.progress and float(done[1]) < float(log.progress):
+        return True
+    return (begins and bool(log.gpus)) or (judged and (lists or "proc'd:" in line))
 
 
 def _line(log: Log, place: int, line: str) -> None:
@@ -131,7 +145,7 @@ def _rows(index: int, gpu: Gpu, common: dict[str, Scalar]) -> Iterator[Row]:
     """The rows of one GPU: none of them counts if it was faulty."""
     params = common | {"gpu": index}
     wrong = _wrong(gpu)
-    died = "It died: -1 (0 Gflop/s)." if gpu.dead else ""
+    died = "It died: -1 (0 Gflop/s)." if gpu.dead else _idle(gpu)
     for statistic, place, printed in _speeds(gpu):
         here = params | ({"statistic": statistic} if statistic else {})
         said = f"speed of the matrix product, {statistic or 'last'} of the reports of this GPU (Gflop/s)"
@@ -148,12 +162,18 @@ def _rows(index: int, gpu: Gpu, common: dict[str, Scalar]) -> Iterator[Row]:
         yield measured(f"{TOOL}/temperature", CELSIUS, hottest, said, params=params, line=place)
     if gpu.verdict:
         said = "verdict at the end: 1 is OK"
-        if gpu.verdict == "OK" and not wrong:
+        if gpu.verdict == "OK" and not wrong and not died:
             yield Row(f"{TOOL}/verdict", Metric.COUNT, 1.0, "OK", said, params, line=gpu.line)
         else:
-            reason = wrong or "The verdict is cut."
+            reason = wrong or (f"gpu-burn calls it OK. {died}" if gpu.verdict == "OK" else "The verdict is cut.")
             status = Status.REJECTED if wrong else Status.FAILED
             yield Row(f"{TOOL}/verdict", Metric.COUNT, None, gpu.verdict, said, params, 1, status, reason, gpu.line)
+
+
+def _idle(gpu: Gpu) -> str:
+    """Why nothing that is said of the GPU counts, if it never computed: gpu-burn calls such a GPU OK."""
+    moved = any((number(speed) or 0.0) > 0.0 for _, speed in gpu.speeds)
+    return "" if moved else "It computed nothing: no report of it has a speed above 0."
 
 
 def _speeds(gpu: Gpu) -> Iterator[tuple[str, int, str]]:
@@ -183,6 +203,8 @@ def _problems(log: Log) -> Iterator[str]:
         yield f"These GPUs computed wrong results: {', '.join(faulty)}."
     if unknown := [str(index) for index, gpu in sorted(log.gpus.items()) if gpu.speeds and not gpu.printed]:
         yield f"The errors of these GPUs are not there: {', '.join(unknown)}."
+    if idle := [str(index) for index, gpu in sorted(log.gpus.items()) if not gpu.dead and _idle(gpu)]:
+        yield f"These GPUs computed nothing: {', '.join(idle)}."
     if dead:
         yield f"These GPUs died: {', '.join(dead)}."
     judged = sum(bool(gpu.verdict) for gpu in log.gpus.values())

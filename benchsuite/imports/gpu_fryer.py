@@ -14,7 +14,7 @@ from typing import Any
 from benchsuite.errors import DataError
 from benchsuite.imports.base import Format, Imported, Row
 from benchsuite.imports.fragments import decoded, rows, table
-from benchsuite.imports.lines import Unit, integer, measured, name, number, numbered, unit
+from benchsuite.imports.lines import Unit, integer, measured, name, number, numbered, together, unit
 from benchsuite.model import Metric, Scalar, Status
 
 TOOL = "gpu-fryer"
@@ -75,23 +75,29 @@ def tells_json(text: str) -> bool:
 
 def read(text: str) -> Imported:
     """Every figure of every GPU. Raises ``DataError`` when there is none."""
-    log = Log()
+    runs = [Log()]
     for place, line in numbered(text):
-        _line(log, place, line)
-    return _imported(log)
+        if runs[-1].verdict and any(sign in line for sign in ("Detected GPU #", "Temperatures:", "Gflops/s (min:")):
+            runs.append(Log())
+        _line(runs[-1], place, line)
+    return _imported(runs)
 
 
 def read_json(text: str) -> Imported:
     """As ``read``, from JSON lines. A line that is cut or damaged is left out, with a sentence."""
-    log = Log()
+    runs = [Log()]
     for place, line in numbered(text):
         if not line.strip() or not line.lstrip().startswith("{"):
             continue
         try:
-            _message(log, place, table(decoded(line)))
+            message = table(decoded(line))
         except DataError as error:
-            log.problems.append(f"Line {place} cannot be read: {error.message[:200]}")
-    return _imported(log)
+            runs[-1].problems.append(f"Line {place} cannot be read: {error.message[:200]}")
+            continue
+        if runs[-1].verdict and message.get("type") in {"detected_gpus", "progress", "results"}:
+            runs.append(Log())
+        _message(runs[-1], place, message)
+    return _imported(runs)
 
 
 FORMATS = (
@@ -100,20 +106,24 @@ FORMATS = (
 )
 
 
-def _imported(log: Log) -> Imported:
-    found = log.rows + list(_verdicts(log))
+def _imported(runs: list[Log]) -> Imported:
+    found = [row for log in runs for row in (*log.rows, *_verdicts(log))]
     if not found:
-        why = log.problems[0] if log.problems else "It ends before its results."
+        why = next((log.problems[0] for log in runs if log.problems), "It ends before its results.")
         raise DataError(f"There is no result in it. {why}", REMEDY)
-    problems = list(log.problems)
+    problems = dict.fromkeys(problem for log in runs for problem in _problems(log))
+    devices = together([log.names[index] for index in sorted(log.names)] for log in runs)
+    return Imported(TOOL, tuple(found), "", "", devices, {}, tuple(problems))
+
+
+def _problems(log: Log) -> Iterator[str]:
+    yield from log.problems
     for index, reasons in sorted(log.sick.items()):
-        problems.append(f"GPU {index} is not healthy: {' and '.join(reasons)}.")
+        yield f"GPU {index} is not healthy: {' and '.join(reasons)}."
     if not log.gpus and log.progress:
-        problems.append("It ends before its results: there is progress only.")
+        yield "It ends before its results: there is progress only."
     if not log.verdict:
-        problems.append("It does not say whether the GPUs are healthy: the output is cut.")
-    devices = tuple(log.names[index] for index in sorted(log.names))
-    return Imported(TOOL, tuple(found), "", "", devices, {}, tuple(dict.fromkeys(problems)))
+        yield "It does not say whether the GPUs are healthy: the output is cut."
 
 
 def _line(log: Log, place: int, line: str) -> None:
@@ -229,7 +239,7 @@ def _verdicts(log: Log) -> Iterator[Row]:
     if not log.verdict:
         return
     for index in dict.fromkeys((*log.gpus, *log.sick)):
-        params: dict[str, Scalar] = {"gpu": index}
+        params = log.params | {"gpu": index}
         said = "verdict at the end: 1 is healthy"
         if reasons := log.sick.get(index):
             reason = f"gpu-fryer calls it unhealthy: {' and '.join(reasons)}."

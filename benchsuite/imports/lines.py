@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -81,6 +82,14 @@ def integer(token: str) -> int | None:
 def name(text: str) -> str:
     """A name from a file as it may stand in a row or a fact: one line, printable, at most 80 characters."""
     return " ".join(reading.printable(text).split())[:80]
+
+
+def together(runs: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    """The devices of several runs on one machine: of each name as many as the run with the most of them had."""
+    most: Counter[str] = Counter()
+    for devices in runs:
+        most |= Counter(devices)
+    return tuple(most.elements())
 
 
 def measured(

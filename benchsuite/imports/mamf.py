@@ -84,7 +84,7 @@ def _line(log: Log, place: int, line: str) -> None:
     if begun := PROGRESS.match(line):
         own, _, _ = line[begun.end() :].partition("| best:")
         log.rows += list(_shape(log, place, own, "shape"))
-        log.last = (place, line)
+        log.last, log.finished = (place, line), False
     elif found := FINAL.match(line.strip()):
         log.finished = True
         log.rows += list(_values(log, place, [(found[2], found[1])], line, "best of all shapes"))
@@ -185,9 +185,10 @@ def _table(text: str, first: int) -> Imported:
             if not dtype:
                 problems.append(f"What is above the table in line {place} does not name its element type.")
         elif head and len(cells) >= 2 and not set("".join(cells)) <= set(":-"):
-            found = list(_accelerator(dict(zip(head, cells, strict=False)), dtype, place))
+            whole = cells if len(cells) >= len(head) else cells[:-1]  # what is cut may be a number
+            found = list(_accelerator(dict(zip(head, whole, strict=False)), dtype, place))
             rows += found
-            if found and len(cells) < len(head):
+            if found and whole is not cells:
                 problems.append(f"Line {place} has {len(cells)} of {len(head)} columns: it is cut.")
         elif not cells and line.strip():
             head, words = [], re.split(r"[^A-Z0-9]+", line.upper())

@@ -14,7 +14,18 @@ from dataclasses import dataclass, field, replace
 from benchsuite.errors import DataError
 from benchsuite.imports import nccl_tests_json
 from benchsuite.imports.base import Format, Imported, Row
-from benchsuite.imports.lines import integer, measured, name, number, numbered, rejected, unfinished, unit, untagged
+from benchsuite.imports.lines import (
+    integer,
+    measured,
+    name,
+    number,
+    numbered,
+    rejected,
+    together,
+    unfinished,
+    unit,
+    untagged,
+)
 from benchsuite.imports.nccl_tests_table import (
     CHECKS,
     DTYPE,
@@ -22,12 +33,14 @@ from benchsuite.imports.nccl_tests_table import (
     PLACES,
     Header,
     Line,
+    after,
     begun,
     cells,
     collectives,
     header,
     implied,
     leading,
+    verdict,
     wanted,
     wrong,
 )
@@ -87,7 +100,7 @@ class Run:
 
 def tells(text: str) -> bool:
     """A name of a test, a header, or rows that only nccl-tests prints; no JSON."""
-    if text.lstrip()[:1] in {"{", "["}:
+    if text.lstrip()[:1] == "{":
         return False
     if ("nThread" in text and "minBytes" in text) or "Avg bus bandwidth" in text or "Collective test" in text:
         return True
@@ -106,7 +119,7 @@ def read(text: str) -> Imported:
         why = f"There is no result in it: {troubles[0]}." if troubles else "It ends before the first row of results."
         raise DataError(why, REMEDY)
     facts = {key: value for run in runs for key, value in run.facts.items()}
-    devices = tuple(run.ranks[rank] for run in runs for rank in sorted(run.ranks))
+    devices = together([run.ranks[rank] for rank in sorted(run.ranks)] for run in runs)
     return Imported(TOOL, tuple(rows), facts.pop("version", ""), "", devices, facts, tuple(problems))
 
 
@@ -136,9 +149,14 @@ def _runs(text: str) -> list[Run]:
         ):
             run, waiting = Run(), False
             runs.append(run)
-        if found := header(line):
+        found, row = header(line), begun(place, line, run.columns)
+        listed = "Rank" in line and "device" in line
+        if run.average and (found or row or listed):  # the first lines of the next test are missing
+            run, waiting = Run(columns=run.columns), False
+            runs.append(run)
+        if found:
             run.columns, waiting = found, False
-        elif row := begun(place, line, run.columns):
+        elif row:
             run.lines.append(row)
             waiting = len(row.values) < wanted(row, run.columns or Header())
         elif waiting and (values := leading(untagged(line).split())):
@@ -161,16 +179,16 @@ def _said(run: Run, place: int, line: str) -> None:
         _rank(run, tokens)
     elif "nThread" in line and "minBytes" in line:
         run.facts |= _options(line)
-    elif "nccl-tests version" in line and VERSION.fullmatch(version := _after(tokens, "version")):
+    elif "nccl-tests version" in line and VERSION.fullmatch(version := after(tokens, "version")):
         run.facts["version"] = version
-    elif "NCCL version" in line and VERSION.fullmatch(version := _after(tokens, "version")):
+    elif "NCCL version" in line and VERSION.fullmatch(version := after(tokens, "version")):
         run.facts["NCCL"] = version
     elif "rccl-tests" in line:
         run.facts["variant"] = "rccl-tests"
-    elif "Out of bounds values" in line and number(_verdict(line)[0]) is not None:
-        run.bounds = (*_verdict(line), place)
+    elif "Out of bounds values" in line and number(verdict(line)[0]) is not None:
+        run.bounds = (*verdict(line), place)
     elif "Avg bus bandwidth" in line:
-        run.average = (*_verdict(line), place)
+        run.average = (*verdict(line), place)
     if not run.perf and "_perf" in line:
         run.perf = next((one for one in PERF if re.search(rf"(?<![a-z_]){one}(?:_mpi)?\b", line)), "")
     run.troubles += [words for sign, words in TROUBLES.items() if sign in line and words not in run.troubles]
@@ -178,7 +196,7 @@ def _said(run: Run, place: int, line: str) -> None:
 
 def _rank(run: Run, tokens: list[str]) -> None:
     """``Rank 0 Group 0 Pid 66421 on HOST device 0 [0x00] NAME``: only the rank and the name are kept."""
-    rank = integer(_after(tokens, "Rank"))
+    rank = integer(after(tokens, "Rank"))
     close = next((at for at, token in enumerate(tokens) if token.endswith("]") and at > tokens.index("device")), None)
     if rank is not None and 0 <= rank < 1 << 20 and close is not None:
         run.ranks[rank] = name(" ".join(tokens[close + 1 :]))
@@ -193,18 +211,6 @@ def _options(line: str) -> dict[str, str]:
             kind = words[0].partition("(")[2].rstrip(")")
             found[meaning] = f"{digits} ({kind})" if kind in {"factor", "bytes"} else digits
     return found
-
-
-def _after(tokens: list[str], word: str) -> str:
-    """The token behind a word; empty when there is none."""
-    at = tokens.index(word) + 1 if word in tokens else len(tokens)
-    return tokens[at] if at < len(tokens) else ""
-
-
-def _verdict(line: str) -> tuple[str, str]:
-    """The value behind the colon, and OK or FAILED behind it."""
-    words = line.partition(":")[2].split()
-    return (words[0] if words else ""), (words[1] if len(words) > 1 and words[1] in {"OK", "FAILED"} else "")
 
 
 def _rows(run: Run) -> tuple[list[Row], list[str]]:

@@ -116,6 +116,18 @@ def leading(tokens: Iterable[str]) -> list[str]:
     return found
 
 
+def after(tokens: list[str], word: str) -> str:
+    """The token behind a word; empty when there is none."""
+    at = tokens.index(word) + 1 if word in tokens else len(tokens)
+    return tokens[at] if at < len(tokens) else ""
+
+
+def verdict(line: str) -> tuple[str, str]:
+    """The value behind the colon, and OK or FAILED behind it."""
+    words = untagged(line).partition(":")[2].split()
+    return (words[0] if words else ""), (words[1] if len(words) > 1 and words[1] in {"OK", "FAILED"} else "")
+
+
 def wanted(row: Line, columns: Header) -> int:
     """How many values the row must have."""
     return len(columns.group) * (1 if row.in_place_only else columns.places)

@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from benchsuite.errors import DataError
 from benchsuite.imports import nvbandwidth_json
 from benchsuite.imports.base import Format, Imported, Row
-from benchsuite.imports.lines import missing, name, number, numbered, untagged
+from benchsuite.imports.lines import missing, name, number, numbered, together, untagged
 from benchsuite.imports.nvbandwidth_matrix import NO_MATRIX, TOOL, Matrix, metric, rows_of, suspects, trouble
 from benchsuite.model import Status
 
 REMEDY = "Save all that nvbandwidth prints, from its version to the last SUM."
 BEGIN = re.compile(r"Running ([a-z0-9_]{3,80})\.?")
+WAIVING = re.compile(r"\s*Waiving ([a-z0-9_]{3,80})\.?\s*")
+DESCRIPTION = re.compile(r"(?:Bisect benchmarking|memcpy|memory latency|multicast|[Dd]evice|[Hh]ost|[CG]PU\().*")
 UNIT = re.compile(r"\((?:GB/s|ns)\)")
 LABEL = re.compile(r"[A-Za-z0-9_-]{1,20}")
 DEVICE = re.compile(r"(?:Process \S{1,20} \([^()]{0,200}\): device|Device) \d{1,4}: (.{1,200})")
@@ -46,7 +48,7 @@ class Log:
 
     tests: list[Test] = field(default_factory=list)
     version: str = ""
-    devices: list[str] = field(default_factory=list)
+    devices: list[list[str]] = field(default_factory=lambda: [[]])
     facts: dict[str, str] = field(default_factory=dict)
     waived: list[int] = field(default_factory=list)
     troubles: list[tuple[int, Status, str]] = field(default_factory=list)
@@ -56,7 +58,7 @@ def tells(text: str) -> bool:
     """Its version line, or a test that it runs; no JSON."""
     if nvbandwidth_json.tells(text):
         return False
-    return "nvbandwidth Version" in text or any(_begins(line) for _, line in numbered(text))
+    return "nvbandwidth Version" in text or any(_begins(line) or WAIVING.fullmatch(line) for _, line in numbered(text))
 
 
 def read(text: str) -> Imported:
@@ -79,7 +81,8 @@ def read(text: str) -> Imported:
         problems += [f"{test.name}: {matrix.problem}" for matrix in test.matrices if matrix.problem]
     if log.waived:
         problems.append(f"{len(log.waived)} tests were waived; the text does not name them.")
-    return Imported(TOOL, tuple(rows), log.version, "", tuple(log.devices), log.facts, tuple(dict.fromkeys(problems)))
+    devices = together(log.devices)
+    return Imported(TOOL, tuple(rows), log.version, "", devices, log.facts, tuple(dict.fromkeys(problems)))
 
 
 FORMATS = (
@@ -97,7 +100,7 @@ def _begins(line: str) -> str:
 def _describes(line: str) -> bool:
     """Whether the line is the description above a matrix."""
     known = "row" in line or "column" in line or "total bandwidth" in line
-    return (known and UNIT.search(line) is not None) or line.startswith("Bisect benchmarking")
+    return (known and UNIT.search(line) is not None) or "Bisect benchmarking" in line
 
 
 def _log(text: str) -> Log:
@@ -109,8 +112,12 @@ def _log(text: str) -> Log:
                 Test(begun, place, reason="There is no matrix: the output is cut, or the test did not end.")
             )
             matrix = None
+        elif found := WAIVING.fullmatch(line):  # early versions
+            log.tests.append(Test(found[1], place, [], Status.SKIPPED, "Waived: this machine cannot run it."))
+            matrix = None
         elif _describes(line):
-            matrix = Matrix(name(line), place, decimals=2)
+            described = DESCRIPTION.search(line)  # a host's name may stand in front of it
+            matrix = Matrix(name(described[0] if described else "a matrix (GB/s)"), place, decimals=2)
             if not log.tests:
                 log.tests.append(Test("unnamed", place))
             log.tests[-1].matrices.append(matrix)
@@ -158,8 +165,9 @@ def _said(log: Log, line: str, place: int) -> None:
         log.facts[FACTS[key.strip()]] = value
     elif key.strip() == "nvbandwidth Version" and VERSION.fullmatch(value):
         log.version = value
+        log.devices.append([])
     elif device := DEVICE.match(line.strip()):
-        log.devices.append(name(PCI.sub("", device[1])))
+        log.devices[-1].append(name(PCI.sub("", device[1])))
     elif key.strip() == "Waived":
         _waived(log, place)
     elif found := trouble(line):

@@ -58,7 +58,8 @@ def _document(text: str) -> tuple[dict[str, Any], list[str]]:
     parts = list(whole(text))
     documents = [table(one["nvbandwidth"]) for one in parts if "nvbandwidth" in one]
     if documents:
-        return documents[-1], []
+        whole_ones = sum("testcases" in one for one in documents)
+        return documents[-1], [f"It holds {whole_ones} documents: the last is read."] if whole_ones > 1 else []
     if inner := [one for one in parts if "testcases" in one]:
         return inner[-1], ["It is damaged before its first test."]
     tests = [one for one in parts if "name" in one and "status" in one]

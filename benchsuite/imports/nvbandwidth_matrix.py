@@ -78,7 +78,9 @@ def rows_of(matrix: Matrix, benchmark: str) -> Iterator[Row]:
     kind = LATENCY if "(ns)" in matrix.description else BANDWIDTH
     part = PART.search(matrix.description)
     common: dict[str, Scalar] = {"direction": part[1]} if part else {}
-    found, cut = [], False
+    ends = ARROW.search(matrix.description)
+    square = ends is not None and ends[1] == ends[3]
+    found, cut = [], square and bool(matrix.rows) and len(matrix.rows) < len(matrix.columns)
     for place, tokens in matrix.rows:
         label, *cells = tokens
         cut = cut or len(cells) < len(matrix.columns)
@@ -100,7 +102,7 @@ def rows_of(matrix: Matrix, benchmark: str) -> Iterator[Row]:
         reason = matrix.problem
         yield Row(benchmark, kind.metric, None, "", matrix.description, common, 1, Status.FAILED, reason, matrix.line)
         return
-    matrix.problem = "A row of the matrix is cut." if cut else ""
+    matrix.problem = "A row of the matrix is cut or missing." if cut else ""
     yield from _made(matrix, benchmark, kind, measurements, common)
     if matrix.variation[0]:
         printed, place = matrix.variation
@@ -134,7 +136,7 @@ def _made(matrix: Matrix, benchmark: str, kind: Unit, found: list[Row], common: 
     """Sum and least of the cells. A failed cell fails the sum: it would look smaller, not wrong."""
     values = [row.value for row in found if row.value is not None]
     bad = "" if len(values) == len(found) else f"{len(found) - len(values)} cells have no value."
-    bad = "A row of the matrix is cut." if matrix.problem else bad
+    bad = matrix.problem or bad
     shown = f"; nvbandwidth prints SUM {name(matrix.sum)}" if matrix.sum else ""
     total, least = sum(values), min(values, default=0.0)
     for statistic, value, said in (

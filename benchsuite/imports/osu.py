@@ -12,7 +12,18 @@ from dataclasses import dataclass, field, replace
 
 from benchsuite.errors import DataError
 from benchsuite.imports.base import Format, Imported, Row
-from benchsuite.imports.lines import Unit, clipped, integer, measured, number, numbered, unfinished, unit, untagged
+from benchsuite.imports.lines import (
+    Unit,
+    clipped,
+    integer,
+    measured,
+    missing,
+    number,
+    numbered,
+    unfinished,
+    unit,
+    untagged,
+)
 from benchsuite.imports.osu_tests import called
 from benchsuite.model import Metric, Scalar, Status
 
@@ -23,7 +34,7 @@ MEGABYTES = unit(Metric.BANDWIDTH, "MB/s", "1e6")
 MESSAGES = unit(Metric.RATE, "messages/s", 1)
 PERCENT = unit(Metric.RATIO, "%", "1e-2")
 
-TITLE = re.compile(r"^\W{0,4}OSU (\S.{3,80}?)(?: v(\d[\w.-]{0,20})| \(Version ([\d.]{1,10})\))?\s*$")
+TITLE = re.compile(r"^\W{0,16}OSU (\S.{3,80}?)(?: v(\d[\w.-]{0,20})| \(Version ([\d.]{1,10})\))?\s*$")
 COLUMN = re.compile(
     r"Size|(?:Avg |Min |Max )?Latency ?\(us\)|(?:Bi-)?Bandwidth ?\(MB/s\)|MB/s(?:ec)?|Messages/s(?:ec)?"
     r"|Iterations|Validation|Overall\(us\)|Compute\(us\)|Coll\. Init\(us\)|MPI_Test\(us\)|MPI_Wait\(us\)"
@@ -101,7 +112,7 @@ def _header(line: str) -> list[str]:
         return []
     columns = COLUMN.findall(line)
     known = not COLUMN.sub("", line).strip(" #\t")
-    return columns if known and ("#" in line or columns[0] == "Size") else []
+    return columns if known and ("#" in line or columns[0] in {"Size", "Overall(us)"}) else []
 
 
 def _line(test: Test, place: int, line: str, last: bool, started: int) -> None:
@@ -110,7 +121,11 @@ def _line(test: Test, place: int, line: str, last: bool, started: int) -> None:
     elif found := INIT.search(line):
         test.rows += _init(test, found, place)
     elif "DATA VALIDATION ERROR" in line:
-        test.problems.append("It reports that data were wrong (DATA VALIDATION ERROR).")
+        said = "It reports that data were wrong (DATA VALIDATION ERROR)."
+        test.problems.append(said)
+        if not any(row.status is Status.REJECTED for row in test.rows):
+            benchmark, what = f"{TOOL}/{test.name}", "a line that is not there"
+            test.rows.append(missing(benchmark, Metric.LATENCY, what, Status.REJECTED, said, line=place))
     elif line.lstrip().startswith("#"):
         for key, pattern in SAID.items():
             if said := pattern.search(line):

@@ -424,6 +424,19 @@ def test_welch_is_that_of_python(visit: Opened) -> None:
         assert found["p"] == pytest.approx(expected.p, rel=1e-6, abs=1e-12)
 
 
+def test_the_verdict_on_a_ratio_is_that_of_python(visit: Opened) -> None:
+    page, rng = visit("two"), random.Random(7)
+    edges = (1 / 1.01, 0.99, 0.9905, 1.01, 1.0101, 1.0)
+    for _ in range(40):
+        ends = sorted(rng.choice(edges) * (1 + rng.choice([0, 1e-9, -1e-9])) for _ in range(4))
+        low, same_low, same_high, high = ends
+        ratio = statistics.Ratio(1.0, low, high, 0.01, same_low, same_high)
+        told = {"low": low, "high": high, "sameLow": same_low, "sameHigh": same_high}
+        for shown in (True, False):
+            found = page.evaluate("([ratio, shown]) => benchsuite.numbers.verdict(ratio, shown)", [told, shown])
+            assert found == statistics.verdict(ratio, shown).value, (ratio, shown)
+
+
 def test_holm_and_text_are_those_of_python(visit: Opened) -> None:
     page, rng = visit("two"), random.Random(6)
     for _ in range(20):

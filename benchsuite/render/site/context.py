@@ -170,25 +170,35 @@ def sorted_cases(cases: Iterable[Measured]) -> list[Measured]:
 
 
 def headlines(cases: Iterable[tuple[Measured, int]], most: int = HEADLINES) -> list[Measured]:
-    """The cases that stand for many: of each benchmark and element type the one on most machines, then the largest.
+    """The cases that stand for many: of each benchmark and element type the largest that nearly all machines have.
 
     ``cases``: each with how many machines have it. Products of other than usual numbers stand for nothing.
     """
-    best: dict[tuple[str, str], tuple[tuple[int, bool, float, str], Measured]] = {}
+    groups: dict[tuple[str, str], list[tuple[Measured, int]]] = {}
     for measured, count in cases:
         params = dict(measured.case.params)
-        if params.get("data", "normal") != "normal":
-            continue
-        group = measured.benchmark, str(params.get("dtype", params.get("direction", params.get("level", ""))))
-        size = float(params.get("bytes", 0)) or measured.work.flops or measured.work.bytes
-        rank = (count, params.get("op") == "triad", size, measured.key)
-        if group not in best or rank > best[group][0]:
-            best[group] = rank, measured
-    chosen = sorted_cases(measured for _, measured in best.values())
+        if params.get("data", "normal") == "normal":
+            kind = str(params.get("dtype", params.get("direction", params.get("level", ""))))
+            groups.setdefault((measured.benchmark, kind), []).append((measured, count))
+    chosen = sorted_cases(_largest(group) for group in groups.values())
     first = [one for one in chosen if one.benchmark in FIRST]
     rest = [one for one in chosen if one.benchmark not in FIRST]
     kept = {one.slug for one in [*first, *rest][:most]}
     return [one for one in chosen if one.slug in kept]
+
+
+NEARLY = 0.9
+"""The part of a group's machines that a case must have to stand for it."""
+
+
+def _largest(group: Sequence[tuple[Measured, int]]) -> Measured:
+    usual = NEARLY * max(count for _, count in group)
+
+    def rank(one: Measured) -> tuple[bool, float, str]:
+        params = dict(one.case.params)
+        return params.get("op") == "triad", float(params.get("bytes", 0)) or one.work.flops or one.work.bytes, one.key
+
+    return max((measured for measured, count in group if count >= usual), key=rank)
 
 
 FIRST = frozenset({"gemm", "attention", "decode", "memory", "latency", "allreduce", "transfer", "p2p"})
