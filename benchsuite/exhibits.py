@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
@@ -51,12 +53,25 @@ def gather(names: Sequence[str], out: Path, *, whole: bool = False, trust: Trust
     Raises ``UsageError`` and ``DataError``.
     """
     reader = Reader(out, trust, whole)
-    found = [read for name in names for read in _named(name, reader)]
+    with _no_search_for_cycles():
+        found = [read for name in names for read in _named(name, reader)]
     labelled = publication.exhibits([read.publication for read in found])
     return [
         replace(exhibit, level=read.level, signer=read.signer, problems=read.problems)
         for exhibit, read in zip(labelled, found, strict=True)
     ]
+
+
+@contextmanager
+def _no_search_for_cycles() -> Iterator[None]:
+    """Reading makes many objects that live on and no cycles: searching them again and again costs a fifth of its time."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def _named(name: str, reader: Reader) -> Iterator[Read]:

@@ -132,17 +132,19 @@ const choice = (() => {
       /* the address stays */
     }
   };
-  // A mark for each that is chosen: its place in the whole set decides, so that no filter changes it.
+  // A mark for each that is chosen, kept as long as it is: its place where there are few machines, else the first free
+  // one, the six of different colours before the two that only differ in shape. No filter changes it.
+  const COLOURS = 6;
+  const given = new Map();
   const looks = () => {
-    const found = new Map(),
-      taken = new Set();
+    for (const place of [...given.keys()]) if (!state.chosen.includes(place)) given.delete(place);
     for (const place of state.chosen) {
-      let look = place % words.most;
-      while (taken.has(look)) look = (look + 1) % words.most;
-      taken.add(look);
-      found.set(place, look);
+      if (given.has(place)) continue;
+      const taken = [...given.values()];
+      const order = Array.from({ length: words.most }, (_, i) => (i < COLOURS ? (place + i) % COLOURS : i));
+      given.set(place, machines.length <= words.most ? place : order.find((look) => !taken.includes(look)));
     }
-    return found;
+    return given;
   };
   // -- filters
   const parts = () => state.only.toLowerCase().split(/\s+/).filter(Boolean);

@@ -15,16 +15,16 @@ from typing import Any
 
 import pytest
 
-TESTS_FOLDER = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS_FOLDER), str(TESTS_FOLDER / "scale")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scale"))
 import publications as made
 from test_render_explorer import poisoned
 
 from benchsuite import compare, ranking
 from benchsuite.model import Exhibit, Origin, Score
+from benchsuite.render.explorer import board, figures, view
 from benchsuite.render.explorer import data as tables
 from benchsuite.render.explorer import page as explorer
-from benchsuite.render.explorer import board, figures, view
 from benchsuite.statistics import runs as statistics
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -184,6 +184,21 @@ def test_a_filter_moves_no_ratio_rank_or_colour(visit: Opened) -> None:
     assert words(page, "#verdict") == verdict
     assert {row.get_attribute("data-row"): row.inner_text() for row in page.locator("#cells tbody tr").all()} == cells
     assert "hidden by Example H140 141GB" in words(page, "#board-count")
+
+
+def test_marks_differ_in_colour_and_stay_with_their_machine(visit: Opened) -> None:
+    page = visit("many")
+    mark = """() => Object.fromEntries([...document.querySelectorAll("#chosen li")].map((item) =>
+      [item.textContent, getComputedStyle(item.querySelector("path")).fill]))"""
+    before = page.evaluate(mark)
+    assert len(set(before.values())) == len(before) == view.FIRST_CHOSEN
+    page.locator("#places .pick[aria-pressed=false]").first.click()
+    settled(page)
+    page.locator("#chosen button").first.click()
+    settled(page)
+    after = page.evaluate(mark)
+    assert len(set(after.values())) == len(after) == view.FIRST_CHOSEN
+    assert len([name for name in after if before.get(name) == after[name]]) == view.FIRST_CHOSEN - 1
 
 
 def test_the_link_brings_back_what_was_chosen(visit: Opened) -> None:
@@ -469,7 +484,8 @@ def test_verdicts_are_those_of_python(visit: Opened) -> None:
     chosen = [0, 1, 4, 8, 16, 5, 3]
     told = page.evaluate(
         """(chosen) => benchsuite.compare(chosen[0], chosen).then((found) => found.rows.flatMap((row) =>
-          [...row.pairs].map(([place, pair]) => [row.n, place, pair.verdict, pair.ratio, pair.reason, pair.differs])))""",
+          [...row.pairs].map(([place, pair]) =>
+            [row.n, place, pair.verdict, pair.ratio, pair.reason, pair.differs])))""",
         chosen,
     )
     data = tables.dataset(exhibits)
