@@ -64,7 +64,7 @@ def gather(names: Sequence[str], out: Path, *, whole: bool = False, trust: Trust
 
 @contextmanager
 def _no_search_for_cycles() -> Iterator[None]:
-    """Reading makes many objects that live on and no cycles: searching them again and again costs a fifth of its time."""
+    """Reading makes many objects that live on and no cycles: searching for them costs a fifth of its time."""
     before = gc.isenabled()
     gc.disable()
     try:
@@ -129,6 +129,8 @@ def below(folder: Path) -> Iterator[Path]:
     """
     for place, folders, files in os.walk(folder, onerror=_unreadable):
         here = Path(place)
+        if store.RECORDS in files and store.CAMPAIGN not in files:
+            raise DataError(f"{here} is a run that lost its {store.CAMPAIGN}.", "Restore that file, or leave it out.")
         runs = sorted(name for name in folders if (here / name / store.CAMPAIGN).is_file())
         deep = len(here.relative_to(folder).parts) >= DEEPEST
         folders[:] = [] if deep else sorted(set(folders) - set(runs))

@@ -131,6 +131,9 @@ def _opened(path: Path, limits: Limits) -> IO[bytes]:
             f"{path} cannot be read: {error.strerror}.", "Check the path; links are not followed."
         ) from error
     found = os.fstat(descriptor)
+    if stat.S_ISDIR(found.st_mode):
+        os.close(descriptor)
+        raise DataError(f"{path} cannot be read: it is a folder, not a regular file.", "Name a file in it.")
     if not stat.S_ISREG(found.st_mode) or found.st_size > limits.size:
         os.close(descriptor)
         what = f"is larger than {limits.size >> 20} MiB" if stat.S_ISREG(found.st_mode) else "is not a regular file"

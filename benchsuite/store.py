@@ -185,6 +185,10 @@ def find(name: str, out: Path) -> Path:
         return matching[0]
     if matching:
         raise UsageError(f"{name!r} could be {len(matching)} runs in {out}.", f"For example {matching[0].name}.")
+    if name and Path(name).is_dir():
+        raise UsageError(f"{name} is no run: there is no {CAMPAIGN} in it.", "Name a run directory.")
+    if Path(name).is_file():
+        raise UsageError(f"{name} is a file, not a run.", "A publication goes to compare, report, verify or publish.")
     hint = f"The newest there is {runs[-1].name}." if runs else "Measure one with 'benchsuite run'."
     raise UsageError(f"There is no run {name!r} in {out}.", hint)
 

@@ -196,6 +196,10 @@ def decimals(half_width: float, scale: float = 1.0) -> int:
     return max(0, -exponent + (1 if leading < 3 else 0))
 
 
+NARROW = 1e-6
+"""Relative half-width below which an interval is rounding, as of a scripted clock: it decides no digits."""
+
+
 def quantity(value: float, metric: str, half_width: float | None = None) -> str:
     """A number with its unit: digits decided by the interval, three significant ones without.
 
@@ -206,7 +210,7 @@ def quantity(value: float, metric: str, half_width: float | None = None) -> str:
     """
     scale, letter = prefix(value)
     name = unit(metric, letter)
-    if half_width is None or not half_width > 0 or not math.isfinite(half_width):
+    if half_width is None or not half_width > NARROW * abs(value) or not math.isfinite(half_width):
         return f"{significant(value / scale)}{NO_BREAK_SPACE}{name}"
     places = decimals(half_width, scale)
     words = (f"{value / scale:.{places}f}", "±", f"{half_width / scale:.{places}f}", name)
@@ -227,6 +231,12 @@ def seconds(value: float) -> str:
         return f"{value:.1f}{NO_BREAK_SPACE}s"
     minutes, rest = divmod(round(value), 60)
     return f"{minutes}{NO_BREAK_SPACE}min{NO_BREAK_SPACE}{rest}{NO_BREAK_SPACE}s"
+
+
+def guessed(value: float) -> str:
+    """A duration that is a guess, in whole seconds and never none: ``35 s``, ``4 min 10 s``."""
+    whole = max(1, round(value))
+    return f"{whole}{NO_BREAK_SPACE}s" if whole < 60 else seconds(whole)
 
 
 def percent(fraction: float | None) -> str:

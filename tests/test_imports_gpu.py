@@ -356,3 +356,42 @@ def test_damage_of_every_kind_is_read_or_refused_with_a_sentence(kind: gpu_burn.
 def test_damage_of_real_files_is_read_or_refused_with_a_sentence(name: str) -> None:
     kind = BURN if name.startswith("gpu-burn") else FRYER_JSON if name.endswith("jsonl") else FRYER
     never_breaks(kind, sample(name)[:6000])
+
+
+# --- several runs in one file
+
+
+def test_a_gpu_that_computed_nothing_is_not_well_whatever_gpu_burn_calls_it() -> None:
+    idle = progress("100.0", ("0", "0", "0", "41"), ("200", "49000", "0", "40"))
+    found = BURN.read(LIST + "Couldn't init a GPU test: Error: canary\n" + idle + VERDICT)
+    assert {one.benchmark: one.status for one in found.rows if one.params["gpu"] == 0} == {
+        "gpu-burn/burn": Status.FAILED,
+        "gpu-burn/errors": Status.FAILED,
+        "gpu-burn/temperature": Status.OK,
+        "gpu-burn/verdict": Status.FAILED,
+    }
+    assert row(found, benchmark="gpu-burn/verdict", gpu=1).value == 1.0
+    assert "These GPUs computed nothing: 0." in found.problems
+    silent = BURN.read(LIST + BEGIN + VERDICT)
+    assert statuses(silent) == {"failed": 2}
+
+
+@pytest.mark.parametrize("again", [LIST + BEGIN, BEGIN, LIST, ""])
+def test_a_later_run_makes_no_faulty_gpu_well(again: str) -> None:
+    faulty = FIRST + LAST + VERDICT.replace("GPU 1: OK", "GPU 1: FAULTY")
+    found = BURN.read(LIST + BEGIN + faulty + again + FIRST + LAST + VERDICT)
+    verdicts = [(one.params["gpu"], one.status) for one in found.rows if one.benchmark == "gpu-burn/verdict"]
+    assert verdicts == [(0, Status.OK), (1, Status.REJECTED), (0, Status.OK), (1, Status.OK)]
+    assert found.devices == ("NVIDIA H200",) * 2
+
+
+def test_a_run_that_is_less_far_than_the_one_before_is_another() -> None:
+    found = BURN.read(FIRST + LAST + "\n" + FIRST + LAST + "\n")
+    assert len([one for one in found.rows if one.benchmark == "gpu-burn/errors"]) == 4
+
+
+def test_a_sick_gpu_of_one_run_is_not_sick_in_the_next() -> None:
+    sick = "Some GPUs are not healthy.\n - GPU 1 - GPU is throttled\n"
+    found = FRYER.read(FRYER_HEAD + RESULTS + sick + FRYER_HEAD + RESULTS + HEALTHY)
+    verdicts = [(one.params["gpu"], one.status) for one in found.rows if one.benchmark == "gpu-fryer/verdict"]
+    assert verdicts == [(0, Status.OK), (1, Status.REJECTED), (0, Status.OK), (1, Status.OK)]

@@ -295,3 +295,11 @@ def test_damage_of_every_kind_is_read_or_refused_with_a_sentence(text: str) -> N
 @pytest.mark.parametrize("name", samples("mamf-finder", ".md") + samples("all_reduce_bench", ".txt"))
 def test_damage_of_real_files_is_read_or_refused_with_a_sentence(name: str) -> None:
     never_breaks(MAMF if name.endswith("md") else BENCH, sample(name))
+
+
+def test_the_last_cell_of_a_line_that_is_cut_is_no_value() -> None:
+    table = "BF16\n\n| Accelerator | MAMF | Theory | Efficiency | Best Shape MxNxK |\n|---|---|---|---|---|\n"
+    whole = "| H200 | 770.1 | 989 | 77.9% | 4096x4096x4096 |\n"
+    found = MAMF.read(table + whole + "| B200 | 1745.0 | 2250 | 77.")
+    assert [one.params["accelerator"] for one in found.rows if one.params.get("statistic")] == ["H200"]
+    assert row(found, accelerator="B200").value == 1745.0e12

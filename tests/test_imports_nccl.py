@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchsuite import imports
 from benchsuite.errors import DataError
 from benchsuite.imports import nccl_tests
 from benchsuite.imports.base import Imported
@@ -657,3 +658,33 @@ def test_scales_are_exact() -> None:
     assert row(found, in_place=False, quantity="time").value == 7e-8
     assert row(found, in_place=False, quantity="algbw").value == 97_320_000_000.0
     assert math.isclose(97.32 * 1e9, 97_320_000_000.0)
+
+
+@pytest.mark.parametrize("tag", ["[1,0]<stdout>:", "[0] "])
+def test_a_file_that_begins_with_the_tag_of_a_launcher_is_told(tag: str) -> None:
+    """It begins with a bracket, as JSON may. Another rank speaks, so the tags stay for the reader."""
+    text = "".join(f"{tag}{one}\n" for one in table(ROW).splitlines()) + "[1,1]<stderr>:NCCL INFO bye\n"
+    assert imports.detect(text).name == "nccl-tests"
+    assert values(imports.parse(text)) == values(TEXT.read(table(ROW)))
+
+
+@pytest.mark.parametrize("label", ["0: ", "[1,0]<stdout>:", " 12: "])
+def test_a_colon_in_front_of_a_verdict_hides_nothing(label: str) -> None:
+    """Wrong values and the average stand behind the line's own colon, not behind the label's."""
+    failed = FOOTER.replace("0 OK", "7 FAILED")
+    text = "".join(f"{label}{one}\n" for one in table(ROW, footer=failed).splitlines())
+    assert statuses(TEXT.read(text)).keys() == {"rejected"}
+    good = TEXT.read("".join(f"{label}{one}\n" for one in table(ROW).splitlines()))
+    assert row(good, statistic="mean over all sizes").value == 123.45e9
+
+
+def test_a_test_without_its_first_lines_is_not_judged_by_the_one_before() -> None:
+    """Two tables, each with its verdict; of the second the head with the options is missing."""
+    second = table(ROW.replace("27.76", "99.99"), footer=FOOTER.replace("0 OK", "3 FAILED"))
+    found = TEXT.read(table(ROW) + second.partition("validation")[2].partition("\n")[2])
+    assert statuses(found) == {"ok": 7, "rejected": 7}
+    assert found.devices == ("NVIDIA H200",) * 8
+
+
+def test_a_test_that_runs_again_does_so_on_the_same_devices() -> None:
+    assert TEXT.read(table(ROW) * 3).devices == ("NVIDIA H200",) * 8

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from benchsuite import imports
 from benchsuite.errors import DataError
 from benchsuite.imports import nvbandwidth
 from benchsuite.model import Metric, Status
@@ -402,3 +403,29 @@ def test_damage_of_every_kind_is_read_or_refused_with_a_sentence(text: str) -> N
 @pytest.mark.parametrize("name", samples("nvbandwidth", ".txt", ".json"))
 def test_damage_of_real_files_is_read_or_refused_with_a_sentence(name: str) -> None:
     never_breaks(JSON if name.endswith("json") else TEXT, sample(name))
+
+
+def test_a_test_that_early_versions_waive_is_skipped_by_its_name() -> None:
+    found = imports.parse("Device 0: NVIDIA H200\n\nWaiving device_to_device_memcpy_write_ce.\n")
+    assert row(found, benchmark="nvbandwidth/device_to_device_memcpy_write_ce").status is Status.SKIPPED
+
+
+def test_a_matrix_of_peers_without_its_last_row_has_no_sum() -> None:
+    cut = PEERS.splitlines(keepends=True)
+    last = max(at for at, line in enumerate(cut) if "N/A" in line)
+    found = TEXT.read(HEAD + "".join(cut[:last]))
+    assert row(found, statistic="sum").status is Status.FAILED
+    assert "A row of the matrix is cut or missing." in " ".join(found.problems)
+
+
+def test_the_host_in_front_of_a_description_is_not_kept() -> None:
+    described = next(line for line in ONE_WAY.splitlines() if "bandwidth (GB/s)" in line)
+    found = TEXT.read(HEAD + ONE_WAY.replace(described, f"[pod/canary-7/main] {described}"))
+    assert "canary" not in repr(found)
+    assert row(found, source="CPU 0", target="GPU 0").status is Status.OK
+
+
+def test_two_whole_documents_in_one_file_are_told_of() -> None:
+    text = document(test_case("device_to_device_memcpy_read_ce", *MATRIX))
+    assert "It holds 2 documents: the last is read." in JSON.read(text + text).problems
+    assert not JSON.read(text).problems

@@ -265,3 +265,26 @@ def test_damage_of_every_kind_is_read_or_refused_with_a_sentence(text: str) -> N
 @pytest.mark.parametrize("name", samples("osu", ".txt"))
 def test_damage_of_real_files_is_read_or_refused_with_a_sentence(name: str) -> None:
     never_breaks(FORMAT, sample(name))
+
+
+def test_a_barrier_that_does_not_block_has_neither_size_nor_mark() -> None:
+    text = """
+# OSU MPI Non-blocking Barrier Latency Test v5.7.1
+# Overall = Coll. Init + Compute + MPI_Test + MPI_Wait
+
+       Overall(us)       Compute(us)    Coll. Init(us)      MPI_Test(us)      MPI_Wait(us)    Pure Comm.(us)        Overlap(%)
+             89.72             68.02              5.67              0.00             15.91             63.15             65.64
+"""  # noqa: E501 - the tool's own lines are as long
+    found = FORMAT.read(text)
+    assert row(found, benchmark="osu/ibarrier", statistic="overall").value == pytest.approx(89.72e-6, rel=1e-12)
+    assert row(found, statistic="overlap").value == pytest.approx(0.6564)
+    assert statuses(found) == {"ok": 6, "skipped": 1}
+
+
+def test_an_error_of_validation_that_no_line_owns_up_to_is_a_wrong_result() -> None:
+    error = "DATA VALIDATION ERROR: osu_bw exited with status 1 on message size 4.\n"
+    found = FORMAT.read(BW + "1                       1.01\n" + error)
+    assert statuses(found) == {"ok": 1, "rejected": 1}
+    head = BW.replace("(MB/s)", "(MB/s)        Validation")
+    owned = FORMAT.read(head + "1          1.01     Pass\n4          1.03     Fail\n" + error)
+    assert statuses(owned) == {"ok": 1, "rejected": 1}

@@ -266,3 +266,15 @@ def test_damage_of_every_kind_is_read_or_refused_with_a_sentence(text: str) -> N
 @pytest.mark.parametrize("name", samples("stream", ".txt")[:2] + samples("babelstream", ".txt"))
 def test_damage_of_real_files_is_read_or_refused_with_a_sentence(name: str) -> None:
     never_breaks(BABEL if name.startswith("babel") else STREAM, sample(name))
+
+
+def test_the_array_that_is_wrong_is_named_where_validation_failed_on_it() -> None:
+    """The word before the array ends as ``validation`` does."""
+    found = BABEL.read(BABEL_HEAD + "Validation failed on sum. Error 2.9e-08\n" + BABEL_TABLE)
+    assert found.problems[0].startswith("The values of sum are wrong.")
+
+
+def test_several_runs_of_babelstream_are_on_one_device() -> None:
+    found = BABEL.read((BABEL_HEAD + BABEL_TABLE) * 3)
+    assert found.devices == BABEL.read(BABEL_HEAD + BABEL_TABLE).devices
+    assert len(found.devices) == 1

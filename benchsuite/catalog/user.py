@@ -82,7 +82,9 @@ class _File:
             self.lines = reading.text(path.expanduser(), LIMITS).splitlines()
             self.tables: dict[str, Any] = tomllib.loads("\n".join(self.lines))
         except DataError as error:
-            raise DataError(f"The catalogue file {path} cannot be read. {error.message}", error.remedy) from error
+            named = error.message.startswith(str(path.expanduser()))
+            words = error.message if named else f"{path} cannot be read. {error.message}"
+            raise DataError(f"The catalogue file {words}", error.remedy) from error
         except (ValueError, RecursionError) as error:
             raise DataError(f"The catalogue file {path} is not valid TOML: {error}.", "Mend that line.") from error
         for text in _texts(self.tables):

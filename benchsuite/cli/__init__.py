@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 
@@ -15,6 +16,7 @@ __all__ = ["app", "catalog", "describe", "evidence", "exchange", "main", "measur
 
 def main() -> None:
     """Run the command line; an expected failure is one sentence on standard error and an exit code."""
+    _readable()
     try:
         try:
             app()
@@ -28,6 +30,10 @@ def main() -> None:
     except KeyboardInterrupt:
         print("benchsuite: interrupted.", file=sys.stderr)
         sys.exit(int(Exit.INTERRUPTED))
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # Rich and Typer leave with 1, which is a wrong result here
+            sys.exit(int(Exit.DONE))
+        raise
     except BrokenPipeError:  # the reader of a pipe went away: nothing more to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(int(Exit.DONE))
@@ -37,3 +43,13 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         print(f"benchsuite: The output could not be written: {error.strerror}.", file=sys.stderr)
         sys.exit(int(Exit.FAILED))
+
+
+def _readable() -> None:
+    """Let no locale stop the output: a pipe or file gets UTF-8, a terminal ``?`` for what it cannot show."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() not in {"utf-8", "utf8"}:
+            if stream.isatty():
+                stream.reconfigure(errors="replace")
+            else:
+                stream.reconfigure(encoding="utf-8")

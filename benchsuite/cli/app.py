@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from benchsuite import __version__
+from benchsuite.errors import UsageError
 
 app = typer.Typer(
     name="benchsuite",
@@ -33,6 +34,14 @@ def _version(asked: bool) -> None:
     if asked:
         typer.echo(f"benchsuite {__version__}")
         raise typer.Exit
+
+
+def form_of(**asked: bool) -> str:
+    """The one form that was asked for, else ``text``. Raises ``UsageError`` for two."""
+    chosen = [name for name, wanted in asked.items() if wanted]
+    if len(chosen) > 1:
+        raise UsageError(f"--{chosen[0]} and --{chosen[1]} are two forms.", "Choose one.")
+    return chosen[0] if chosen else "text"
 
 
 @app.callback()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchsuite.cli.app import Json, app
+from benchsuite.cli.app import Json, app, form_of
 from benchsuite.errors import UsageError
 
 catalog_app = typer.Typer(
@@ -40,7 +40,7 @@ def overview(context: typer.Context, files: Files = None, json: Json = False) ->
 def _listing(kind: str, files: list[Path] | None, only: list[str] | None, json: bool, csv: bool) -> None:
     from benchsuite.commands import catalog
 
-    catalog.listing(kind, files or (), only or (), form="csv" if csv else "json" if json else "text")
+    catalog.listing(kind, files or (), only or (), form=form_of(csv=csv, json=json))
 
 
 @catalog_app.command()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchsuite.cli.app import All, Json, Out, RunName, app
+from benchsuite.cli.app import All, Json, Out, RunName, app, form_of
 from benchsuite.errors import UsageError
 
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
@@ -38,7 +38,7 @@ def show(
     """Show a run's results again, computed from its records, and say how they stand among others."""
     from benchsuite.commands import show as showing
 
-    form = _form(json=json, csv=csv, markdown=markdown)
+    form = form_of(json=json, csv=csv, markdown=markdown)
     references, files = tuple(reference or ()), tuple(catalog or ())
     code = showing.show(
         name, out, form=form, all_implementations=all_implementations, references=references, catalog=files
@@ -116,7 +116,7 @@ def compare(
     """Compare campaigns case by case: faster, slower, same, undecided; or rank them on a leader board."""
     from benchsuite.commands import compare as comparing
 
-    form = _form(json=json, csv=csv, markdown=markdown)
+    form = form_of(json=json, csv=csv, markdown=markdown)
     patterns, trusted = tuple(only or ()), tuple(trust or ())
     asked = comparing.Asked(
         tuple(names), out, trusted, baseline, margin, patterns, form, fail_on, explore=explore, mean=mean
@@ -127,11 +127,3 @@ def compare(
         raise UsageError("A board has no baseline and takes no --fail-on, --explore or --mean.", "Leave them out.")
     shown = comparing.boards if board else comparing.matrices
     raise typer.Exit(shown(asked, board or matrix, implementation, by))
-
-
-def _form(**asked: bool) -> str:
-    """The one form that was asked for, else ``text``. Raises ``UsageError`` for two."""
-    chosen = [name for name, wanted in asked.items() if wanted]
-    if len(chosen) > 1:
-        raise UsageError(f"--{chosen[0]} and --{chosen[1]} are two forms.", "Choose one.")
-    return chosen[0] if chosen else "text"

@@ -61,7 +61,10 @@ def sign(file: Path, key: Path | None, role: str, nonce: str, *, as_json: bool) 
     """Write the signature beside the file."""
     if role not in set(Role):
         raise UsageError(f"--as {printable(role)} is unknown.", f"Choose one of {', '.join(Role)}.")
-    secret = keys.private(key or keys.home() / keys.PRIVATE)
+    own = key or keys.home() / keys.PRIVATE
+    if not own.exists():
+        raise UsageError(f"There is no private key {own}.", "Make one with 'benchsuite keys new', or give --key.")
+    secret = keys.private(own)
     envelope = provenance.sign(file, secret, Role(role), keys.nonce(nonce) if nonce else "")
     target = file.with_name(file.name + provenance.SUFFIX)
     try:
@@ -76,6 +79,8 @@ def sign(file: Path, key: Path | None, role: str, nonce: str, *, as_json: bool) 
 
 def verify(file: Path, trusted: Sequence[Path], nonces: Sequence[str], *, as_json: bool) -> int:
     """Say who vouches for the file, and whether the samples beside it are those it speaks of. Returns the exit code."""
+    if file.is_dir():
+        raise UsageError(f"{file} is a folder.", "Name a publication's JSON file; 'benchsuite sign RUN' writes one.")
     checked = provenance.check(file, keys.trust(trusted, nonces))
     problems = [checked.problem] if checked.problem else []
     if checked.state is not State.BAD:
@@ -93,6 +98,8 @@ def verify(file: Path, trusted: Sequence[Path], nonces: Sequence[str], *, as_jso
         print(f"{checked.state.value}: {checked.level.value}{who}: {MEANS[checked.level]}.")
         for problem in problems:
             print(printable(problem))
+        if checked.state is State.UNTRUSTED:
+            print("If you trust its owner, give the public key with --trust.")
     return int(CODES[checked.state])
 
 

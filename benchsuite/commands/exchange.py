@@ -63,7 +63,8 @@ def import_files(files: Sequence[Path], name: str, to: Path, *, machine: str, as
             lines = rendering.lines(arrival.file.name, arrival.found, [str(path) for path in arrival.written])
             print("\n".join(map(printable, lines)))
     for path, problem in refused.items():
-        print(f"benchsuite: {printable(f'{path}: {problem}')}", file=sys.stderr)
+        words = str(problem) if problem.message.startswith(path) else f"{path}: {problem}"
+        print(f"benchsuite: {printable(words)}", file=sys.stderr)
     wrong = any(arrival.found.count(Status.REJECTED) for arrival in arrivals)
     return int(Exit.USAGE if refused else Exit.REJECTED if wrong else Exit.DONE)
 

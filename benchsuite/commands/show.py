@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,7 +75,11 @@ def report(
     path = _only_run(names, out)
     if path is not None:
         against = normality.Against(tuple(exhibits.gather(references, out, whole=True)), tuple(catalog))
-        written = render(store.load(path), to or path / "report.html", against)
+        loaded = store.load(path)
+        told = _view(loaded, against)
+        for problem in told.problems:
+            print(f"benchsuite: {printable(problem)}", file=sys.stderr)
+        written = _html(told, to or path / "report.html")
     elif references or catalog:
         raise UsageError("--reference and --catalog are for the page of one run.", "Name one run, or leave them out.")
     else:
@@ -116,13 +121,21 @@ def results_of(
 
 def render(loaded: store.Loaded, target: Path, against: normality.Against = normality.SHIPPED) -> Path:
     """Write a run's HTML page to ``target``."""
-    from benchsuite.render import html
-    from benchsuite.render.view import build
+    return _html(_view(loaded, against), target)
+
+
+def _view(loaded: store.Loaded, against: normality.Against) -> CampaignView:
     from benchsuite.telemetry.archive import recorded
 
-    told = campaign_view(
+    return campaign_view(
         loaded.campaign, loaded.records, loaded.digest, against, recorded(loaded.path), loaded.problems
     )
+
+
+def _html(told: CampaignView, target: Path) -> Path:
+    from benchsuite.render import html
+    from benchsuite.render.view import build
+
     return _write(html.report(build(told), assets.folder("reports")), target)
 
 

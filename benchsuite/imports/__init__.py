@@ -85,12 +85,7 @@ def parse(text: str, format: str = "") -> Imported:  # noqa: A002
     """What a text of another tool holds, as ``read``."""
     text = surroundings.without(text)
     kind = named(format) if format else detect(text)
-    try:
-        found = kind.read(text)
-    except DataError as error:
-        if error.remedy != reading.REMEDY:
-            raise
-        raise DataError(error.message, "Give the file as the tool wrote it, one document in each.") from error
+    found = kind.read(text)
     if not found.rows:
         raise DataError(f"It holds no result of {kind.title}.", " ".join(found.problems))
     return found

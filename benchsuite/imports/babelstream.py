@@ -110,7 +110,7 @@ def _line(run: Run, place: int, line: str) -> None:
         run.rate = _bandwidth(next(found[1] for cell in columns if (found := CSV_RATE.fullmatch(cell))))
         run.columns = columns
     elif "alidation" in line and "ailed" in line.lower():
-        array = re.search(r"(?:on|of) (\w{1,10})", line)
+        array = re.search(r"\b(?:on|of) (\w{1,10})", line)
         run.wrong = f"The values of {array[1]} are wrong." if array else "The values are wrong."
     elif run.columns and "," in line:
         run.rows += _csv(run, place, line)

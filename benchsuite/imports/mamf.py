@@ -99,7 +99,7 @@ def _line(log: Log, place: int, line: str) -> None:
         meaning = f"{statistic} of the means of all shapes tried; it depends on the shapes, no headline"
         params = _dtype(log) | {"statistic": statistic, "scope": "all shapes"}
         log.rows.append(measured(MATMUL, TFLOPS, found[2], meaning, params=params, line=place))
-    elif line.startswith("** Dtype:"):
+    elif line.lstrip().startswith("** Dtype:"):
         log.dtype = name(line.partition(":")[2]).removeprefix("torch.")[:30]
     elif device := DEVICE.search(line):
         log.device = log.device or name(device[1])

@@ -235,7 +235,7 @@ def amount(one: Amount) -> str:
         return f"${one.value:.2f}"
     scale, letter = units.prefix(one.value)
     half = (one.high - one.low) / 2 if one.low is not None and one.high is not None else 0.0
-    if not half > 0.0 or half > units.WIDE * one.value:
+    if not half > units.NARROW * one.value or half > units.WIDE * one.value:
         return f"{units.significant(one.value / scale)}{NO_BREAK_SPACE}{letter}{one.unit}"
     places = units.decimals(half, scale)
     parts = (f"{one.value / scale:.{places}f}", "±", f"{half / scale:.{places}f}", f"{letter}{one.unit}")

@@ -66,6 +66,12 @@ class Forecast:
         spent = time.monotonic() - self._started
         return max(0.0, spent * (self._all - self._done) / self._done) if self._done else self._all
 
+    def told(self) -> str:
+        """``about 35 s left``; nothing at the end."""
+        if self.count >= self.total:
+            return ""
+        return f"about {units.guessed(self.left())} left"
+
 
 class BarWatcher:
     """Draws a bar; wrong and failed results scroll by above it."""
@@ -84,7 +90,7 @@ class BarWatcher:
     def record(self, record: Record) -> None:
         """Advance the bar."""
         self._forecast.add(record)
-        left = f"about {units.seconds(self._forecast.left())} left"
+        left = self._forecast.told()
         self._progress.update(self._bar, completed=self._forecast.count, left=left)
         if line := trouble(record):
             self._progress.console.print(Text(line))
@@ -109,12 +115,8 @@ class PlainWatcher:
         tenth = self._forecast.count * STEPS // self._forecast.total
         if tenth > self._told:
             self._told = tenth
-            left = units.seconds(self._forecast.left())
-            print(
-                f"{self._forecast.count} of {self._forecast.total} measured, about {left} left",
-                file=self._stream,
-                flush=True,
-            )
+            left = f", {ahead}" if (ahead := self._forecast.told()) else ""
+            print(f"{self._forecast.count} of {self._forecast.total} measured{left}", file=self._stream, flush=True)
 
 
 def trouble(record: Record) -> str:

@@ -212,6 +212,8 @@ def _ranged(value: float, low: float | None, high: float | None) -> str:
     if low is None or high is None or low * WILD < value or high > value * WILD:
         return units.significant(value)
     half = (high - low) / 2.0
+    if half <= units.NARROW * value:
+        return units.significant(value)
     if half > units.WIDE * value:
         return f"{units.significant(value)} ({units.significant(low)}{units.DASH}{units.significant(high)})"
     places = units.decimals(half)
@@ -227,7 +229,7 @@ def ordering(board: Board) -> str:
         return f"By {which}{what}; {direction} is better. There are no two that could be tested against each other."
     pairs, unlike = counted(board.tests, "pair"), clean(", ".join(board.differs))
     return (
-        f"By {which}{what}; {direction} is better. A rank is the range that {pairs} leave under one family-wise error "
+        f"By {which}{what}; {direction} is better. A rank is the range left by {pairs} under one family-wise error "
         f"rate of 5 % (Holm); differences within {margin(board.question.margin)} are not called. Equal ranges are ties."
         + (f" {DIFFERS} Not the same for all: {unlike}." if unlike else "")
     )

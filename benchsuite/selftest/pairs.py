@@ -93,7 +93,7 @@ class Forecast:
         self._done += 1
         found = len(false_differences(pair.interleaved))
         left = (self._clock() - self._started) / self._done * (self._count - self._done)
-        ahead = f", about {units.seconds(left)} left" if self._done < self._count else ""
+        ahead = f", about {units.guessed(left)} left" if self._done < self._count else ""
         return f"pair {self._done} of {self._count}: {found} of {pair.interleaved.family} called different{ahead}"
 
 

@@ -18,8 +18,6 @@ from benchsuite.render.html import embedded
 from benchsuite.render.site import templates
 from benchsuite.render.site.context import Site
 
-MOST = 2000
-"""Machines of one comparison: its index lists each, and all are in memory while its columns are written."""
 LINKS = (
     ("index.html", "Overview"),
     ("types.html", "Hardware"),
@@ -36,7 +34,7 @@ def chosen(site: Site) -> list[int]:
     """The publications that the comparison holds: of each machine the newest of each suite, simulated ones only where
     there are no others."""
     real = [number for number in site.newest if site.simulated or not site.entry(number).simulated]
-    return [number for number in real if number not in site.newer][:MOST]
+    return [number for number in real if number not in site.newer][: site.compared]
 
 
 def key(name: str) -> str:

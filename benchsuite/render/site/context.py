@@ -16,6 +16,8 @@ from benchsuite.render.site.population import Distribution
 from benchsuite.render.site.strips import Reference
 from benchsuite.render.words import clean
 
+COMPARED = 700
+"""Machines of the comparison, the newest: its page lists each, and shall stay below 100 kB compressed."""
 HEADLINES = 12
 """Cases that stand for a type of hardware, before the table of all of them."""
 
@@ -55,6 +57,11 @@ class Site:
     def simulated(self) -> bool:
         """Whether no machine gave any of its numbers."""
         return all(entry.simulated for entry in self.collection.entries)
+
+    @property
+    def compared(self) -> int:
+        """How many machines the comparison holds at most."""
+        return COMPARED
 
     @property
     def newest(self) -> list[int]:
