@@ -274,10 +274,13 @@ def exhibits(publications: Sequence[Publication]) -> list[Exhibit]:
 
 
 def label(publication: Publication) -> str:
-    """What it is called in a comparison: the machine, of a processor how much of it, and where it was rented."""
-    told = publication.machine
+    """What it is called in a comparison: the machine, and where it was rented."""
     where = publication.offer.provider if publication.offer else ""
-    count = f"{told.devices} × " if told.devices > 1 else ""
+    count = f"{publication.machine.devices} × " if publication.machine.devices > 1 else ""
+    return f"{count}{model(publication.machine)}" + (f" · {where}" if where else "")
+
+
+def model(told: Machine) -> str:
+    """The model of a machine: its name, and of a processor how much of it may be used: a part is another machine."""
     cores = "" if "gpu" in told.facts else told.facts.get("processor", {}).get("cores usable", "")
-    part = f", {cores} {'core' if cores == '1' else 'cores'}" if cores else ""
-    return f"{count}{told.name}{part}" + (f" · {where}" if where else "")
+    return f"{told.name}, {cores} {'core' if cores == '1' else 'cores'}" if cores else told.name

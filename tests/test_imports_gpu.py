@@ -395,3 +395,14 @@ def test_a_sick_gpu_of_one_run_is_not_sick_in_the_next() -> None:
     found = FRYER.read(FRYER_HEAD + RESULTS + sick + FRYER_HEAD + RESULTS + HEALTHY)
     verdicts = [(one.params["gpu"], one.status) for one in found.rows if one.benchmark == "gpu-fryer/verdict"]
     assert verdicts == [(0, Status.OK), (1, Status.REJECTED), (0, Status.OK), (1, Status.OK)]
+
+
+def test_a_gpu_that_did_nothing_is_not_well_whatever_gpu_fryer_calls_it() -> None:
+    idle = (
+        "GPU #0:      0 Gflops/s (min: 18446744073.71, max: 0.00, dev: 0.00)\n"
+        "         Temperature: 0.00°C (min: 18446744073709551616.00, max: 0.00)\n"
+        "         Throttling HW: false, Thermal SW: false, Thermal HW: false\n"
+    )
+    found = FRYER.read(idle + HEALTHY)
+    assert row(found, benchmark="gpu-fryer/verdict").status is Status.FAILED
+    assert {one.status for one in found.rows if one.metric in {Metric.FLOPS, Metric.TEMPERATURE}} == {Status.FAILED}

@@ -288,3 +288,9 @@ def test_an_error_of_validation_that_no_line_owns_up_to_is_a_wrong_result() -> N
     head = BW.replace("(MB/s)", "(MB/s)        Validation")
     owned = FORMAT.read(head + "1          1.01     Pass\n4          1.03     Fail\n" + error)
     assert statuses(owned) == {"ok": 1, "rejected": 1}
+
+
+def test_a_line_with_another_countrys_comma_is_told_of() -> None:
+    found = FORMAT.read(BW + "1                       1,01\n2                       2.02\n")
+    assert [one.value for one in found.rows] == [2.02e6]
+    assert found.problems == ("Line 4 cannot be read.",)

@@ -235,9 +235,10 @@ def _temperatures(log: Log, index: int, statistics: Any, printed: Any, place: in
 
 
 def _verdicts(log: Log) -> Iterator[Row]:
-    """Whether gpu-fryer calls each GPU healthy."""
+    """Whether gpu-fryer calls each GPU healthy. Until 2025 it called those healthy that did nothing."""
     if not log.verdict:
         return
+    worked = {row.params["gpu"] for row in log.rows if row.metric is Metric.FLOPS and (row.value or 0.0) > 0.0}
     for index in dict.fromkeys((*log.gpus, *log.sick)):
         params = log.params | {"gpu": index}
         said = "verdict at the end: 1 is healthy"
@@ -246,6 +247,9 @@ def _verdicts(log: Log) -> Iterator[Row]:
             yield Row(f"{TOOL}/verdict", Metric.COUNT, None, "", said, params, 1, Status.REJECTED, reason, log.verdict)
         elif log.unwell and not log.sick:
             reason = "gpu-fryer calls some GPUs unhealthy and does not say which: the output is cut."
+            yield Row(f"{TOOL}/verdict", Metric.COUNT, None, "", said, params, 1, Status.FAILED, reason, log.verdict)
+        elif index not in worked:
+            reason = "gpu-fryer calls it healthy, but no speed of it is above 0."
             yield Row(f"{TOOL}/verdict", Metric.COUNT, None, "", said, params, 1, Status.FAILED, reason, log.verdict)
         else:
             yield Row(f"{TOOL}/verdict", Metric.COUNT, 1.0, "healthy", said, params, line=log.verdict)

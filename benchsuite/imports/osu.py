@@ -130,13 +130,23 @@ def _line(test: Test, place: int, line: str, last: bool, started: int) -> None:
         for key, pattern in SAID.items():
             if said := pattern.search(line):
                 test.params[key] = int(said[1]) if said[1].isdecimal() else said[1]
-    elif test.columns and (cells := _cells(line, len(test.columns))):
-        test.ranks = _ranks(test, started)
-        cut = len(cells) < len(test.columns) or (last and _clipped(test, cells[-1]))
-        if cut:
-            test.problems.append(f"Line {place} is cut.")
-        test.rows += _values(test, dict(zip(test.columns, cells, strict=False)), place, cut)
-        test.above = cells
+    elif test.columns:
+        _row(test, place, line, last, started)
+
+
+def _row(test: Test, place: int, line: str, last: bool, started: int) -> None:
+    """Takes a line of the table. Anything else may stand there too: an MPI's messages."""
+    cells, tokens = _cells(line, len(test.columns)), line.split()
+    if not cells:
+        looks = len(tokens) == len(test.columns) and integer(tokens[0]) is not None
+        test.problems += [f"Line {place} cannot be read."] if looks else []
+        return
+    test.ranks = _ranks(test, started)
+    cut = len(cells) < len(test.columns) or (last and _clipped(test, cells[-1]))
+    if cut:
+        test.problems.append(f"Line {place} is cut.")
+    test.rows += _values(test, dict(zip(test.columns, cells, strict=False)), place, cut)
+    test.above = cells
 
 
 def _cells(line: str, columns: int) -> list[str]:

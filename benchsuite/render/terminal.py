@@ -137,5 +137,6 @@ def columned(*columns: str | tuple[str, str]) -> Table:
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in columns:
         title, justify = column if isinstance(column, tuple) else (column, "left")
-        grid.add_column(title, justify=justify)  # type: ignore[arg-type]
+        number = justify == "right"  # never cut: half a number reads as another
+        grid.add_column(title, justify=justify, no_wrap=number, overflow="fold")  # type: ignore[arg-type]
     return grid

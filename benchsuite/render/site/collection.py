@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from benchsuite.comparability import kind
 from benchsuite.model import Case, Exhibit, Level, Metric, Offer, Origin, Roof, Score, Status, Work
+from benchsuite.publication import model
 from benchsuite.render.site import paths
 from benchsuite.render.words import clean, family, parameters
 from benchsuite.reportable import compromised
@@ -207,8 +208,8 @@ def _entry(exhibit: Exhibit, slug: str) -> Entry:
         id=told.id,
         slug=slug,
         label=clean(exhibit.label),
-        name=clean(machine.name),
-        type=paths.slug(machine.hardware or machine.name),
+        name=clean(model(machine)),
+        type=paths.slug(machine.hardware or model(machine)),
         hardware=machine.hardware,
         machine=paths.slug(machine.id) if machine.id else f"~{slug}",
         provider=paths.slug(offer.provider) if offer and offer.provider else "",

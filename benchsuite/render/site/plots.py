@@ -71,7 +71,7 @@ def scatter(points: Sequence[Point], front: Sequence[Point], unit: str, title: s
             parts.append(axes.mark(*at, point.look, point.label, point.hollow))
         taken = [Box(x.at(point.x) - 6, y.at(point.y / scale), 12.0) for point in points]
         for point in front if width == WIDE else ():
-            parts += _named(x.at(point.x), y.at(point.y / scale), point.name, width - RIGHT, taken)
+            parts += _named((x.at(point.x), y.at(point.y / scale)), point.name, (width - RIGHT, y.start), taken)
         return axes.svg(parts, width, height, kind(width), title)
 
     return both(draw)
@@ -100,13 +100,17 @@ class Box:
         return not beside and abs(self.middle - other.middle) < 13
 
 
-def _named(x: float, y: float, name: str, end: float, taken: list[Box]) -> list[str]:
-    """The name above or below a point, where there is room beside the line: the table has every name."""
-    length = 6.8 * len(name)
+def _named(at: tuple[float, float], name: str, ends: tuple[float, float], taken: list[Box]) -> list[str]:
+    """The name above or below a point, where there is room beside the line: the table has every name.
+
+    ends: the right one of the drawing, and the axis at its foot.
+    """
+    (x, y), (end, foot), length = at, ends, 6.8 * len(name)
     for shift in (-14.0, 16.0, -28.0, 30.0, -42.0):
         for left in (x - length / 2, x - 4, x - length + 4):
             box = Box(left, y + shift, length)
-            if left > LEFT and left + length < end and y + shift > TOP and not any(map(box.touches, taken)):
+            inside = left > LEFT and left + length < end and TOP < y + shift < foot - 8
+            if inside and not any(map(box.touches, taken)):
                 taken.append(box)
                 return [axes.text(left, y + shift + 4, name, "name")]
     return []
