@@ -137,7 +137,7 @@ def _opened(path: Path, limits: Limits) -> IO[bytes]:
     if not stat.S_ISREG(found.st_mode) or found.st_size > limits.size:
         os.close(descriptor)
         what = f"is larger than {limits.size >> 20} MiB" if stat.S_ISREG(found.st_mode) else "is not a regular file"
-        raise DataError(f"{path} {what}.", REMEDY)
+        raise DataError(f"{path} cannot be read: it {what}.", REMEDY)
     return os.fdopen(descriptor, "rb")
 
 

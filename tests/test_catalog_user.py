@@ -297,6 +297,12 @@ def test_any_value_in_a_table_is_taken_or_refused_with_a_sentence(
     assert all(str(error) for error in errors)
 
 
+def test_more_processors_than_operations_is_an_error_not_a_crash(tmp_path: Path) -> None:
+    path = written(tmp_path, re.sub(r"(?m)^sms = \d+", "sms = 144816", FILE))
+    _, errors = user.merged(shipped(), path)
+    assert errors
+
+
 GUIDE = (Path(__file__).parent.parent / "docs" / "catalog.md").read_text(encoding="utf-8")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -87,6 +88,13 @@ def test_a_report_can_be_rendered_again_to_the_same_bytes(measured: Path) -> Non
         (("show", "none"), 2, "Measure one with 'benchsuite run'"),
         (("report", "none"), 2, "Measure one with 'benchsuite run'"),
         (("compare", "a", "b"), 2, "no run 'a'"),
+        (("show", "."), 2, "no campaign.json in it"),
+        (("show", __file__), 2, "is a file, not a run"),
+        (("verify", ""), 2, "Name a publication's JSON file"),
+        (("sign", __file__, "--key", "none"), 2, "benchsuite keys new"),
+        (("import", "none"), 2, "benchsuite: none cannot be read"),
+        (("catalog", "check", "none"), 2, "The catalogue file none cannot be read: No such file"),
+        (("catalog", "prices", "--csv", "--json"), 2, "two forms"),
     ],
 )
 def test_bad_input_is_one_sentence_with_a_remedy(words: tuple[str, ...], code: int, said: str, tmp_path: Path) -> None:
@@ -245,3 +253,37 @@ def test_a_reader_that_goes_away_is_no_error(measured: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(Path(benchmarks_file).parent.parent.parent)},
     )
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [("show",), ("show", "--csv"), ("--help",)])
+def test_a_reader_that_went_away_is_no_wrong_result(words: tuple[str, ...], measured: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "benchsuite", *words]
+    done = subprocess.run(command, cwd=measured, stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_file_is_in_utf_8_whatever_the_locale(measured: Path) -> None:
+    shown = benchsuite("show", cwd=measured)
+    plain = benchsuite("show", cwd=measured, PYTHONIOENCODING="ascii")
+    assert (plain.returncode, plain.stdout) == (0, shown.stdout)
+    assert "256³" in plain.stdout
+
+
+def test_progress_is_on_standard_error_and_guesses_no_tenths(tmp_path: Path) -> None:
+    done = benchsuite("run", *FAST, cwd=tmp_path)
+    told = [line for line in done.stderr.splitlines() if " of " in line]
+    assert told[-1].endswith("measured")  # nothing is left at the end
+    assert all(re.fullmatch(r"\d+ of \d+ measured(, about (\d+\smin\s)?\d+\ss left)?", line) for line in told)
+    assert not any(line in done.stdout for line in told)
+
+
+def test_a_report_says_in_the_terminal_that_a_catalogue_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("bad = [")
+    only = ("memory", "--only", "memory op=triad bytes=24576", "--runs", "1", "--budget", "5", "--no-report")
+    assert benchsuite("run", *only, cwd=tmp_path).returncode == 0
+    done = benchsuite("report", "--catalog", "bad.toml", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "bad.toml is not valid TOML" in sentence(done)

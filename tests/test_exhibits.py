@@ -102,6 +102,13 @@ def test_what_lies_in_a_run_directory_or_beside_a_file_is_no_publication(tmp_pat
     assert len(ids([tmp_path], tmp_path)) == 3  # the run, the run that was published, and its publication
 
 
+def test_a_run_without_its_campaign_is_named_not_searched(tmp_path: Path) -> None:
+    run = run_directory(tmp_path)
+    (run / "campaign.json").unlink()
+    with pytest.raises(DataError, match=r"lost its campaign\.json"):
+        exhibits.gather([str(tmp_path)], tmp_path)
+
+
 def test_a_folder_without_anything_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
     with pytest.raises(UsageError, match="holds no run"):

@@ -303,3 +303,9 @@ def test_the_last_cell_of_a_line_that_is_cut_is_no_value() -> None:
     found = MAMF.read(table + whole + "| B200 | 1745.0 | 2250 | 77.")
     assert [one.params["accelerator"] for one in found.rows if one.params.get("statistic")] == ["H200"]
     assert row(found, accelerator="B200").value == 1745.0e12
+
+
+def test_a_second_run_that_is_cut_is_not_finished_because_the_first_was() -> None:
+    found = MAMF.read(HEAD + PROGRESS + LAST + HEAD + PROGRESS)
+    assert any("the best so far" in problem for problem in found.problems)
+    assert any(one.params.get("scope") == "best so far" for one in found.rows)

@@ -148,6 +148,7 @@ AROUND: dict[str, Callable[[str], str]] = {
     "a container's file": every_line("2024-05-01T12:34:56.123456789Z stdout F "),
     "a container and mpirun": every_line("2024-05-01T12:34:56.123456789+02:00 [1,0]<stdout>:"),
     "kubectl": every_line("[pod/canary-launcher-x7/main] "),
+    "kubectl and a container": every_line("[pod/canary-x7/main] 2024-05-01T12:34:56.123456789Z > 0: "),
     "a log": every_line("[2024-05-01 12:34:56,123] "),
 }
 
@@ -197,6 +198,25 @@ def test_labels_of_several_ranks_are_left_for_the_readers() -> None:
     text = "0: a\n1: b\n0: c\n"
     assert surroundings.without(text) == text
     assert surroundings.without(text.replace("1:", "0:")) == "a\nb\nc\n"
+
+
+@pytest.mark.parametrize("label", ["{}: ", "[1,{}]<stdout>:", "node-{}: "])
+@pytest.mark.parametrize("tool", ["stream", "babelstream", "gpu-burn", "gpu-fryer", "gpu-stream", "mamf-finder"])
+def test_ranks_that_each_print_everything_are_not_mixed(tool: str, label: str) -> None:
+    """The GPU 0 of one host is not that of another, and what is wrong on one is not judged on the other."""
+    lines = TEXTS[tool].splitlines(keepends=True)
+    mixed = "".join(label.format(rank) + line for line in lines for rank in (0, 1))
+    name = "mamf" if tool == "mamf-finder" else tool
+    with pytest.raises(DataError, match="several ranks") as caught:
+        imports.parse(mixed, name)
+    assert "on its own" in caught.value.remedy
+
+
+def test_other_ranks_may_speak_where_the_first_alone_prints_results() -> None:
+    lines = [f"[1,0]<stdout>:{line}\n[1,1]<stderr>:canary\n" for line in NVBANDWIDTH.splitlines()]
+    found = imports.parse("".join(lines))
+    assert found.devices == ("NVIDIA H200",) * 2
+    assert values(found) == values(imports.parse(NVBANDWIDTH))
 
 
 def test_what_a_tool_itself_prints_at_the_begin_of_lines_stays() -> None:

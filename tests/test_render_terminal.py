@@ -94,3 +94,11 @@ def test_further_columns_come_with_room_and_take_no_digit(scores: list[Score], w
     assert ("power" in head) == (columns == 4)
     assert ("at clock" in head) == (columns >= 2)
     assert not any("…" in line for line in body)
+
+
+def test_a_narrow_terminal_cuts_no_number() -> None:
+    grid = terminal.columned("case", ("value", "right"))
+    grid.add_row("Memory bandwidth triad 24 KiB", "30.3 GB/s (13.4–68.4)")
+    stream = io.StringIO()
+    Console(file=stream, width=34).print(grid)
+    assert "30.3 GB/s (13.4–68.4)" in stream.getvalue()

@@ -19,10 +19,16 @@ BLANK = units.NO_BREAK_SPACE
         (612.43e12, None, "612 TFLOP/s"),
         (0.2391e9, 0.0007e9, "239.1 ± 0.7 MFLOP/s"),
         (999.9e9, 1e9, "0.9999 ± 0.0010 TFLOP/s"),
+        (4294967295999.981, 1e-3, "4.29 TFLOP/s"),
     ],
 )
 def test_the_interval_decides_the_digits(value: float, half: float | None, text: str) -> None:
     assert units.quantity(value, "flop/s", half).replace(BLANK, " ") == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(35.3, "35 s"), (0.0, "1 s"), (59.7, "1 min 0 s"), (250.2, "4 min 10 s")])
+def test_a_guess_has_whole_seconds(value: float, text: str) -> None:
+    assert units.guessed(value).replace(BLANK, " ") == text
 
 
 @given(st.integers(0, 1 << 50))

@@ -107,7 +107,8 @@ def off_formula(one: Accelerator, dtype: str) -> bool:
     rate = one.per_clock(dtype)
     if rate is None:
         return False
-    return all(abs(one.peaks[dtype] / (one.processors * rate * clock) - 1) > TOLERANCE for clock in _clocks(one))
+    given = [one.processors * rate * clock for clock in _clocks(one)]
+    return all(not peak or abs(one.peaks[dtype] / peak - 1) > TOLERANCE for peak in given)
 
 
 def _clocks(one: Accelerator) -> list[float]:

@@ -46,6 +46,10 @@ MODULES = (
 )
 
 
+EACH_RANK = {"babelstream", "gpu-burn", "gpu-fryer", "gpu-stream", "mamf", "stream"}
+"""Formats whose tool prints everything in every rank; of the others only the first rank prints results."""
+
+
 def formats() -> tuple[Format, ...]:
     """Every format, by name."""
     found: list[Format] = [one for module in MODULES for one in module.FORMATS]
@@ -85,6 +89,9 @@ def parse(text: str, format: str = "") -> Imported:  # noqa: A002
     """What a text of another tool holds, as ``read``."""
     text = surroundings.without(text)
     kind = named(format) if format else detect(text)
+    if kind.name in EACH_RANK and len(surroundings.labels(text)) > 1:
+        remedy = "Save each rank's on its own, such as with srun --output=%t.txt."
+        raise DataError("It holds the lines of several ranks, one's between another's.", remedy)
     found = kind.read(text)
     if not found.rows:
         raise DataError(f"It holds no result of {kind.title}.", " ".join(found.problems))

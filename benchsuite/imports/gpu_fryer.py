@@ -223,7 +223,8 @@ def _deviation(log: Log, index: int, found: re.Match[str], place: int) -> Row:
     mean = least <= dev <= most and dev > 0.0
     said = "mean speed again, under the name dev (gpu-fryer until January 2026)" if mean else "standard deviation (dev)"
     params = log.params | {"gpu": index, "statistic": "mean again" if mean else "stdev"}
-    return measured(f"{TOOL}/burn", GFLOPS, printed, said, params=params, line=place, zero=True)
+    idle = "" if (number(found[2]) or 0.0) > 0.0 else "No second was counted."
+    return measured(f"{TOOL}/burn", GFLOPS, printed, said, params=params, line=place, zero=True, failed=idle)
 
 
 def _temperatures(log: Log, index: int, statistics: Any, printed: Any, place: int) -> Iterator[Row]:

@@ -121,11 +121,11 @@ def _line(test: Test, place: int, line: str, last: bool, started: int) -> None:
     elif found := INIT.search(line):
         test.rows += _init(test, found, place)
     elif "DATA VALIDATION ERROR" in line:
-        said = "It reports that data were wrong (DATA VALIDATION ERROR)."
-        test.problems.append(said)
+        wrong = "It reports that data were wrong (DATA VALIDATION ERROR)."
+        test.problems.append(wrong)
         if not any(row.status is Status.REJECTED for row in test.rows):
             benchmark, what = f"{TOOL}/{test.name}", "a line that is not there"
-            test.rows.append(missing(benchmark, Metric.LATENCY, what, Status.REJECTED, said, line=place))
+            test.rows.append(missing(benchmark, Metric.LATENCY, what, Status.REJECTED, wrong, line=place))
     elif line.lstrip().startswith("#"):
         for key, pattern in SAID.items():
             if said := pattern.search(line):

@@ -39,8 +39,17 @@ def without(text: str) -> str:
     plain = text.replace("\r\n", "\n").replace("\xa0", " ").replace("\t", "    ")
     lines = ["" if FENCE.fullmatch(line) else line for line in plain.split("\n")]
     for _ in range(3):  # each may stand inside another
-        lines = _unlabelled(_cut(_cut(lines, QUOTE), TIME))
+        before, lines = lines, _unlabelled(_cut(_cut(lines, QUOTE), TIME))
+        if lines is before:
+            break
     return "\n".join(lines)
+
+
+def labels(text: str) -> set[str]:
+    """The labels of ranks or hosts in front of most lines of a text that ``without`` gave back: those of several."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    found = [match[0].strip() for line in lines if (match := LABEL.match(line))]
+    return set(found) if len(found) > SHARE * len(lines) else set()
 
 
 def _cut(lines: list[str], pattern: re.Pattern[str]) -> list[str]:
