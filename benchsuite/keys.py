@@ -95,8 +95,6 @@ def write(path: Path, data: bytes, mode: int) -> None:
 def private(path: Path) -> Ed25519PrivateKey:
     """The private key in a file. Raises ``DataError``, and ``UsageError`` when others may read the file."""
     data = reading.content(path, LIMITS)
-    if stat.S_IMODE(path.lstat().st_mode) & 0o077:
-        raise UsageError(f"Others may read the private key {path}.", f"Close it: chmod 600 {path}")
     try:
         key = serialization.load_pem_private_key(data, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -105,6 +103,8 @@ def private(path: Path) -> Ed25519PrivateKey:
         ) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise DataError(f"{path} is no Ed25519 key.", "Make one with 'benchsuite keys new'.")
+    if stat.S_IMODE(path.lstat().st_mode) & 0o077:
+        raise UsageError(f"Others may read the private key {path}.", f"Close it: chmod 600 {path}")
     return key
 
 

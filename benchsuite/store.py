@@ -189,6 +189,8 @@ def find(name: str, out: Path) -> Path:
         raise UsageError(f"{name} is no run: there is no {CAMPAIGN} in it.", "Name a run directory.")
     if Path(name).is_file():
         raise UsageError(f"{name} is a file, not a run.", "A publication goes to compare, report, verify or publish.")
+    if name.endswith(".json"):
+        raise UsageError(f"There is no file {name}.", "Check the path.")
     hint = f"The newest there is {runs[-1].name}." if runs else "Measure one with 'benchsuite run'."
     raise UsageError(f"There is no run {name!r} in {out}.", hint)
 

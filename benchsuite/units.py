@@ -196,7 +196,7 @@ def decimals(half_width: float, scale: float = 1.0) -> int:
     return max(0, -exponent + (1 if leading < 3 else 0))
 
 
-NARROW = 1e-6
+NARROW = 1e-9
 """Relative half-width below which an interval is rounding, as of a scripted clock: it decides no digits."""
 
 

@@ -58,7 +58,9 @@ def test_the_wheel_holds_every_module_and_asset(unpacked: Path) -> None:
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "benchsuite").rglob("*.py")}
     assert modules <= packed
     assert "benchsuite/py.typed" in packed
-    assert {f"benchsuite/catalog/{name}" for name in ("gpus.toml", "prices.csv", "figures.csv", "models.toml")} <= packed
+    assert {
+        f"benchsuite/catalog/{name}" for name in ("gpus.toml", "prices.csv", "figures.csv", "models.toml")
+    } <= packed
     for name in ("suites", "reports", "kernels"):
         for path in (each for each in (ROOT / name).rglob("*") if each.is_file()):
             assert f"benchsuite/_data/{path.relative_to(ROOT).as_posix()}" in packed

@@ -79,7 +79,7 @@ def lint(
     out: Out = Path("runs"),
     json: Json = False,
 ) -> None:
-    """Check what is about to be published against twelve rules for honest reporting; exit 1 when one is broken."""
+    """Check what is to be published against twelve rules of honest reporting and our own; exit 1 when one is broken."""
     from benchsuite.commands import evidence
 
     raise typer.Exit(evidence.lint(names, out, as_json=json))

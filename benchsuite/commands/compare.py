@@ -59,7 +59,8 @@ def compare(asked: Asked) -> int:
     result = comparing.against(baseline, others, Rule(asked.margin, correction, detailed=len(others) < DETAILED))
     ended = outcome.outcome(result, asked.fail_on)
     if not result.rows:
-        raise UsageError("No other campaign shares a case with the baseline.", "Compare runs of one suite.")
+        choose = "Choose other cases with --only, or compare" if asked.only else "Compare"
+        raise UsageError("No other campaign shares a case with the baseline.", f"{choose} runs of one suite.")
     means = _means(result, baseline) if asked.mean else []
     match asked.form:
         case "json":
