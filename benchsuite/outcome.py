@@ -28,7 +28,8 @@ class Outcome:
 def outcome(comparison: Comparison, fail_on: str = "") -> Outcome:
     """1 if ``fail_on`` was met by a clean verdict, 0 if not.
 
-    3 if nothing could be decided, or if it was met by verdicts only that something compromised. Raises ``UsageError``.
+    3 if nothing could be tested, if it was met by verdicts only that something compromised, or if it watches and not
+    one case was decided: a gate that learned nothing is not passed. Raises ``UsageError``.
     """
     if fail_on and fail_on not in WATCHED:
         raise UsageError(f"--fail-on {fail_on} is unknown.", f"Choose one of {', '.join(WATCHED)}.")
@@ -38,8 +39,14 @@ def outcome(comparison: Comparison, fail_on: str = "") -> Outcome:
         )
     met = watched(comparison, fail_on)
     clean = sum(row.clean for row in met)
-    code = Exit.REJECTED if clean else Exit.INCONCLUSIVE if met or not comparison.family else Exit.DONE
+    blind = not comparison.family or (bool(fail_on) and not decided(comparison))
+    code = Exit.REJECTED if clean else Exit.INCONCLUSIVE if met or blind else Exit.DONE
     return Outcome(fail_on, len(met), clean, code)
+
+
+def decided(comparison: Comparison) -> int:
+    """How many rows have a verdict: faster, slower or the same."""
+    return sum(row.verdict not in {Verdict.UNDECIDED, Verdict.INCOMPARABLE} for row in comparison.rows)
 
 
 def watched(comparison: Comparison, fail_on: str) -> list[Row]:

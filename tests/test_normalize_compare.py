@@ -327,6 +327,19 @@ def test_only_a_clean_slower_fails(
     assert exit_of(monkeypatch, fast, noted, fail_on="faster") == 0
 
 
+def test_a_gate_that_decided_nothing_is_not_passed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = campaign(1e-3, 0.2, 1, runs=3), campaign(1e-3, 0.2, 2, runs=3)
+    assert {row.verdict for row in compare(one, other).rows} == {Verdict.UNDECIDED}
+    assert exit_of(monkeypatch, one, other, fail_on="slower") == 3
+    assert "Not one case was decided" in capsys.readouterr().err
+    assert exit_of(monkeypatch, one, other) == 0
+    quiet, twin = campaign(1e-3, 0.0005, 3), campaign(1e-3, 0.0005, 4)
+    some = [*quiet[:1], *one[1:]], [*twin[:1], *other[1:]]
+    assert exit_of(monkeypatch, *some, fail_on="slower") == 0, "one was decided"
+
+
 def test_exploring_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     one = campaign(1e-3, 0.001, 1)
     with pytest.raises(UsageError, match="--explore"):

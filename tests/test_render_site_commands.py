@@ -126,7 +126,7 @@ def test_a_long_build_tells_how_long_it_will_take(
     now[0] = 10.0
     tell("runs", 20, 100)
     tell("runs", 21, 100)
-    assert capsys.readouterr().err == "benchsuite: runs: 20 of 100, about 40.0\u00a0s left\n"
+    assert capsys.readouterr().err == "benchsuite: runs: 20 of 100, about 40\u00a0s left\n"
 
 
 # -- one chart for a slide ---------------------------------------------------------------------------------------------

@@ -75,6 +75,8 @@ def compare(asked: Asked) -> int:
     met = outcome.watched(result, asked.fail_on)
     if met and not ended.clean:
         print(f"benchsuite: {versus.not_clean(met)}", file=sys.stderr)
+    elif asked.fail_on and not outcome.decided(result):
+        print("benchsuite: Not one case was decided, so nothing was passed. Measure more runs.", file=sys.stderr)
     return int(ended.code)
 
 

@@ -210,7 +210,7 @@ class Progress:
             return
         self._said = now
         spent = now - self._since
-        left = f", about {units.seconds(spent / done * (total - done))} left" if total and spent > 1.0 else ""
+        left = f", about {units.guessed(spent / done * (total - done))} left" if total and spent > 1.0 else ""
         of = f" of {total}" if total else ""
         print(f"benchsuite: {what}: {done}{of}{left}", file=sys.stderr, flush=True)
 
