@@ -72,6 +72,7 @@ def test_every_readme_command_runs(tmp_path: Path) -> None:
             if words[1] == "sign":
                 words += ["--key", str(tmp_path / "benchsuite.key")]
             words = [runs[-1] if word.startswith("RUN_") else word for word in words]
+            words = [str(ROOT / word) if word == "results" else word for word in words]
             done = benchsuite(*words[1:], cwd=tmp_path)
             assert done.returncode in {0, MAY_END.get(words[1], 0)}, f"{line}\n{done.stderr}"
             if words[1] == "run":

@@ -113,6 +113,23 @@ def test_each_machine_counts_once_with_its_newest_run() -> None:
     assert site.newer == {0: 1, 2: 1}
 
 
+def test_a_part_of_a_suite_supersedes_no_whole_one() -> None:
+    whole, part = (replace(site_data.published(n, "rtx_4090", machine="one", month=n), planned=n) for n in (1, 2))
+    made = collected(whole, replace(part, results=part.results[:1]))
+    site = context.site("x", "0", made, context.Known())
+    assert site.newer == {}
+    counted = {one.slug: sorted(one.entries[at] for at in site.chosen[one.slug]) for one in site.cases.values()}
+    assert sorted(counted.values()) == [[0]] * (len(counted) - 1) + [[1]], "of one case in both the newer counts"
+
+
+def test_moments_of_one_day_stand_apart() -> None:
+    early, late = plots.day("2026-01-02T03:00:00+00:00"), plots.day("2026-01-02T15:00:00+00:00")
+    assert early is not None
+    assert late is not None
+    assert late - early == pytest.approx(0.5)
+    assert plots.day("someday") is None
+
+
 def test_a_case_is_what_the_best_implementation_gives() -> None:
     told = site_data.published(1, "rtx_4090")
     latency = next(score for score in told.results if score.metric is Metric.LATENCY)

@@ -41,6 +41,7 @@ class Entry:
     devices: int
     started: str
     suite: str
+    planned: int
     origin: Origin
     level: Level
     signer: str
@@ -49,6 +50,11 @@ class Entry:
     backend: str
     counts: Mapping[Status, int]
     roof: Roof
+
+    @property
+    def scope(self) -> tuple[str, int]:
+        """The suite and how many of its tasks were meant: a part of a suite supersedes no whole one."""
+        return self.suite, self.planned
 
     @property
     def simulated(self) -> bool:
@@ -217,6 +223,7 @@ def _entry(exhibit: Exhibit, slug: str) -> Entry:
         devices=machine.devices,
         started=clean(told.started),
         suite=clean(told.suite),
+        planned=told.planned,
         origin=told.origin,
         level=exhibit.level,
         signer=clean(exhibit.signer),

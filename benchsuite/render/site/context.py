@@ -151,12 +151,12 @@ def _grouped(numbers: Iterable[int], entries: Sequence[Entry], name: Callable[[E
 
 
 def _newer(machines: Mapping[str, Sequence[int]], entries: Sequence[Entry]) -> dict[int, int]:
-    """Each campaign that a later one of the same machine and suite superseded, and the latest such."""
+    """Each campaign that a later one of the same machine and scope superseded, and the latest such."""
     found = {}
     for numbers in machines.values():
-        latest: dict[str, int] = {}
+        latest: dict[tuple[str, int], int] = {}
         for number in numbers:
-            first = latest.setdefault(entries[number].suite, number)
+            first = latest.setdefault(entries[number].scope, number)
             if first != number:
                 found[number] = first
     return found

@@ -84,6 +84,7 @@ def build(site: Site, name: str, found: Sequence[tuple[int, int]], cases: Sequen
 def _line(site: Site, measured: Measured, held: Sequence[int]) -> Line | None:
     order = sorted(held, key=lambda at: (site.entry(measured.entries[at]).started, site.entry(measured.entries[at]).id))
     points, moments = [], []
+    one_day = len({site.entry(measured.entries[at]).day for at in order}) == 1
     for at in order:
         entry, how = site.entry(measured.entries[at]), site.collection.ways[measured.how[at]]
         told = units.ranged(measured.values[at], measured.lows[at], measured.highs[at], measured.metric)
@@ -91,7 +92,8 @@ def _line(site: Site, measured: Measured, held: Sequence[int]) -> Line | None:
         when = plots.day(entry.started)
         if when is not None:
             values = measured.values[at], measured.lows[at], measured.highs[at]
-            points.append(Point(when, *values, entry.day, f"{entry.day}: {told}", 1, hollow=not measured.sound[at]))
+            named = entry.started[11:16] if one_day else entry.day
+            points.append(Point(when, *values, named, f"{entry.day}: {told}", 1, hollow=not measured.sound[at]))
     if len(points) < 2:
         return None
     drawing = plots.timeline(points, units.unit(measured.metric), f"{measured.title} over time")

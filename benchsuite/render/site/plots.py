@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime
 
 from benchsuite import units
 from benchsuite.render.site import axes
@@ -152,7 +152,7 @@ def timeline(points: Sequence[Point], unit: str, title: str) -> str:
     def draw(width: int) -> str:
         height = 190
         days = [point.x for point in points]
-        ends = (min(days) - 1, max(days) + 1) if max(days) - min(days) < 2 else axes.domain(days)
+        ends = axes.domain(days) if max(days) > min(days) else (days[0] - 1, days[0] + 1)
         x = Scale(*ends, LEFT, width - RIGHT)
         values = [end / scale for point in points for end in (point.low, point.high)]
         y = Scale(*axes.domain(values, pad=0.15), height - BOTTOM + 10, TOP)
@@ -190,8 +190,9 @@ def _dates(points: Sequence[Point], x: Scale, y: Scale) -> list[str]:
 
 
 def day(text: str) -> float | None:
-    """A date as a number of days; ``None`` for what is no date."""
+    """A moment (ISO 8601) as a number of days; ``None`` for what is none."""
     try:
-        return float(date.fromisoformat(text[:10]).toordinal())
+        moment = datetime.fromisoformat(text)
     except ValueError:
         return None
+    return moment.toordinal() + (moment.hour * 60 + moment.minute + moment.second / 60) / 1440

@@ -45,12 +45,12 @@ def _quantile(ordered: Sequence[float], q: float) -> float:
 
 
 def current(entries: Sequence[Entry]) -> frozenset[int]:
-    """Numbers of the newest campaign of each machine and suite: the ones that count in populations."""
-    newest: dict[tuple[str, str], int] = {}
+    """Numbers of the newest campaign of each machine and scope: the ones that count in populations."""
+    newest: dict[tuple[str, tuple[str, int]], int] = {}
     for number, entry in enumerate(entries):
-        known = newest.get((entry.machine, entry.suite))
+        known = newest.get((entry.machine, entry.scope))
         if known is None or (entries[known].started, entries[known].id) < (entry.started, entry.id):
-            newest[entry.machine, entry.suite] = number
+            newest[entry.machine, entry.scope] = number
     return frozenset(newest.values())
 
 
