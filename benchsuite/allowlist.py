@@ -66,6 +66,8 @@ FACTS: Mapping[str, Mapping[str, str]] = {
         "driver": rf"({NUMBER} ?)?\(CUDA {NUMBER}\)",
         "toolkit": LIBRARY,
         "CuPy": VERSION,
+        "PCI device": r"0x[0-9a-f]{4}(, 0x[0-9a-f]{4}){0,7}",
+        "form factor": r"SXM\d?|OAM|NVL|PCIe|PCIe, NVL|superchip",
     },
     "processor": {
         "model": TITLE,

@@ -129,7 +129,11 @@ class RunDirectory:
         return self
 
     def write_campaign(self, campaign: Campaign) -> None:
-        """Replace campaign.json whole (facts grow when the first worker reports its libraries)."""
+        """Replace campaign.json whole (facts grow when the first worker reports its libraries).
+
+        Raises ``UsageError`` for the first one, before anything is measured, and ``MeasureError`` later.
+        """
+        begun = (self.path / CAMPAIGN).exists()
         self.campaign = campaign
         temporary = self.path / f".{CAMPAIGN}"
         data = encode(campaign) + b"\n"
@@ -141,9 +145,8 @@ class RunDirectory:
                 os.fsync(stream.fileno())
             os.replace(temporary, self.path / CAMPAIGN)
         except OSError as error:
-            raise UsageError(
-                f"{self.path / CAMPAIGN} cannot be written: {error.strerror}.", "Free some space."
-            ) from error
+            message, remedy = f"{self.path / CAMPAIGN} cannot be written: {error.strerror}.", "Free some space."
+            raise MeasureError(message, remedy) if begun else UsageError(message, remedy) from error
 
     def append(self, record: Record) -> None:
         """Keep a record: in memory first, so that even a full disk loses nothing of this session."""

@@ -15,6 +15,8 @@ from tests.builders import plan_of, record
 CASES = tuple(Case.of("memory", op=op, bytes=1 << 20) for op in ("read", "write", "copy", "triad"))
 FACTS = {
     "gpu": {
+        "PCI device": "0x2335",
+        "form factor": "SXM5",
         "name": "NVIDIA H200",
         "arch": "sm_90a",
         "compute capability": "9.0",

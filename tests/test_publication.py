@@ -144,6 +144,8 @@ def test_facts_leave_by_name_and_form() -> None:
         ("gpu", "name", "H200\nsecond line"),
         ("gpu", "name", "<img src=x>"),
         ("gpu", "name", "H" * 81),
+        ("gpu", "PCI device", "0000:3b:00.0"),
+        ("gpu", "form factor", "SXM5 of joe"),
         ("processor", "model", "CPU of 10.1.2.3"),
         ("system", "system", "Debian in /home/joe"),
         ("packages", "numpy", "file:///home/joe/numpy"),
