@@ -64,9 +64,9 @@ def _column(values: list[Any]) -> Any:
     kinds = {type(value) for value in values if value is not None}
     if kinds == {bool}:
         return pandas.array(values, dtype="boolean")
-    if kinds == {int}:
+    if kinds == {int} and all(value is None or abs(value) < 1 << 63 for value in values):
         return pandas.array(values, dtype="Int64")
-    if kinds and kinds <= {int, float}:
+    if float in kinds and kinds <= {int, float}:
         return pandas.Series(values, dtype="float64")
     mixed = [value if value is None else str(value) for value in values]
     return pandas.Series(mixed, dtype="object")

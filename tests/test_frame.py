@@ -171,6 +171,11 @@ def test_a_parameter_that_is_a_number_here_and_a_text_there_is_a_text() -> None:
     assert pandas.read_parquet(BytesIO(parquet_of([exhibit(), other]))).m.tolist() == ["4096", "large"]
 
 
+def test_a_whole_number_beyond_64_bits_is_a_text_and_no_other_number() -> None:
+    assert list(frames._column([1 << 70, 3, None])) == [str(1 << 70), "3", None]
+    assert str(frames._column([(1 << 63) - 1, None]).dtype) == "Int64"
+
+
 def test_parquet_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frames, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'benchsuite\[parquet\]'"):
