@@ -86,7 +86,7 @@ def answer(appraisal: Appraisal) -> Answer:
         rows=tuple(_row(row, names) for row in shown),
         voices=tuple(_voice(number, name, bands) for number, name in enumerate(names, 1)),
         notes=tuple(_notes(shown)),
-        nothing="" if shown else normality.nothing(appraisal),
+        nothing="" if shown else normality.nothing(appraisal).removeprefix("Is this normal? "),
         price=normality.price(offer) if offer is not None and offer.usd_per_hour is not None else "",
         columns=tuple((name, normality.MEANINGS.get(name, "")) for name in columns),
         bought=tuple(_bought(row, columns) for row in appraisal.headlines) if columns else (),
