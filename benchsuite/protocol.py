@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from benchsuite.errors import DataError
-from benchsuite.model import Failed, Outcome, Policy, Rejected, Samples, Skipped, Task
+from benchsuite.model import Failed, Outcome, Policy, Rejected, Round, Samples, Scan, Skipped, Task
 
 T = TypeVar("T")
 
@@ -29,10 +29,27 @@ class Assigned:
 
 
 @dataclass(frozen=True, slots=True)
+class ScanJob:
+    """What the ranks of a scan are to do: these rounds in this order (``localise``).
+
+    nbytes: of a transfer; warm, repeats: transfers before and within the timed ones of a direction. kernels: local
+    kernels that every rank runs in a round, by name; groups: the ranks left out of each collective of all units.
+    """
+
+    rounds: tuple[Round, ...]
+    nbytes: int
+    warm: int = 5
+    repeats: int = 20
+    kernels: tuple[str, ...] = ()
+    groups: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """What one attempt is to do: one process group, ``ranks`` ranks, these tasks in this order.
 
-    controller, host: the process that reads the results, and where it runs; no rank outlives it there.
+    controller, host: the process that reads the results, and where it runs; no rank outlives it there. scan: rounds
+    of a scan, which has no tasks.
     """
 
     attempt: int
@@ -48,6 +65,7 @@ class Job:
     nonce: str
     controller: int = 0
     host: str = ""
+    scan: ScanJob | None = None
 
 
 class Kind(StrEnum):
@@ -56,6 +74,7 @@ class Kind(StrEnum):
     HELLO = "hello"
     PHASE = "phase"
     RESULT = "result"
+    ROUND = "round"
     BYE = "bye"
 
 
@@ -64,6 +83,7 @@ class Message:
     """One line from rank 0. ``index`` is the task's place in the plan; ``pids`` are all ranks' processes.
 
     ``began``: rank 0's monotonic clock when the first warm-up sample of a result began, in seconds.
+    ``scan``: what one round of a scan measured (with the units, in the first).
     """
 
     nonce: str
@@ -77,6 +97,7 @@ class Message:
     rejected: Rejected | None = None
     failed: Failed | None = None
     skipped: Skipped | None = None
+    scan: Scan | None = None
     pids: tuple[int, ...] = ()
     facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 

@@ -12,7 +12,7 @@ from benchsuite.backends.fake import FakeBackend, Script
 from benchsuite.execute import Place
 from benchsuite.model import Benchmark, Record, Task, World
 from benchsuite.protocol import Job, Message, encode
-from benchsuite.worker import serve
+from benchsuite.serving import serve
 from benchsuite.world.threads import run as run_threads
 
 

@@ -42,7 +42,8 @@ from benchsuite.model import (
     Task,
 )
 from benchsuite.protocol import Assigned, Job, Kind, Message, decode, encode, result
-from benchsuite.worker import _outcome, main
+from benchsuite.serving import _outcome
+from benchsuite.worker import main
 from benchsuite.world.solo import SoloWorld
 from tests.conftest import toy
 from tests.cuda_host import simulate

@@ -39,7 +39,7 @@ class Collective:
     def __post_init__(self) -> None:
         self._rng = np.random.default_rng(self.seed)
         size = len(self.own)
-        self.world = SimpleNamespace(rank=0, size=size, allgather=lambda value: [value] * size)
+        self.world = SimpleNamespace(rank=0, size=size, share=lambda value: [value] * size)
         self.starter = Starter(SoloWorld(), lambda: 0.0)
         if self.error is not None:
             self.starter.clocks = Clocks(tuple(Offset(0.0, 0.0, self.error) for _ in self.own))

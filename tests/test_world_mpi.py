@@ -56,7 +56,7 @@ def test_a_world_of_the_wrong_size_is_refused() -> None:
 
 
 @needs_mpi
-@pytest.mark.parametrize("waiting", ["world.barrier()", "world.allgather(1)"])
+@pytest.mark.parametrize("waiting", ["world.barrier()", "world.share(1)"])
 def test_an_exception_on_one_rank_ends_all(waiting: str) -> None:
     start = time.monotonic()
     done = mpirun(2, "-c", OPEN.format(2) + f"world.rank and 1 / 0; {waiting}; print('went on')", timeout=30)

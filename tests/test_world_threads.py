@@ -20,7 +20,7 @@ def test_results_come_in_rank_order() -> None:
 
 WAITING: dict[str, Callable[[World], object]] = {
     "barrier": lambda world: world.barrier(),
-    "allgather": lambda world: world.allgather(1),
+    "share": lambda world: world.share(1),
     "sendrecv": lambda world: world.sendrecv(np.zeros(2), 1, np.zeros(2), 1),
     "allreduce": lambda world: world.allreduce(np.zeros(2), np.zeros(2)),
 }

@@ -82,7 +82,7 @@ class Sampler:
         """Every rank begins with the others and times itself; ``sync`` says how the times become one."""
         self.starter.begin(delay)
         one = self._alone(steps)
-        starts, ranks, doubtful = zip(*self.world.allgather((one.start, one.seconds, one.disagree)), strict=True)
+        starts, ranks, doubtful = zip(*self.world.share((one.start, one.seconds, one.disagree)), strict=True)
         timed = Timed(starts, tuple(seconds * len(steps) for seconds in ranks))
         return self.judged(Batch(starts[0], max(ranks), ranks, any(doubtful), timed), len(steps))
 

@@ -105,7 +105,7 @@ def measure(world: World, timer: Timer, tick: float = 0.0) -> Clocks | None:
     for rank in range(1, world.size):
         if world.rank in {0, rank}:
             mine[rank] = _exchanges(world, timer, rank if world.rank == 0 else 0)
-    every = world.allgather((mine, tick))
+    every = world.share((mine, tick))
     coarsest = max(theirs for _, theirs in every)
     found = [offset(every[0][0][rank], every[rank][0][rank], coarsest) for rank in range(1, world.size)]
     known = [one for one in found if one is not None]
@@ -132,7 +132,7 @@ def _exchanges(world: World, timer: Timer, peer: int) -> list[Stamp]:
 def crowded(world: World) -> bool:
     """Whether some host has more ranks than cores that they may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    hosts = world.allgather((platform.node(), cores))
+    hosts = world.share((platform.node(), cores))
     return any(hosts.count(host) > host[1] for host in hosts)
 
 
@@ -187,7 +187,7 @@ class Starter:
             start = self._timer()
         else:
             rank = self._world.rank
-            now = max(self._world.allgather(self.clocks.common(rank, self._timer())))
+            now = max(self._world.share(self.clocks.common(rank, self._timer())))
             start = now + LEAD + TRIPS * self.clocks.error + self.clocks.before[rank].seconds
         while self._timer() < start + delay:
             pass  # whoever sleeps here may wake on another's core, and late

@@ -181,14 +181,14 @@ def _some(executed: int, count: int) -> list[int]:
 
 def _first(world: World, problem: str | None) -> str | None:
     """The first rank's problem, known to every rank."""
-    problems = world.allgather(problem)
+    problems = world.share(problem)
     return next((f"rank {r}: {text}" if world.size > 1 else text for r, text in enumerate(problems) if text), None)
 
 
 def _agree(world: World, result: float | Rejected) -> float | Rejected:
     """The worst error over ranks, or the first rank's rejection: every rank gets the same answer."""
     worst = 0.0
-    for rank, one in enumerate(world.allgather(result)):
+    for rank, one in enumerate(world.share(result)):
         if isinstance(one, Rejected):
             return replace(one, where=f"rank {rank}: {one.where}") if world.size > 1 else one
         worst = max(worst, float(one))

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchsuite import units
 from benchsuite.model.cuda import CudaKernel, CudaLibrary
+from benchsuite.model.world import Array, LocalOps, World
 
 Scalar = str | int | float | bool
-Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 Buffers = Mapping[str, Array]
 Step = Callable[[], None]
@@ -194,39 +193,6 @@ class Expected:
     index: Any = ...
     project: Array | None = None
     tolerance: Tolerance | None = None
-
-
-class LocalOps(Protocol):
-    """The local steps of a collective, supplied by the backend that holds the data."""
-
-    def add_into(self, destination: Array, source: Array) -> None:
-        """``destination += source``, element by element."""
-
-
-class World(Protocol):
-    """How ranks talk. Implemented by ``world.solo``, ``world.threads`` and ``world.mpi``."""
-
-    name: str
-    rank: int
-    size: int
-
-    def barrier(self) -> None:
-        """Return when every rank has called it."""
-
-    def allgather(self, value: Any) -> list[Any]:
-        """Every rank's ``value`` in rank order; for small control data, not for timing."""
-
-    def sendrecv(self, send: Array, to: int, receive: Array, source: int) -> None:
-        """Send ``send`` to rank ``to`` while receiving ``receive`` from rank ``source``."""
-
-    def allreduce(self, send: Array, receive: Array) -> None:
-        """``receive`` = sum of every rank's ``send``, by the library's own algorithm."""
-
-    def facts(self) -> dict[str, str]:
-        """Library, version and transport, for the record."""
-
-    def abort(self, code: int) -> None:
-        """End every rank of this world at once."""
 
 
 @dataclass(frozen=True, slots=True)

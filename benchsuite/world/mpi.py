@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+
 from benchsuite.errors import UnavailableError
-from benchsuite.model import Array
+from benchsuite.model import Array, Wait
+from benchsuite.world.place import host_name, local
 
 REMEDY = "Install a matching pair of library and binding with: pip install 'benchsuite[mpi]'."
 
@@ -28,19 +32,32 @@ class MpiWorld:
         except (ImportError, RuntimeError) as error:
             raise UnavailableError(f"MPI cannot be opened: {str(error).splitlines()[0]}.", REMEDY) from error
         self._mpi = MPI
-        self._comm = MPI.COMM_WORLD
-        self.rank = int(self._comm.Get_rank())
-        self.size = int(self._comm.Get_size())
+        self._open(MPI.COMM_WORLD)
         if self.size > 1:
             self._abort_when_uncaught()
+
+    def _open(self, comm: Any) -> None:
+        self._comm = comm
+        self.rank = int(comm.Get_rank())
+        self.size = int(comm.Get_size())
+        self.host = host_name()
+        self.local_rank, self.local_size = local(self.rank, self.share(self.host))
 
     def barrier(self) -> None:
         """Return when every rank has called it."""
         self._comm.Barrier()
 
-    def allgather(self, value: Any) -> list[Any]:
+    def share(self, value: Any) -> list[Any]:
         """Every rank's value, pickled."""
         return list(self._comm.allgather(value))
+
+    def send(self, buffer: Array, to: int) -> None:
+        """One message, straight from the buffer."""
+        self._comm.Send(buffer, dest=to)
+
+    def receive(self, buffer: Array, source: int) -> None:
+        """One message, straight into the buffer."""
+        self._comm.Recv(buffer, source=source)
 
     def sendrecv(self, send: Array, to: int, receive: Array, source: int) -> None:
         """One message each way, straight from and into the buffers."""
@@ -48,7 +65,50 @@ class MpiWorld:
 
     def allreduce(self, send: Array, receive: Array) -> None:
         """The library's own all-reduce."""
-        self._comm.Allreduce(send, receive)
+        self._comm.Allreduce(self._or_in_place(send, send is receive), receive)
+
+    def start_allreduce(self, send: Array, receive: Array) -> Wait:
+        """The library's own, begun; whether it goes on meanwhile is the library's affair."""
+        request = self._comm.Iallreduce(self._or_in_place(send, send is receive), receive)
+        return lambda: _finish(request)
+
+    def allgather(self, send: Array, receive: Array) -> None:
+        """The library's own all-gather."""
+        self._comm.Allgather(self._or_in_place(send, _overlap(send, receive)), receive)
+
+    def reduce_scatter(self, send: Array, receive: Array) -> None:
+        """The library's own reduce-scatter of equal blocks."""
+        if _overlap(send, receive):
+            self._comm.Reduce_scatter_block(self._mpi.IN_PLACE, send)
+        else:
+            self._comm.Reduce_scatter_block(send, receive)
+
+    def alltoall(self, send: Array, receive: Array) -> None:
+        """The library's own all-to-all."""
+        self._comm.Alltoall(send, receive)
+
+    def alltoallv(self, send: Array, send_counts: Sequence[int], receive: Array, receive_counts: Sequence[int]) -> None:
+        """The library's own all-to-all of unequal blocks."""
+        self._comm.Alltoallv([send, send_counts], [receive, receive_counts])
+
+    def broadcast(self, buffer: Array, root: int) -> None:
+        """The library's own broadcast."""
+        self._comm.Bcast(buffer, root=root)
+
+    def subset(self, ranks: Sequence[int]) -> MpiWorld | None:
+        """A communicator of these ranks."""
+        chosen = list(ranks)
+        mine = chosen.index(self.rank) if self.rank in chosen else self._mpi.UNDEFINED
+        comm = self._comm.Split(0 if mine != self._mpi.UNDEFINED else self._mpi.UNDEFINED, max(0, mine))
+        if comm == self._mpi.COMM_NULL:
+            return None
+        world = object.__new__(MpiWorld)
+        world._mpi = self._mpi
+        world._open(comm)
+        return world
+
+    def _or_in_place(self, send: Array, in_place: bool) -> Any:
+        return self._mpi.IN_PLACE if in_place else send
 
     def facts(self) -> dict[str, str]:
         """Library and binding with their versions, and where the messages lie."""
@@ -84,3 +144,12 @@ class MpiWorld:
             self.abort(1)
 
         sys.excepthook = hook
+
+
+def _finish(request: Any) -> None:
+    request.Wait()
+
+
+def _overlap(one: Array, other: Array) -> bool:
+    """Whether they lie in one buffer, which is how the caller asks for an operation in place."""
+    return bool(np.may_share_memory(one, other))

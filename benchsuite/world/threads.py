@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 
 from benchsuite.errors import MeasureError
-from benchsuite.model import Array, World
+from benchsuite.model import Array, Wait, World
+from benchsuite.world.place import host_name
 
 T = TypeVar("T")
 TIMEOUT = 60.0
@@ -35,6 +36,7 @@ class ThreadWorld:
 
     def __init__(self, rank: int, size: int, shared: _Shared) -> None:
         self.rank, self.size, self._shared = rank, size, shared
+        self.local_rank, self.local_size, self.host = rank, size, host_name()
 
     @classmethod
     def group(cls, size: int, timeout: float = TIMEOUT) -> list[ThreadWorld]:
@@ -49,7 +51,7 @@ class ThreadWorld:
         except threading.BrokenBarrierError as error:
             raise self._deserted() from error
 
-    def allgather(self, value: Any) -> list[Any]:
+    def share(self, value: Any) -> list[Any]:
         """Every rank's value."""
         self._shared.slots[self.rank] = value
         self.barrier()
@@ -57,30 +59,79 @@ class ThreadWorld:
         self.barrier()  # nobody may put the next value before everybody has read this one
         return values
 
-    def sendrecv(self, send: Array, to: int, receive: Array, source: int) -> None:
-        """Put a copy into the receiver's mailbox, then wait for the sender's. Sizes and types must match."""
+    def send(self, buffer: Array, to: int) -> None:
+        """Put a copy into the receiver's mailbox."""
+        with self._shared.arrived:
+            self._shared.mail[self.rank, to].append(buffer.copy())
+            self._shared.arrived.notify_all()
+
+    def receive(self, buffer: Array, source: int) -> None:
+        """Wait for the sender's message. Sizes and types must match."""
         shared = self._shared
         with shared.arrived:
-            shared.mail[self.rank, to].append(send.copy())
-            shared.arrived.notify_all()
             box = shared.mail[source, self.rank]
             shared.arrived.wait_for(lambda: box or shared.barrier.broken, shared.timeout)
             if not box:
                 raise self._deserted()
             message = box.popleft()
-        if (message.shape, message.dtype) != (receive.shape, receive.dtype):
+        if (message.shape, message.dtype) != (buffer.shape, buffer.dtype):
             raise ValueError(
                 f"rank {source} sent {message.dtype}{list(message.shape)}, "
-                f"rank {self.rank} expected {receive.dtype}{list(receive.shape)}"
+                f"rank {self.rank} expected {buffer.dtype}{list(buffer.shape)}"
             )
-        np.copyto(receive, message)
+        np.copyto(buffer, message)
+
+    def sendrecv(self, send: Array, to: int, receive: Array, source: int) -> None:
+        """Put a copy into the receiver's mailbox, then wait for the sender's."""
+        self.send(send, to)
+        self.receive(receive, source)
 
     def allreduce(self, send: Array, receive: Array) -> None:
         """The sum in rank order."""
-        parts = self.allgather(send.copy())
+        parts = self.share(send.copy())
         np.copyto(receive, parts[0])
         for part in parts[1:]:
             np.add(receive, part, out=receive)
+
+    def start_allreduce(self, send: Array, receive: Array) -> Wait:
+        """The sum, made when it is waited for: the buffers may not be touched until then anyway."""
+        return lambda: self.allreduce(send, receive)
+
+    def allgather(self, send: Array, receive: Array) -> None:
+        """Every rank's part in rank order."""
+        np.copyto(receive, np.concatenate(self.share(send.copy())))
+
+    def reduce_scatter(self, send: Array, receive: Array) -> None:
+        """This rank's part of the sum in rank order."""
+        low = receive.size * self.rank
+        parts = [part[low : low + receive.size] for part in self.share(send.copy())]
+        np.copyto(receive, np.sum(parts, axis=0, dtype=receive.dtype))
+
+    def alltoall(self, send: Array, receive: Array) -> None:
+        """This rank's part of every rank's buffer."""
+        count = send.size // self.size
+        parts = [part[count * self.rank : count * (self.rank + 1)] for part in self.share(send.copy())]
+        np.copyto(receive, np.concatenate(parts))
+
+    def alltoallv(self, send: Array, send_counts: Sequence[int], receive: Array, receive_counts: Sequence[int]) -> None:
+        """The parts that are meant for this rank."""
+        ends = np.cumsum(send_counts)
+        parts = [send[end - count : end].copy() for end, count in zip(ends, send_counts, strict=True)]
+        mine = np.concatenate([theirs[self.rank] for theirs in self.share(parts)])
+        np.copyto(receive[: sum(receive_counts)], mine)
+
+    def broadcast(self, buffer: Array, root: int) -> None:
+        """A copy of the root's."""
+        np.copyto(buffer, self.share(buffer.copy() if self.rank == root else None)[root])
+
+    def subset(self, ranks: Sequence[int]) -> ThreadWorld | None:
+        """A group of these ranks with a barrier and mailboxes of its own, made by the first of them."""
+        chosen = list(ranks)
+        mine = _Shared(len(chosen), self._shared.timeout) if chosen[:1] == [self.rank] else None
+        shared = next(iter(filter(None, self.share(mine))), None)
+        if shared is None or self.rank not in chosen:
+            return None
+        return ThreadWorld(chosen.index(self.rank), len(chosen), shared)
 
     def facts(self) -> dict[str, str]:
         """Its name and size."""

@@ -21,12 +21,12 @@ TYPES = ("float32", "float64", "int64", "uint8")
 
 
 def ranks_are_numbered(world: World) -> None:
-    assert world.allgather(world.rank) == list(range(world.size))
+    assert world.share(world.rank) == list(range(world.size))
 
 
 def small_values_arrive_as_they_were(world: World) -> None:
     value = {"rank": world.rank, "text": "é" * world.rank, "none": None, "number": (0.1, float("inf"))}
-    gathered = world.allgather(value)
+    gathered = world.share(value)
     assert [each["rank"] for each in gathered] == list(range(world.size))
     assert gathered[world.rank] == value
     assert all(each["number"] == (0.1, float("inf")) for each in gathered)
@@ -34,7 +34,7 @@ def small_values_arrive_as_they_were(world: World) -> None:
 
 def gathering_again_never_mixes_rounds(world: World) -> None:
     for number in range(50):
-        assert world.allgather((number, world.rank)) == [(number, rank) for rank in range(world.size)]
+        assert world.share((number, world.rank)) == [(number, rank) for rank in range(world.size)]
 
 
 def a_barrier_waits_for_the_last(world: World) -> None:
@@ -43,7 +43,7 @@ def a_barrier_waits_for_the_last(world: World) -> None:
     before = time.monotonic()
     world.barrier()
     after = time.monotonic()
-    times = world.allgather((before, after))
+    times = world.share((before, after))
     assert max(arrived for arrived, _ in times) <= min(left for _, left in times)
 
 
@@ -150,7 +150,7 @@ def main(ranks: int) -> None:
     from benchsuite.world import open_world
 
     world = open_world("mpi", ranks)
-    found = {check.__name__: "".join(world.allgather(failure(check, world))) for check in CHECKS}
+    found = {check.__name__: "".join(world.share(failure(check, world))) for check in CHECKS}
     if world.rank == 0:
         print(json.dumps(found))
 

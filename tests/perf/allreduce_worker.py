@@ -26,7 +26,7 @@ def slowest(world: World, step: Step, at_least: float) -> float:
         start = perf_counter()
         for _ in range(calls):
             step()
-        return max(world.allgather((perf_counter() - start) / calls))
+        return max(world.share((perf_counter() - start) / calls))
 
     step()
     return timed(max(1, math.ceil(at_least / timed(1))))

@@ -1,0 +1,83 @@
+"""What one rank of a campaign does with its backend and world: measure its tasks in order, report each as it ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from benchsuite.backends.base import Backend
+from benchsuite.errors import BenchsuiteError, DeviceLostError
+from benchsuite.measure import clock
+from benchsuite.measure.task import Bench, Measured, Measurement, Prepared, prepare
+from benchsuite.model import Benchmark, Case, Failed, World
+from benchsuite.protocol import Job, Kind, Message, result
+
+Send = Callable[[Message], None]
+
+
+def serve(
+    job: Job,
+    backend: Backend,
+    world: World,
+    benchmarks: Mapping[str, Benchmark],
+    send: Send,
+    doing: Callable[[str], None] = lambda words: None,
+) -> None:
+    """Measure every task of ``job`` on this rank; rank 0 sends what there is to say.
+
+    ``doing`` is told on every rank what it is about to do, so that one that hangs can be named.
+    """
+    say: Send = send if world.rank == 0 else lambda message: None
+    pids = tuple(world.share(os.getpid()))
+    say(Message(job.nonce, Kind.HELLO, pids=pids, facts={"libraries": backend.providers(), "world": world.facts()}))
+    bench = Bench(backend, world, clock.calibrate(backend.timer()), job.policy)
+    providers = {**backend.providers(), "mpi": world.facts().get("library", "")}
+    prepared = _Prepared(benchmarks, world.rank, job.seed)
+    for item in job.tasks:
+        case, name = item.task.case, item.task.implementation
+        benchmark = benchmarks[case.benchmark]
+        implementation = next(each for each in benchmark.implementations if each.name == name)
+        started = datetime.now(UTC).isoformat(timespec="milliseconds")
+
+        def phase(words: str, index: int = item.index, key: str = item.task.key) -> None:
+            doing(f"{words}: {key}")
+            say(Message(job.nonce, Kind.PHASE, index, words))
+
+        phase("prepare")
+        try:
+            ready = prepared.of(case)
+            measured = _outcome(Measurement(bench, benchmark, implementation, case, ready, item.seconds, phase))
+        except MemoryError:
+            measured = Measured(Failed("there was not enough memory", phase="prepare"))
+        provider = providers.get(implementation.provider, implementation.provider)
+        say(result(job.nonce, item.index, measured.outcome, started, provider, measured.began))
+    doing("end")
+    say(Message(job.nonce, Kind.BYE))
+
+
+class _Prepared:
+    """Inputs and reference of the last case, kept for its next implementation."""
+
+    def __init__(self, benchmarks: Mapping[str, Benchmark], rank: int, seed: int) -> None:
+        self._benchmarks, self._rank, self._seed = benchmarks, rank, seed
+        self._last: tuple[Case, Prepared] | None = None
+
+    def of(self, case: Case) -> Prepared:
+        """Inputs and reference of ``case``; the previous case's memory is freed first."""
+        if self._last is None or self._last[0] != case:
+            self._last = None
+            self._last = case, prepare(self._benchmarks[case.benchmark], case, self._rank, self._seed)
+        return self._last[1]
+
+
+def _outcome(measurement: Measurement) -> Measured:
+    try:
+        return measurement.outcome()
+    except DeviceLostError:
+        raise  # the tasks after this one go on in a fresh process
+    except Exception as error:  # whatever goes wrong costs its own task, never the attempt
+        if measurement.bench.world.size > 1:
+            raise  # perhaps here alone, and the others wait in a collective: only ending the attempt frees them
+        told = str(error) if isinstance(error, BenchsuiteError) else f"{type(error).__name__}: {error}"
+        return Measured(Failed(told))
