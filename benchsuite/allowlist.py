@@ -25,7 +25,7 @@ IDENTIFYING = re.compile(
     r"|\b[0-9a-f]{2,8}:[0-9a-f]{2}[:.][0-9a-f]"  # PCI bus or network address
     r"|\b\d{1,3}(\.\d{1,3}){3}\b"  # IPv4
     r"|\w@\w"  # mail, or user at host
-    r"|(^|[\s=:])[/~\\]|[A-Za-z]:\\|://"  # path, address of a page
+    r"|(^|[\s=:])[/~\\]|[A-Za-z]:\\|//"  # path, address of a page
     r"|\d{10}|\b[0-9a-f]{16}",  # serial number, key
     re.IGNORECASE,
 )

@@ -31,6 +31,7 @@ from benchsuite.model import (
     Task,
 )
 from benchsuite.statistics.describe import summarise
+from benchsuite.statistics.skew import skew
 
 SCHEMA = 1
 CLOCKS_APART = 1.1
@@ -84,7 +85,7 @@ def assemble(
     match outcome:
         case Samples():
             try:
-                summary = summarise(outcome.seconds, outcome.annotations)
+                summary = replace(summarise(outcome.seconds, outcome.annotations), skew=skew(outcome))
             except ValueError as error:
                 return replace(record, reason=str(error))
             caveats = (*record.caveats, *outcome.caveats)

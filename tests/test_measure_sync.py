@@ -16,20 +16,21 @@ from mpirun import mpirun, needs_mpi
 
 from benchsuite.backends.base import Elapsed
 from benchsuite.measure.clock import calibrate
-from benchsuite.measure.collect import APART, Sampler, collect
-from benchsuite.measure.sync import (
+from benchsuite.measure.clocks import (
     DRIFT,
     EXCHANGES,
+    FAN,
     FEWEST,
     Clocks,
     Offset,
     Stamp,
-    Starter,
-    Timed,
-    crowded,
+    composed,
     measure,
     offset,
+    parents,
 )
+from benchsuite.measure.collect import APART, Sampler, collect
+from benchsuite.measure.sync import Starter, Timed, crowded
 from benchsuite.model import Policy, Samples, Step, World
 from benchsuite.world.solo import SoloWorld
 from benchsuite.world.threads import run as run_threads
@@ -157,11 +158,80 @@ def test_ranks_with_skewed_clocks_find_a_common_time() -> None:
         assert abs(clocks.common(rank_, moment * (1.0 + drift) + shift) - moment) <= clocks.error
 
 
+HOSTS = st.lists(st.integers(0, 40).map("host{}".format), min_size=1, max_size=120)
+
+
+@given(HOSTS)
+def test_every_rank_s_way_up_the_tree_is_short_and_ends_at_rank_0(hosts: list[str]) -> None:
+    above = parents(hosts)
+    leaders = len(set(hosts))
+    for rank in range(len(hosts)):
+        steps, at = 0, rank
+        while at:
+            assert above[at] < at
+            at, steps = above[at], steps + 1
+        assert steps <= math.ceil(math.log(max(leaders, 1) + 1, FAN)) + 1
+    for parent in range(len(hosts)):
+        elsewhere = [r for r, up in enumerate(above) if up == parent and hosts[r] != hosts[parent]]
+        assert len(elsewhere) <= FAN
+
+
+def test_4096_hosts_are_three_steps_away() -> None:
+    above = parents([f"host{number}" for number in range(4096)])
+    depth = [0] * len(above)
+    for rank in range(1, len(above)):
+        depth[rank] = depth[above[rank]] + 1
+    assert max(depth) == 3
+
+
+@given(st.lists(st.tuples(st.floats(-1e3, 1e3), DRIFTS), min_size=3, max_size=3), DELAYS, st.floats(0.0, 1.0))
+def test_offsets_and_errors_add_up_along_the_tree(clocks: list, delays: list, later: float) -> None:
+    """Rank 1 hangs on rank 0, rank 2 on rank 1, and is compared ``later`` seconds later."""
+    (shift, drift), (further, faster), _ = clocks
+
+    def middle(true: float) -> float:
+        return true * (1.0 + drift) + shift
+
+    def last(own: float) -> float:
+        return own * (1.0 + faster) + further
+
+    first = exchanges(delays, middle)
+    assert first is not None
+    begun = sum(forth + 2.0 * back for forth, back in delays) + later
+    second = exchanges(delays, last, middle(begun))
+    assert second is not None
+    found = composed([None, first, second], (0, 0, 1))
+    assert found is not None
+    true = ((second.at - further) / (1.0 + faster) - shift) / (1.0 + drift)
+    assert abs(found.common(2, second.at) - true) <= 1.001 * found.error + 1e-8
+    assert found.error >= first.error + second.error
+
+
+def test_an_unknown_offset_on_the_way_leaves_nothing_known() -> None:
+    known = Offset(0.0, 1.0, 1e-6)
+    assert composed([None, None, known], (0, 0, 1)) is None
+    assert composed([None, known, None], (0, 0, 1)) is None
+    assert composed([None, known, known], (0, 0, 1)) is not None
+
+
+def test_ranks_of_many_hosts_find_a_common_time() -> None:
+    """Five ranks on three hosts, each with a clock of its own."""
+
+    def rank(world: World) -> tuple[Clocks | None, float]:
+        world.host = f"host{world.rank % 3}"
+        clocks = measure(world, lambda: time.perf_counter() + 10.0 * world.rank)
+        return clocks, time.perf_counter()
+
+    for number, (clocks, moment) in enumerate(run_threads(5, rank)):
+        assert clocks is not None
+        assert abs(clocks.common(number, moment + 10.0 * number) - moment) <= clocks.error
+
+
 def test_exchanges_are_counted_and_both_sides_stop_together(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = run_threads(2, _count)
     assert counts[0] == counts[1]
     assert FEWEST <= counts[0] <= EXCHANGES
-    monkeypatch.setattr("benchsuite.measure.sync.PATIENCE", 0.0)
+    monkeypatch.setattr("benchsuite.measure.clocks.PATIENCE", 0.0)
     assert run_threads(2, _count) == [FEWEST, FEWEST]
 
 
@@ -359,7 +429,7 @@ import json, sys, time
 from benchsuite.backends.host.backend import HostBackend
 from benchsuite.measure.clock import calibrate
 from benchsuite.measure.collect import Sampler, collect
-from benchsuite.measure.sync import measure
+from benchsuite.measure.clocks import measure
 from benchsuite.model import Policy
 from benchsuite.protocol import encode
 from benchsuite.world import open_world

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from benchsuite.measure import waiting
+from benchsuite.measure.clocks import Clocks, Offset
 from benchsuite.measure.collect import Sampler
-from benchsuite.measure.sync import Clocks, Offset, Starter, Timed
+from benchsuite.measure.sync import Starter, Timed
 from benchsuite.measure.waiting import ROUNDS, straggler_caveats
 from benchsuite.model import Samples
 from benchsuite.world.solo import SoloWorld

@@ -1,139 +1,37 @@
-"""What the clocks of several ranks differ by, with a bound, and how the ranks begin a batch together.
-
-Two clocks are compared by messages that cross: a message is received after it was sent, whatever it was that
-delayed it. So each exchange bounds the offset from both sides, and no symmetry of the way need be assumed.
-"""
+"""How the ranks of a world begin a batch together, and what is known of their clocks meanwhile (``clocks``)."""
 
 from __future__ import annotations
 
-import math
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from benchsuite.measure.clock import Timer
+from benchsuite.measure.clocks import Clocks, measure
 from benchsuite.model import World
 
-EXCHANGES, FEWEST, PATIENCE = 100, 10, 0.05
-"""Exchanges with each rank; on crowded cores, where one may take milliseconds, what ``PATIENCE`` seconds allow."""
-KEPT = 0.1
-"""The part of the exchanges that counts: those with the shortest round trip."""
-DRIFT = 500e-6
-"""Seconds a second that two clocks may drift apart: the most that Linux slews one by (``adjtimex(2)``)."""
 TENTH = 0.1
 """The part of a batch that the clocks' error, and the ranks' distance at the start, must stay below."""
 LEAD, TRIPS = 50e-6, 8.0
 """From the agreement to the moment it names: seconds, and times the clocks' error, which is as long as a message."""
 
 
-class Stamp(NamedTuple):
-    """One exchange on one rank's clock: read before its message was sent, and after the other's was received."""
-
-    before: float
-    after: float
-
-
-@dataclass(frozen=True, slots=True)
-class Offset:
-    """A rank's clock less rank 0's, in seconds, when the rank's clock showed ``at``; off by ``error`` at most."""
-
-    at: float
-    seconds: float
-    error: float
-
-
-def offset(here: Sequence[Stamp], there: Sequence[Stamp], tick: float = 0.0) -> Offset | None:
-    """The offset of the clock ``there`` from the exchanges of two ranks; ``tick``: the clocks' resolution.
-
-    ``there.before - here.after <= offset <= there.after - here.before`` holds for each; the shortest round trips
-    bound it best (Hunold & Carpen-Amarie, 2015; Cristian, 1989), to half of the shortest. ``None`` when the
-    exchanges contradict each other, or a clock stood still meanwhile: then nothing is known.
-    """
-    trips = sorted(zip(here, there, strict=True), key=lambda pair: sum(stamp.after - stamp.before for stamp in pair))
-    kept = trips[: max(FEWEST, math.ceil(KEPT * len(trips)))]
-    low = max(far.before - near.after for near, far in kept)
-    high = min(far.after - near.before for near, far in kept)
-    first, last = min(far.before for _, far in kept), max(far.after for _, far in kept)
-    allowance = tick + DRIFT * (last - first) / 2.0
-    error = abs(high - low) / 2.0 + allowance
-    if not error > 0.0 or low > high + 2.0 * allowance:
-        return None
-    return Offset((first + last) / 2.0, (low + high) / 2.0, error)
-
-
-@dataclass(frozen=True, slots=True)
-class Clocks:
-    """Every rank's offset before, and perhaps after, a time in which they are asked about; linear in between."""
-
-    before: tuple[Offset, ...]
-    after: tuple[Offset, ...] = ()
-
-    @property
-    def error(self) -> float:
-        """The largest error of any rank's time on rank 0's clock, in seconds."""
-        return max(one.error for one in (*self.before, *self.after))
-
-    @property
-    def linear(self) -> bool:
-        """Whether no clock went further between the two measurements than ``DRIFT`` allows."""
-        pairs = zip(self.before, self.after, strict=False)
-        return all(
-            abs(end.seconds - start.seconds) <= DRIFT * abs(end.at - start.at) + end.error + start.error
-            for start, end in pairs
-        )
-
-    def common(self, rank: int, own: float) -> float:
-        """What rank 0's clock showed when that of ``rank`` showed ``own``."""
-        start = self.before[rank]
-        if not self.after:
-            return own - start.seconds
-        end = self.after[rank]
-        part = (own - start.at) / (end.at - start.at) if end.at > start.at else 0.0
-        return own - (start.seconds + part * (end.seconds - start.seconds))
-
-
-def measure(world: World, timer: Timer, tick: float = 0.0) -> Clocks | None:
-    """Every rank's offset now, the same on every rank; all must call it. ``None`` when one cannot be known.
-
-    Takes about a millisecond for each rank that has a core of its own.
-    """
-    mine: dict[int, list[Stamp]] = {}
-    for rank in range(1, world.size):
-        if world.rank in {0, rank}:
-            mine[rank] = _exchanges(world, timer, rank if world.rank == 0 else 0)
-    every = world.share((mine, tick))
-    coarsest = max(theirs for _, theirs in every)
-    found = [offset(every[0][0][rank], every[rank][0][rank], coarsest) for rank in range(1, world.size)]
-    known = [one for one in found if one is not None]
-    if not known or len(known) < len(found):
-        return None
-    return Clocks((Offset(known[0].at - known[0].seconds, 0.0, 0.0), *known))
-
-
-def _exchanges(world: World, timer: Timer, peer: int) -> list[Stamp]:
-    """This rank's stamps with ``peer``. Rank 0's messages say whether another follows, so that both stop together."""
-    send, received = np.ones(1), np.ones(1)
-    said = send if world.rank == 0 else received
-    stamps: list[Stamp] = []
-    end = timer() + PATIENCE
-    while not stamps or said[0]:
-        done = len(stamps) + 1
-        send[0] = done < EXCHANGES and (done < FEWEST or timer() < end)
-        before = timer()
-        world.sendrecv(send, peer, received, peer)
-        stamps.append(Stamp(before, timer()))
-    return stamps
-
-
 def crowded(world: World) -> bool:
     """Whether some host has more ranks than cores that they may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    hosts = world.share((platform.node(), cores))
+    hosts = world.share((_kernel(), cores))
     return any(hosts.count(host) > host[1] for host in hosts)
+
+
+def _kernel() -> str:
+    """Which running kernel this is: nodes of a scheduler, containers and names may be several on one set of cores."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return platform.node()
 
 
 class Timed(NamedTuple):

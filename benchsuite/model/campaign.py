@@ -186,11 +186,25 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Skew:
+    """How late each rank came to a sample and how long that then took, in seconds (medians over a run's samples).
+
+    lags: each rank's start after the first one's, 0 where it is below twice the clocks' ``error``. transfer: from the
+    last start to the last end, of a whole sample.
+    """
+
+    lags: tuple[float, ...]
+    transfer: float
+    error: float
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """Description of one run's samples, in seconds per iteration. Labelled "this run only".
 
     clean, clean_median: how many samples no annotation touches, and their median: how much the disturbed ones matter.
     bimodal: the samples fall into two groups (``statistics.shape``). Nothing is ever left out of ``median``.
+    skew: who came late, of several ranks.
     """
 
     n: int
@@ -210,6 +224,7 @@ class Summary:
     clean: int = 0
     clean_median: float | None = None
     bimodal: bool = False
+    skew: Skew | None = None
 
 
 @dataclass(frozen=True, slots=True)
