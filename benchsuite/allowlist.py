@@ -127,6 +127,7 @@ CONDITIONS = frozenset(
 UNKNOWN = "UNKNOWN_NOTE"
 """The code of a note that is not in the list."""
 CAVEATS: Mapping[str, str] = {
+    "CALL": "A part of the time that counts is the call itself.",
     "CGROUP_THROTTLED": "A CPU quota stopped the benchmark while this was measured.",
     "CLOCK_DISAGREE": "Two clocks disagree on how long it took.",
     "CLOCK_LOCKED": "The GPU's clock was locked below its maximum.",
@@ -144,6 +145,7 @@ CAVEATS: Mapping[str, str] = {
     "POWER_CAP": "The power limit held the GPU's clock down.",
     "POWER_LIMIT_LOWERED": "The GPU's power limit was set below its default.",
     "RANKS_APART": "The ranks did not begin together.",
+    "RESTORED": "The time includes putting back the message that the operation overwrites.",
     "STRAGGLER": "The other ranks wait for one that is slower.",
     "TELEMETRY_MISSING": "How busy others were is not known.",
     "THERMAL": "The GPU lowered its clock because of heat.",
@@ -259,6 +261,7 @@ STAYS: Mapping[type, Mapping[str, str]] = {
         "sync": "the result has it", "sync_error": "the result tells how the ranks began",
         "max_error": "verified means within the tolerance", "caveats": "their texts were written by programs",
         "conditions": "the result has their medians", "energy": "the result has it",
+        "beside": "the codes of the caveats tell where it counts",
     },
 }  # fmt: skip
 """Type and name of every field that stays, and why."""

@@ -16,7 +16,9 @@ from typing import IO, Protocol
 
 from benchsuite import beat, ending
 from benchsuite.errors import DataError, MeasureError
+from benchsuite.launchers import causes
 from benchsuite.launchers.base import Launcher
+from benchsuite.launchers.causes import Weight
 from benchsuite.machine import oom
 from benchsuite.model import Policy
 from benchsuite.protocol import Job, Kind, Message, decode, encode
@@ -35,9 +37,13 @@ APART = (
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How an attempt ended: ``reason`` is empty when it said goodbye and exited with 0."""
+    """How an attempt ended: ``reason`` is empty when it said goodbye and exited with 0.
+
+    lost: its place was taken away: a node failed, the job was ended (``launchers.causes``).
+    """
 
     reason: str = ""
+    lost: bool = False
 
 
 Listen = Callable[[Message], None]
@@ -83,7 +89,8 @@ class ProcessRunner:
                 thread.join(ending.GRACE)
         mail.collect()
         starved = killed is not None and (oom.kills() or 0) > killed
-        return End(reason or _exit_reason(process.returncode, mail.finished, folder, starved))
+        said = _exit_reason(process.returncode, mail.finished, folder, starved)
+        return End(reason or said, lost=not reason and causes.lost(_ending(folder / "stderr.log")))
 
     def _start(self, job: Job, folder: Path, tag: str) -> subprocess.Popen[bytes]:
         job_file = folder / "job.json"
@@ -94,7 +101,8 @@ class ProcessRunner:
         except OSError as error:
             remedy = "Free some space; what was measured so far is kept."
             raise MeasureError(f"{job_file.name} could not be written: {error.strerror}.", remedy) from error
-        worker = (sys.executable, "-m", "benchsuite.worker", str(job_file))
+        world = (job.world, str(job.ranks), str(job.nodes))
+        worker = (sys.executable, "-m", "benchsuite.worker", *world, str(job_file.resolve()))
         chosen = {**self._launcher.environment(job.ranks), **self._environment, ending.TAG: tag}
         try:
             process = subprocess.Popen(
@@ -166,7 +174,7 @@ def _follow(process: subprocess.Popen[bytes], mail: Mail, job: Job, folder: Path
         poll()
         limit = allowed(mail.phase, job.policy)
         if time.monotonic() - mail.heard > limit:
-            ranks = beat.diagnosis(folder)
+            ranks = beat.diagnosis(folder, job.ranks)
             ending.dump_stacks(folder)
             hint = APART if job.ranks > 1 and mail.phase == "start" else ""
             return f"nothing was heard for {limit:.0f} s, so it was ended" + (f": {ranks}" if ranks else "") + hint
@@ -209,7 +217,12 @@ def _exit_reason(code: int, finished: bool, folder: Path, starved: bool) -> str:
         return ""
     if starved:
         return "OOM_KILLED: the memory limit was reached, and the kernel ended the process"
-    said = _last_line(folder / "stderr.log")
+    text = _ending(folder / "stderr.log")
+    said, cause = _last_line(text), causes.cause(text)
+    if cause and (cause.weight is Weight.WHOLE or not said):
+        return printable(cause.sentence)
+    if cause and cause.weight is Weight.BESIDE:
+        return f"{printable(cause.sentence)}: {said}"
     if code < 0:
         what = f"the process was ended by {signal.Signals(-code).name}"
     elif code == 0:
@@ -219,12 +232,17 @@ def _exit_reason(code: int, finished: bool, folder: Path, starved: bool) -> str:
     return f"{what}: {said}" if said else what
 
 
-def _last_line(path: Path) -> str:
-    """The last line of the worker's own words, without control characters, at most 400 characters."""
+def _ending(path: Path) -> str:
+    """The end of what was captured."""
     try:
-        text = path.read_bytes()[-8192:].decode("utf-8", "replace")
+        return path.read_bytes()[-32768:].decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+def _last_line(text: str) -> str:
+    """The last line of the worker's own words, without control characters, at most 400 characters."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    own = [line for line in lines if not line.startswith(FRAMES)]
-    return printable((own or lines or [""])[-1])[:400]
+    said = causes.own_words(lines)
+    own = [line for line in said if not line.startswith(FRAMES)]
+    return printable((own or said or [""])[-1])[:400]

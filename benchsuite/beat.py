@@ -12,13 +12,14 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
 from benchsuite.errors import DataError
-from benchsuite.protocol import Job, decode, encode
+from benchsuite.protocol import decode, encode
+from benchsuite.world.place import host_name
 
 INTERVAL = 0.5
 STATES = {
@@ -30,34 +31,43 @@ STATES = {
     psutil.STATUS_SLEEPING: "is waiting",
 }
 """What the kernel says of a process, in words."""
+USUAL = frozenset({STATES[psutil.STATUS_SLEEPING], STATES[psutil.STATUS_RUNNING], "is alive"})
+NAMED = 16
+"""Ranks in one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sign:
     """What one rank last said. ``began``: the kernel's tick at which its process began, so that a pid used again for
-    another process is not mistaken for it."""
+    another process is not mistaken for it. host: whose process it is; node: as the scheduler calls that."""
 
     rank: int
     pid: int
     began: int
     doing: str = ""
+    host: str = ""
+    node: str = ""
 
 
 class Beat:
-    """A rank's own sign, kept fresh until ``close``. ``controller``: the process that must not be outlived."""
+    """A rank's own sign, kept fresh until ``close``, where the attempt's folder can be seen: on another host perhaps
+    it cannot. ``controller``: the process on this host that must not be outlived, 0 where there is none.
+    """
 
-    def __init__(self, job: Job, rank: int) -> None:
+    def __init__(self, folder: Path, rank: int, controller: int = 0) -> None:
         self.rank = rank
-        self._sign = Sign(rank, os.getpid(), began(os.getpid()))
-        self._controller = job.controller if job.host == socket.gethostname() else 0
-        self._descriptor = os.open(path(Path(job.results).parent, rank), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        self._sign = Sign(rank, os.getpid(), began(os.getpid()), host=socket.gethostname(), node=host_name())
+        self._controller = controller
+        self._descriptor = -1
+        with suppress(OSError):
+            self._descriptor = os.open(path(folder, rank), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         self._ended = threading.Event()
         self.say("start")
         threading.Thread(target=self._follow, daemon=True).start()
 
     def say(self, doing: str) -> None:
         """From now on this rank is ``doing`` that. A full disk loses the words, not the measurement."""
-        line = encode(Sign(self._sign.rank, self._sign.pid, self._sign.began, doing)) + b"\n"
+        line = encode(replace(self._sign, doing=doing)) + b"\n"
         try:
             os.pwrite(self._descriptor, line, 0)
             os.ftruncate(self._descriptor, len(line))
@@ -106,28 +116,42 @@ def began(pid: int) -> int:
 
 
 def process(sign: Sign) -> psutil.Process | None:
-    """The process that gave the sign, if it is still there."""
+    """The process that gave the sign, if it is still there and is one of this host."""
+    if sign.host not in {"", socket.gethostname()}:
+        return None
     try:
         return psutil.Process(sign.pid) if began(sign.pid) == sign.began else None
     except (psutil.Error, OSError):
         return None
 
 
-def diagnosis(folder: Path) -> str:
-    """What each rank is doing, for a person: the stopped, the ended and the silent first."""
+def diagnosis(folder: Path, ranks: int = 0) -> str:
+    """What each rank is doing, for a person: the stopped, the ended and the silent first; at most ``NAMED`` of them.
+
+    Their nodes are named where there is more than one. ranks: how many there should be; of those on hosts that do not
+    see the folder nothing is known here.
+    """
     found = [(_state(sign, folder), sign) for sign in signs(folder)]
-    found.sort(key=lambda one: (one[0] in {STATES[psutil.STATUS_SLEEPING], STATES[psutil.STATUS_RUNNING]}, one[1].rank))
-    return "; ".join(f"rank {sign.rank} {state} ({sign.doing})" for state, sign in found)
+    found.sort(key=lambda one: (one[0] in USUAL, one[1].rank))
+    several = len({sign.node for _, sign in found}) > 1
+    told = [
+        f"rank {sign.rank}{f' on {sign.node}' if several else ''} {state} ({sign.doing})"
+        for state, sign in found[:NAMED]
+    ]
+    more = [f"and {len(found) - NAMED} more"] if len(found) > NAMED else []
+    unseen = [f"nothing is seen from here of {ranks - len(found)} of {ranks} ranks"] if ranks > len(found) > 0 else []
+    return "; ".join([*told, *more, *unseen])
 
 
 def _state(sign: Sign, folder: Path) -> str:
-    found = process(sign)
-    if found is None:
-        return "is gone"
+    """Of a process on another host its freshness is all that is known."""
     try:
-        state = STATES.get(found.status(), "is alive")
         age = time.time() - path(folder, sign.rank).stat().st_mtime
+        if sign.host not in {"", socket.gethostname()}:
+            state = "is alive"
+        else:
+            found = process(sign)
+            state = STATES.get(found.status(), "is alive") if found else "is gone"
     except (psutil.Error, OSError):
         return "is gone"
-    quiet = age > 10 * INTERVAL and state in {STATES[psutil.STATUS_SLEEPING], STATES[psutil.STATUS_RUNNING]}
-    return f"{state}, silent for {age:.0f} s" if quiet else state
+    return f"{state}, silent for {age:.0f} s" if age > 10 * INTERVAL and state in USUAL else state

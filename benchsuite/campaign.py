@@ -12,7 +12,21 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchsuite import __version__, assets, backends, discovery, ending, identity, lock, plan, rental, store, units
+from benchsuite import (
+    __version__,
+    assets,
+    backends,
+    discovery,
+    ending,
+    identity,
+    launchers,
+    lock,
+    placing,
+    plan,
+    rental,
+    store,
+    units,
+)
 from benchsuite import suite as suites
 from benchsuite.attempt import ProcessRunner
 from benchsuite.backends import host
@@ -21,18 +35,23 @@ from benchsuite.errors import BenchsuiteError, Exit, UnavailableError, UsageErro
 from benchsuite.execute import Blind, Execution, Facts, Observer, Place, Watcher
 from benchsuite.interrupt import stoppable
 from benchsuite.launchers.local import LocalLauncher
-from benchsuite.launchers.mpi import MpiLauncher, oversubscribed
+from benchsuite.launchers.mpi import oversubscribed, per_node
 from benchsuite.machine import cpu, facts, pci
 from benchsuite.model import Plan, Policy, Score, Status
+from benchsuite.model.fleet import Layout
 from benchsuite.normalize import card
+from benchsuite.placing import Placing
 from benchsuite.record import SCHEMA
 from benchsuite.rental import Rental
 from benchsuite.telemetry.watch import Telemetry
 
+HERE = Layout()
 SUITES = {"host": "quick", "cuda": "gpu"}
 """The suite that is measured when none is named."""
 DEVICE_OF = re.compile(r"--device (\d+)")
 ONE_PROCESS = "ranks are processes of the host: --backend host measures them"
+
+ONE_RANK = "the local launcher starts one rank: --launcher mpiexec starts more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +60,7 @@ class Request:
 
     suite "": the one made for the backend. backend "auto": the GPU where one can be used, else the processor.
     device: which GPU, as nvidia-smi counts. seed None: a fresh one. wait: seconds to wait for another run to end.
-    rental: what the user says of the machine's place and price.
+    rental: what the user says of the machine's place and price. placing: where ranks shall run.
     """
 
     suite: str = ""
@@ -55,6 +74,7 @@ class Request:
     device: int | None = None
     wait: float = 0.0
     rental: Rental = field(default_factory=Rental)
+    placing: Placing = field(default_factory=Placing)
 
     def command(self, seed: int) -> str:
         """The command that repeats this campaign, without anything that names this machine."""
@@ -65,6 +85,9 @@ class Request:
         words += [f"--backend {self.backend}"]
         words += [f"--device {self.device}"] if self.device is not None else []
         words += [f"--ranks {self.ranks}"] if self.ranks is not None else []
+        words += [f"--launcher {self.placing.launcher}"] if self.placing.launcher != "auto" else []
+        words += [f"--nodes {self.placing.nodes}"] if self.placing.nodes else []
+        words += [f"--per-node {self.placing.per_node}"] if self.placing.per_node else []
         return " ".join([*words, f"--seed {seed}"])
 
 
@@ -98,16 +121,23 @@ def _measured(backend: str, found: Description, number: int) -> str:
     return f"Measured is the GPU ({gpu.name}, {gpu.processors} multiprocessors, {units.size(gpu.memory)}{of})."
 
 
-def capacity(backend: str, found: Description) -> plan.Capacity:
-    """What planning must know of this machine. Imports no CUDA, no MPI."""
+def capacity(backend: str, found: Description, launcher: str = "auto", where: Layout = HERE) -> plan.Capacity:
+    """What planning must know of this machine and of those in its layout. Imports no CUDA, no MPI."""
     return plan.Capacity(
         capabilities=found.capabilities,
         cores=cpu.available_cores(),
         cache=found.cache,
         memory=found.memory,
-        ranks_missing=ONE_PROCESS if backend == "cuda" else MpiLauncher().unavailable(),
+        ranks_missing=_ranks_missing(backend, launcher, where),
         device=found.device,
     )
+
+
+def _ranks_missing(backend: str, launcher: str, where: Layout) -> str:
+    """Why no more than one rank can be started, or nothing."""
+    if backend == "cuda":
+        return ONE_PROCESS
+    return ONE_RANK if launcher == "local" else launchers.choose(launcher, where).unavailable()
 
 
 def make_plan(request: Request, found: Description) -> tuple[store.Campaign, Plan]:
@@ -115,8 +145,11 @@ def make_plan(request: Request, found: Description) -> tuple[store.Campaign, Pla
     benchmarks = discovery.discover()
     suite = suites.load(request.suite, benchmarks)
     seed = request.seed if request.seed is not None else int.from_bytes(os.urandom(4), "big")
-    machine = capacity(request.backend, found)
-    options = plan.Options(request.only, request.runs, request.budget, request.ranks, seed)
+    launcher, where = placing.layout(request.placing)
+    machine = capacity(request.backend, found, launcher, where)
+    each = placing.cores(launcher, machine.cores)
+    ranks, where = placing.spread(request.placing, where, request.ranks, suite.ranks, each)
+    options = plan.Options(request.only, request.runs, request.budget, ranks, seed)
     made = plan.build(suite, benchmarks, machine, options)
     if not made.tasks:
         reasons = sorted({skip.reason for skip in made.skips})
@@ -136,6 +169,8 @@ def make_plan(request: Request, found: Description) -> tuple[store.Campaign, Pla
         cache=machine.cache,
         code=identity.code(),
         machine=identity.machine(_devices(request.backend, found)),
+        launcher=launcher,
+        layout=where,
     )
     return campaign, made
 
@@ -193,6 +228,7 @@ def resume(
     device = DEVICE_OF.search(campaign.command)
     found = backends.describe(campaign.backend, int(device[1]) if device else None)
     _same(campaign, found)
+    placing.same_hosts(campaign.launcher, campaign.layout, campaign.command)
     with lock.hold(path / store.LOCK, f"The run {path.name}"), _alone(campaign.backend, found, wait):
         ending.clean(sorted((path / "attempts").glob("[0-9]*")))
         directory = store.RunDirectory.reopen(path)
@@ -254,11 +290,15 @@ def _observer(directory: store.RunDirectory, found: Description) -> AbstractCont
 
 def place(ranks: int, campaign: store.Campaign, found: Description) -> Place:
     """Where tasks with this many ranks run on this host. One process drives all GPUs, so theirs is a world of one."""
-    threads = max(1, campaign.cores // ranks)
-    launcher = LocalLauncher() if ranks == 1 else MpiLauncher()
-    crowded = oversubscribed(ranks, campaign.cores)
-    runner = ProcessRunner(launcher, {**worker_environment(threads), **found.environment})
-    return Place(runner, launcher.world, threads, (*found.caveats, *([crowded] if crowded else [])))
+    where = campaign.layout
+    cores = placing.cores(campaign.launcher, campaign.cores) if ranks > 1 else campaign.cores
+    threads = max(1, cores // per_node(ranks, where)) if ranks > 1 else cores
+    variables = {**worker_environment(threads), **found.environment}
+    several = LocalLauncher() if ranks == 1 else launchers.choose(campaign.launcher, where, tuple(variables))
+    crowded = oversubscribed(ranks, cores, where.nodes)
+    caveats = (*found.caveats, *([crowded] if crowded else []))
+    nodes = len(where.hosts) if ranks > 1 else 0
+    return Place(ProcessRunner(several, variables), several.world, threads, caveats, nodes)
 
 
 def worker_environment(threads: int) -> dict[str, str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from benchsuite.attempt import End, Mail, Runner
-from benchsuite.errors import DataError
+from benchsuite.errors import DataError, MeasureError
 from benchsuite.model import Benchmark, Caveat, Failed, Outcome, Plan, Record, Samples, Status, Task
 from benchsuite.protocol import Assigned, Job, Kind, Message, decode
 from benchsuite.record import assemble
@@ -26,12 +26,16 @@ Facts = Mapping[str, Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """How tasks with a certain number of ranks are run: the runner, the world's name, threads per rank."""
+    """How tasks with a certain number of ranks are run: the runner, the world's name, threads per rank.
+
+    nodes: on how many hosts the ranks lie evenly; 0: wherever they run.
+    """
 
     runner: Runner
     world: str
     threads: int
     caveats: tuple[Caveat, ...] = ()
+    nodes: int = 0
 
 
 class Watcher(Protocol):
@@ -84,7 +88,10 @@ NOT_TRIED = "not tried again: "
 
 @dataclass
 class Execution:
-    """The state of one campaign's execution: what has ended, what must not be tried again."""
+    """The state of one campaign's execution: what has ended, what must not be tried again.
+
+    came_up: the numbers of ranks that have found each other before.
+    """
 
     plan: Plan
     benchmarks: Mapping[str, Benchmark]
@@ -98,10 +105,14 @@ class Execution:
     attempts: int = 0
     broken: dict[int, str] = field(default_factory=dict)
     done: set[tuple[int, int]] = field(default_factory=set)
+    came_up: set[int] = field(default_factory=set)
     measuring: bool = False
 
     def run(self) -> None:
-        """Measure every task of every run that is not done. Raises ``MeasureError`` when results cannot be kept."""
+        """Measure every task of every run that is not done.
+
+        Raises ``MeasureError`` when results cannot be kept, or when the ranks lost their place.
+        """
         self._recall()
         for number, order in enumerate(self.plan.order):
             if all((number, index) in self.done for index in order):
@@ -117,6 +128,8 @@ class Execution:
             self.done.add((record.run, index))
             if record.status is Status.FAILED and not record.reason.startswith(NOT_TRIED):
                 self.broken[index] = record.reason
+            if record.status is Status.OK:
+                self.came_up.add(record.case.ranks)
         folders = self.directory.attempt_folders()
         self.attempts = int(folders[-1].name) if folders else 0
         for folder in folders:
@@ -172,6 +185,7 @@ class Execution:
             match message.kind:
                 case Kind.HELLO:
                     greeted = True
+                    self.came_up.add(job.ranks)
                     self.learn(message.facts)
                     self.observer.own(message.pids)
                 case Kind.PHASE:
@@ -193,6 +207,8 @@ class Execution:
         self.directory.journal.note("attempt-end", number=self.attempts, left=len(left), reason=end.reason)
         if not left:
             return []
+        if end.lost or (not greeted and place.nodes > 1 and job.ranks in self.came_up):
+            raise _displaced(end.reason)
         return self._after_failure(run, left, current, end, greeted)
 
     def _after_failure(self, run: int, left: list[int], current: list[int], end: End, greeted: bool) -> list[int]:
@@ -260,4 +276,13 @@ class Execution:
             nonce=secrets.token_hex(8),
             controller=os.getpid(),
             host=socket.gethostname(),
+            nodes=place.nodes,
         )
+
+
+def _displaced(reason: str) -> MeasureError:
+    """The ranks lost their place, or find it no more: that is no task's fault, so none has failed by it."""
+    return MeasureError(
+        f"The run lost its place: {reason or 'its ranks no longer find each other'}.",
+        "What was measured is kept. When all its nodes are there again, 'benchsuite resume' goes on.",
+    )

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from benchsuite.bandwidths import algbw
 from benchsuite.errors import UsageError
 from benchsuite.model import Exhibit, Offer, Origin, Score
 from benchsuite.reading import printable
@@ -24,7 +25,7 @@ COLUMNS = frozenset(
         "suite", "version", "code", "cloud", "instance", "region", "usd_per_hour", "price_kind", "price_as_of",
         "benchmark", "ranks", "implementation", "provider", "status", "value", "low", "high", "unit", "runs",
         "of_ceiling", "best", "notes", "reason", "of_datasheet", "of_clock", "clean", "backend", "cache", "sync",
-        "joules", "source",
+        "joules", "source", "algbw", "busbw_factor",
     }
 )  # fmt: skip
 """Columns that no parameter may be called like."""
@@ -97,6 +98,7 @@ def parquet_of(exhibits: Sequence[Exhibit]) -> bytes:
 
 
 def _row(score: Score) -> dict[str, Any]:
+    found = algbw(score)
     return {
         "benchmark": score.case.benchmark,
         **{f"parameter_{name}" if _taken(name) else name: value for name, value in score.case.params},
@@ -108,6 +110,8 @@ def _row(score: Score) -> dict[str, Any]:
         "low": score.low,
         "high": score.high,
         "unit": score.metric.value,
+        "algbw": found.value if found else None,
+        "busbw_factor": found.factor if found else None,
         "runs": score.runs,
         "of_ceiling": score.of_ceiling,
         "best": score.best,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchsuite import reading
 from benchsuite.errors import UsageError
-from benchsuite.launchers import NAMES, hostlist
+from benchsuite.launchers import NAMES, hostlist, slurm
 from benchsuite.launchers.hostlist import Machine
 from benchsuite.model.fleet import Layout
 
@@ -20,12 +20,13 @@ MACHINE_FILES = (
     "I_MPI_HYDRA_HOST_FILE",
     "HYDRA_HOST_FILE",
     "PBS_NODEFILE",
-    "PE_HOSTFILE",
     "LSB_DJOB_HOSTFILE",
 )
 """Variables in which the MPI Operator and schedulers tell the file with a job's hosts."""
 OPERATOR_FILE = Path("/etc/mpi/hostfile")
 """Where the MPI Operator of Kubernetes puts it, in the pod of the launcher."""
+MOST_PER_HOST = 8
+"""Ranks of a host with more cores, unless more are asked for: as many as a plan gives one host."""
 STARTED = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
 """Variables in which a launcher tells a process that it is one of so many."""
 
@@ -58,8 +59,8 @@ def layout(placing: Placing, environment: Mapping[str, str] | None = None) -> tu
     allocated = allocation(told)
     name = placing.launcher
     if name == "auto":
-        slurm = bool(allocated) and not placing.hosts and bool(shutil.which("srun", path=told.get("PATH")))
-        name = "slurm" if slurm else "mpiexec"
+        step = bool(allocated) and not placing.hosts and bool(shutil.which("srun", path=told.get("PATH")))
+        name = "slurm" if step else "mpiexec"
     if name == "slurm" and not allocated:
         raise UsageError(
             "There is no allocation of Slurm around this process, so srun has no nodes.",
@@ -74,11 +75,55 @@ def allocation(environment: Mapping[str, str]) -> tuple[str, ...]:
     return hostlist.expand(listed)
 
 
+def spread(placing: Placing, where: Layout, asked: int | None, wanted: int, cores: int) -> tuple[int | None, Layout]:
+    """Ranks of collectives, as many on each host, and the layout that says so; ``None``: whoever plans decides.
+
+    asked, wanted: by the command line, by the suite; cores: of a host. Raises ``UsageError`` when the ranks cannot lie
+    evenly.
+    """
+    if not where.hosts:
+        return asked or where.per_node or None, where
+    nodes = where.nodes
+    least = 2 if nodes == 1 else 1
+    each = where.per_node or max(least, (wanted or min(cores, MOST_PER_HOST) * nodes) // nodes)
+    if asked:
+        each = placing.per_node or max(1, asked // nodes)
+        if asked != each * nodes:
+            told = f" with {each} on each" if placing.per_node else ""
+            raise UsageError(
+                f"{asked} ranks cannot lie evenly on {nodes} hosts{told}.", f"For example --ranks {each * nodes}."
+            )
+    return each * nodes, replace(where, per_node=each)
+
+
+def cores(launcher: str, here: int, environment: Mapping[str, str] | None = None) -> int:
+    """Cores of a host for ranks: those of this one, or fewer where Slurm gave fewer."""
+    given = slurm.cpus(os.environ if environment is None else environment) if launcher == "slurm" else 0
+    return min(here, given) if given else here
+
+
+def same_hosts(launcher: str, begun: Layout, command: str, environment: Mapping[str, str] | None = None) -> None:
+    """Refuse to go on where a run's nodes are not: its rest would be measured on others. Raises ``UsageError``."""
+    if launcher != "slurm":
+        return
+    here = allocation(os.environ if environment is None else environment)
+    if gone := [host for host in begun.hosts if host not in here]:
+        now = f"this allocation has {_listed(here)}" if here else "there is no allocation of Slurm here"
+        raise UsageError(
+            f"This run was begun on {_listed(begun.hosts)}, but {now}: the rest would not compare.",
+            f"Go on in an allocation with {gone[0]}, or begin a new run: {command}",
+        )
+
+
+def _listed(hosts: Sequence[str], most: int = 8) -> str:
+    return ", ".join(hosts[:most]) + (f" and {len(hosts) - most} more" if len(hosts) > most else "")
+
+
 def _laid_out(placing: Placing, name: str, allocated: tuple[str, ...], told: Mapping[str, str]) -> Layout:
     """The layout over the hosts that are known, cut to those asked for."""
     machines, file = _machines(placing.hosts, allocated, told)
     if name == "slurm" and (unknown := [one.host for one in machines if one.host not in allocated]):
-        raise UsageError(f"{unknown[0]} is not a node of this allocation.", f"It has {','.join(allocated)[:200]}.")
+        raise UsageError(f"{unknown[0]} is not a node of this allocation.", f"It has {_listed(allocated)}.")
     known = len(machines) or 1
     if placing.nodes > known:
         where = "this host only is known" if known == 1 else f"{known} hosts are known"
@@ -87,8 +132,10 @@ def _laid_out(placing: Placing, name: str, allocated: tuple[str, ...], told: Map
         )
     chosen = machines[: placing.nodes or known]
     slots = {one.slots for one in chosen}
-    per_node = placing.per_node or _tasks_per_node(told, name) or (slots.pop() if len(slots) == 1 else 0)
-    return Layout(tuple(one.host for one in chosen), per_node, file)
+    offered = _tasks_per_node(told, name) or (slots.pop() if len(slots) == 1 else 0)
+    if len(chosen) == 1 and offered == 1:
+        offered = 0  # what one process gets by default says nothing of how many ranks are wanted
+    return Layout(tuple(one.host for one in chosen), placing.per_node or offered, file)
 
 
 def _machines(hosts: str, allocated: tuple[str, ...], told: Mapping[str, str]) -> tuple[tuple[Machine, ...], str]:
@@ -99,7 +146,7 @@ def _machines(hosts: str, allocated: tuple[str, ...], told: Mapping[str, str]) -
         return tuple(map(Machine, allocated)), ""
     file = hosts or _machine_file(told)
     if not file:
-        return tuple(map(Machine, dict.fromkeys(told.get("LSB_HOSTS", "").split()))), ""
+        return hostlist.machines("\n".join(told.get("LSB_HOSTS", "").split())), ""
     machines = hostlist.machines(reading.text(Path(file).resolve()))
     if not machines:
         raise UsageError(f"{file} names no host.", "A line for each, for example: node1 slots=8.")

@@ -32,14 +32,16 @@ class Assigned:
 class ScanJob:
     """What the ranks of a scan are to do: these rounds in this order (``localise``).
 
-    nbytes: of a transfer; warm, repeats: transfers before and within the timed ones of a direction. kernels: local
-    kernels that every rank runs in a round, by name; groups: the ranks left out of each collective of all units.
+    nbytes: of a transfer; warm, repeats: transfers before and within the timed ones of a direction, fewer when these
+    take longer than ``seconds``. kernels: local kernels that every rank runs in a round, by name; groups: the ranks
+    left out of each collective of all units.
     """
 
     rounds: tuple[Round, ...]
     nbytes: int
     warm: int = 5
     repeats: int = 20
+    seconds: float = 0.4
     kernels: tuple[str, ...] = ()
     groups: tuple[tuple[int, ...], ...] = ()
 
@@ -49,7 +51,7 @@ class Job:
     """What one attempt is to do: one process group, ``ranks`` ranks, these tasks in this order.
 
     controller, host: the process that reads the results, and where it runs; no rank outlives it there. scan: rounds
-    of a scan, which has no tasks.
+    of a scan, which has no tasks. nodes: on how many hosts the ranks lie evenly; 0: wherever they run.
     """
 
     attempt: int
@@ -66,6 +68,7 @@ class Job:
     controller: int = 0
     host: str = ""
     scan: ScanJob | None = None
+    nodes: int = 0
 
 
 class Kind(StrEnum):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchsuite import discovery, normal, normalize, publication, store, worth
+from benchsuite import bandwidths, discovery, normal, normalize, patterns, publication, store, training, worth
 from benchsuite.appraisal import Appraisal, appraise
-from benchsuite.model import Exhibit, Offer, Publication, Record, Score, Spread
+from benchsuite.errors import DataError
+from benchsuite.model import Exhibit, Offer, Pattern, Publication, Record, Score, Spread
 from benchsuite.statistics.components import pilot
 
 
@@ -53,6 +55,24 @@ def appraised(
     return appraise(scores, known, worth.offer_of(made.facts))
 
 
+def steps(made: store.Campaign, scores: Sequence[Score]) -> tuple[training.Spent, ...]:
+    """What the steps of training that a campaign's suite asked for spend on communication."""
+    from benchsuite.catalog import load
+
+    if not made.suite.patterns:
+        return ()
+    try:
+        models = load().models
+    except DataError:  # a user's file that cannot be read takes a warning away, not the measurement
+        models = {}
+
+    def refusal(pattern: Pattern, ranks: int) -> str:
+        known = models.get(pattern.model)
+        return patterns.refusal(pattern.kind, known, ranks) if known else ""
+
+    return training.spent(made.suite.patterns, scores, refusal)
+
+
 def document(
     made: store.Campaign, scores: Sequence[Score], problems: Sequence[str], appraisal: Appraisal | None = None
 ) -> dict[str, Any]:
@@ -69,7 +89,31 @@ def document(
         "backend": made.backend,
         "problems": list(problems),
         "cases": [case_document(score) | also for score, also in zip(scores, thought, strict=True)],
+        "training": [_step(one) for one in steps(made, scores)],
+        "overlap": [_exposure(one) for one in training.exposures(scores)],
     }
+
+
+def _step(spent: training.Spent) -> dict[str, Any]:
+    """A step of training as JSON; times in seconds, ``total`` null when a message has no time."""
+    return {
+        "kind": spent.pattern.kind.value,
+        "model": spent.pattern.model,
+        "tokens": spent.pattern.tokens,
+        "dtype": spent.pattern.dtype,
+        "sent": spent.pattern.sent,
+        "ranks": spent.ranks,
+        "refused": spent.refused,
+        "total": asdict(spent.total) if spent.total else None,
+        "known": spent.known,
+        "messages": [{**asdict(one.message), **asdict(one), "message": one.message.what} for one in spent.messages],
+    }
+
+
+def _exposure(one: training.Exposure) -> dict[str, Any]:
+    """What the overlap benchmark found, as JSON; times in seconds."""
+    told = {name: value for name, value in asdict(one).items() if name != "case"}
+    return {"parameters": {k: v for k, v in one.case.params if k != "part"}, "ranks": one.case.ranks, **told}
 
 
 def case_document(score: Score) -> dict[str, Any]:
@@ -86,6 +130,7 @@ def case_document(score: Score) -> dict[str, Any]:
         "interval": [score.low, score.high] if score.value is not None else None,
         "interval_kind": score.interval,
         "runs": list(score.run_values),
+        "algbw": _algbw(score),
         "of_ceiling": score.of_ceiling,
         "ceiling": score.ceiling_name,
         "of_datasheet": score.of_datasheet,
@@ -97,6 +142,12 @@ def case_document(score: Score) -> dict[str, Any]:
         "reason": score.reason,
         "caveats": [{"code": caveat.code, "text": caveat.text} for caveat in score.caveats],
     }
+
+
+def _algbw(score: Score) -> dict[str, Any] | None:
+    """Of a collective: message by time, and the factor that makes busbw of it."""
+    found = bandwidths.algbw(score)
+    return {**asdict(found), "source": bandwidths.SOURCE} if found else None
 
 
 def _noise(spread: Spread) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from benchsuite import reading
 from benchsuite.errors import DataError, MeasureError, NewerError, UsageError
 from benchsuite.journal import Event, Journal, cut_torn_line, read, sync_append
 from benchsuite.model import Plan, Record, Suite
+from benchsuite.model.fleet import Layout
 from benchsuite.protocol import decode, encode
 from benchsuite.record import SCHEMA, Version, from_line, to_line
 
@@ -35,6 +36,7 @@ class Campaign:
 
     ``caches``: bytes by level as one core sees them; ``cache``: all last-level caches together. code: a digest of
     benchsuite's own sources; machine: a name for host and device that only this host can make (``identity``).
+    launcher, layout: what starts ranks, and on which hosts.
     """
 
     schema: int
@@ -51,6 +53,8 @@ class Campaign:
     cache: int = 0
     code: str = ""
     machine: str = ""
+    launcher: str = "auto"
+    layout: Layout = field(default_factory=Layout)
 
 
 @dataclass(frozen=True, slots=True)

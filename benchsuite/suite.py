@@ -10,6 +10,14 @@ implementations = ["numpy*"]    # optional
 share = 1.0                     # optional: of policy.seconds
 dtype = ["fp32", "fp64"]        # an axis: every combination of axes …
 points = [{m = 256, n = 256, k = 256}]   # … with every one of these points
+[[pattern]]                     # the messages of a step of training (patterns.py)
+kind = "dp"                     # dp, fsdp, tp, pp or ep
+model = "llama-3.1-8b"          # a shape of the catalogue
+tokens = 4096                   # of a rank in a step; of tp and pp: of the group
+dtype = "bf16"                  # optional: what is trained with, which makes the bytes …
+sent = "fp32"                   # … and the element type of the messages measured in its place
+bucket = "25 MiB"               # optional, of dp
+micro_batches = 8               # optional, of pp
 """
 
 from __future__ import annotations
@@ -18,17 +26,23 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from benchsuite import assets, reading, units
+from benchsuite import assets, catalog, patterns, reading, units
 from benchsuite.errors import DataError, UsageError
-from benchsuite.model import Axis, Benchmark, Entry, Policy, Scalar, Suite
+from benchsuite.model import Axis, Benchmark, Entry, Parallelism, Pattern, Policy, Scalar, Suite
 
 ENTRY_KEYS = ("select", "implementations", "share", "points")
-SUITE_KEYS = ("title", "ranks", "policy", "bench")
+PATTERN_KEYS = (
+    "kind", "model", "tokens", "dtype", "sent", "bucket", "micro_batches", "implementations", "share",
+)  # fmt: skip
+TRAINED = ("bf16", "fp16", "fp32", "e4m3")
+"""Element types that weights, gradients and activations are sent as."""
+BUCKET = Axis("bucket", (patterns.BUCKET,), unit="bytes")
+SUITE_KEYS = ("title", "ranks", "policy", "bench", "pattern")
 SUITE_LIMITS = reading.Limits(size=1 << 20)
 CACHE_MULTIPLE = re.compile(r"^(\d+)xLLC$")
 
@@ -96,23 +110,32 @@ class _Reader:
 
     def __init__(self, name: str, text: str, benchmarks: Mapping[str, Benchmark]) -> None:
         self.name, self.lines, self.benchmarks = name, text.splitlines(), benchmarks
-        self.headers = [i for i, line in enumerate(self.lines) if re.match(r"\s*\[\[\s*bench\s*\]\]", line)]
+        self.starts = {kind: self._headers(kind) for kind in ("bench", "pattern")}
+
+    def _headers(self, kind: str) -> list[int]:
+        return [i for i, line in enumerate(self.lines) if re.match(rf"\s*\[\[\s*{kind}\s*\]\]", line)]
+
+    def _start(self, kind: str, number: int) -> int:
+        return self.starts[kind][number] if number < len(self.starts[kind]) else 0
 
     def suite(self, table: Mapping[str, Any]) -> Suite:
         self._known(table, SUITE_KEYS, "the suite", 0)
-        entries = table.get("bench", [])
-        if not isinstance(entries, list) or not entries:
+        entries, steps = table.get("bench", []), table.get("pattern", [])
+        if not isinstance(entries, list) or not isinstance(steps, list) or not (entries or steps):
             raise UsageError(f"The suite {self.name} selects nothing.", "Add a [[bench]] table with select = [...].")
         ranks = table.get("ranks", 0)
         if isinstance(ranks, bool) or not isinstance(ranks, int) or ranks < 0:
             raise self._error("ranks", ranks, "ranks must be a whole number, 0 or more", 0)
+        chosen = [self._entry(entry, i) for i, entry in enumerate(entries)]
+        found = [self._pattern(step, i) for i, step in enumerate(steps)]
         return Suite(
             name=self.name,
             title=str(table.get("title", self.name)),
-            entries=tuple(self._entry(entry, i) for i, entry in enumerate(entries)),
+            entries=(*chosen, *(entry for _, sent in found for entry in sent)),
             policy=self._policy(table.get("policy", {})),
             ranks=ranks,
             source="\n".join(self.lines) + "\n",
+            patterns=tuple(pattern for pattern, _ in found),
         )
 
     def _policy(self, table: Mapping[str, Any]) -> Policy:
@@ -129,26 +152,81 @@ class _Reader:
         return policy
 
     def _entry(self, table: Mapping[str, Any], number: int) -> Entry:
-        start = self.headers[number] if number < len(self.headers) else 0
-        patterns = self._texts(table, "select", start)
-        if not patterns:
+        start = self._start("bench", number)
+        wanted = self._texts(table, "select", start)
+        if not wanted:
             raise self._error("select", "", "a [[bench]] table needs select = [...]", start)
-        for pattern in patterns:
+        for pattern in wanted:
             if not select([pattern.removeprefix("!")], self.benchmarks):
                 raise self._error("select", pattern, f"no benchmark is called {pattern!r}", start, self.benchmarks)
-        chosen = select(patterns, self.benchmarks)
+        chosen = select(wanted, self.benchmarks)
         axes = {axis.name: axis for benchmark in chosen for axis in benchmark.axes}
-        self._known(table, (*ENTRY_KEYS, *axes), f"[[bench]] for {', '.join(patterns)}", start)
-        share = table.get("share", 1.0)
-        if not _number(share) or not share > 0:
-            raise self._error("share", share, "share must be a positive number", start)
+        self._known(table, (*ENTRY_KEYS, *axes), f"[[bench]] for {', '.join(wanted)}", start)
         return Entry(
-            select=patterns,
+            select=wanted,
             axes={key: self._values(axes[key], table[key], start) for key in table if key in axes},
             points=tuple(self._point(point, axes, start) for point in table.get("points", [])),
             implementations=self._texts(table, "implementations", start),
-            share=float(share),
+            share=self._share(table, start),
         )
+
+    def _share(self, table: Mapping[str, Any], start: int) -> float:
+        share = table.get("share", 1.0)
+        if not _number(share) or not share > 0:
+            raise self._error("share", share, "share must be a positive number", start)
+        return float(share)
+
+    def _pattern(self, table: Mapping[str, Any], number: int) -> tuple[Pattern, list[Entry]]:
+        """A step of training, and the tables that measure its messages."""
+        start = self._start("pattern", number)
+        self._known(table, PATTERN_KEYS, "[[pattern]]", start)
+        kind = Parallelism(self._one_of(table, "kind", tuple(Parallelism), start))
+        setup = patterns.Setup(
+            model=_models()[self._one_of(table, "model", _models(), start)],
+            tokens=self._whole(table, "tokens", 0, start),
+            dtype=self._one_of(table, "dtype", TRAINED, start, "bf16"),
+            bucket=self._bucket(table, start),
+            micro_batches=self._whole(table, "micro_batches", 8, start),
+        )
+        try:
+            messages = patterns.messages(kind, setup)
+        except ValueError as error:
+            raise self._error("kind", kind, str(error), start) from error
+        names = dict.fromkeys(one.benchmark for one in messages)
+        sizes = {name: tuple(dict.fromkeys(one.bytes for one in messages if one.benchmark == name)) for name in names}
+        sent = self._one_of(table, "sent", tuple(units.DTYPES), start, "fp32")
+        chosen, share = self._texts(table, "implementations", start), self._share(table, start)
+        entries = [Entry((name,), self._axes(name, sizes[name], sent, start), (), chosen, share) for name in names]
+        return Pattern(kind, setup.model.key, setup.tokens, setup.dtype, sent, messages), entries
+
+    def _axes(self, name: str, sizes: tuple[int, ...], sent: str, start: int) -> dict[str, tuple[Scalar, ...]]:
+        """Every axis of a collective fixed but its size: a step of training asks for one case of each message."""
+        if name not in self.benchmarks:
+            raise self._error("kind", "", f"this pattern needs the benchmark {name!r}, which there is not", start)
+        benchmark = self.benchmarks[name]
+        kind = next(replace(axis, name="sent") for axis in benchmark.axes if axis.name == "dtype")
+        fixed = {axis.name: axis.values[:1] for axis in benchmark.axes}
+        return {**fixed, "bytes": sizes, "dtype": self._values(kind, [sent], start)}
+
+    def _bucket(self, table: Mapping[str, Any], start: int) -> int:
+        value = self._value(BUCKET, table.get("bucket", patterns.BUCKET), start)
+        if not isinstance(value, int):
+            raise self._error("bucket", value, "bucket is a size such as '25 MiB'", start)
+        return value
+
+    def _one_of(self, table: Mapping[str, Any], key: str, known: Iterable[str], start: int, default: str = "") -> str:
+        value, words = table.get(key, default), list(known)
+        if key not in table and not default:
+            raise self._error(key, "", f"a [[pattern]] table needs {key} = ..., one of {', '.join(words)}", start)
+        if not isinstance(value, str) or value not in words:
+            raise self._error(key, value, f"{key} is one of {', '.join(words)}", start, words)
+        return value
+
+    def _whole(self, table: Mapping[str, Any], key: str, default: int, start: int) -> int:
+        value = table.get(key, default)
+        if not _number(value, whole=True) or value < 1:
+            raise self._error(key, value, f"{key} must be a whole number, 1 or more", start)
+        return int(value)
 
     def _point(self, point: Any, axes: Mapping[str, Axis], start: int) -> tuple[tuple[str, Scalar], ...]:
         if not isinstance(point, dict):
@@ -210,6 +288,11 @@ class _Reader:
             if word.search(code[number]):
                 return number + 1
         return first + 1
+
+
+def _models() -> Mapping[str, catalog.ModelShape]:
+    """The catalogue's shapes and the user's own."""
+    return catalog.load().models
 
 
 def _number(value: Any, whole: bool = False) -> bool:

@@ -131,6 +131,7 @@ const detailed = (() => {
         ["Against", against],
         ["Declared differences", pair && pair.differs.join(", ")],
         ["Not clean", one.unclean && capital(one.unclean)],
+        ["Algorithm bandwidth", more.algbw && `${prefixed(more.algbw, "B/s")}; busbw = algbw × ${more.factor}`],
         ["Of its own ceiling", more.of_ceiling && `${share(more.of_ceiling)} of ${more.ceiling}`],
         ["Of the datasheet", share(more.of_datasheet)],
         [

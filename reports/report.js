@@ -115,7 +115,7 @@
   const parameters = (one) => Object.entries(one).map(([name, value]) => name + "=" + value).join(" ");
   $("csv").addEventListener("click", () => {
     const columns = ["benchmark", "parameters", "ranks", "implementation", "provider", "status",
-      "value", "low", "high", "unit", "interval", "of_ceiling", "joules", "best", "reason"];
+      "value", "low", "high", "unit", "algbw", "interval", "of_ceiling", "joules", "best", "reason"];
     const lines = data.cases.map((one) => {
       const flat = { ...one, parameters: parameters(one.parameters) };
       return columns.map((name) => field(flat[name])).join(",");

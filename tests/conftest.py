@@ -29,6 +29,7 @@ from benchsuite.model import (
     Tolerance,
     Work,
 )
+from tests.cluster.fixtures import cluster, slurm  # noqa: F401  fixtures of tests/cluster and tests/faults
 
 # A busy machine must not fail a property for being slow, and CI must fail for the same reason twice.
 settings.register_profile("benchsuite", deadline=None, derandomize="CI" in os.environ)

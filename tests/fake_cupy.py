@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace, TracebackType
@@ -44,6 +46,8 @@ class World:
     log: list[tuple[Any, ...]] = field(default_factory=list)
     device: int = 0
     opens: bool = True
+    clock: bool = False
+    """Events tell the host's time instead of ``milliseconds``."""
     ids: Any = field(default_factory=lambda: itertools.count(1))
 
     def tell(self, *words: Any) -> None:
@@ -64,6 +68,7 @@ class _Current:
 
     def __init__(self, world: World, device: int) -> None:
         self.world, self.id, self._before = world, device, [0]
+        self.pci_bus_id = f"0000:{_installed(device):02X}:00.0"
 
     def use(self) -> None:
         self.world.device = self.id
@@ -75,6 +80,12 @@ class _Current:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.world.device = self._before.pop()
+
+
+def _installed(device: int) -> int:
+    """Which of the machine's GPUs is the visible one of this number."""
+    names = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    return int(names[device]) if device < len(names) and names[device].isdigit() else device
 
 
 class _Array:
@@ -96,6 +107,14 @@ class _Array:
         return self.host.copy()
 
 
+def _add(path: str, to: int, one: int, other: int, head: int, words: int, odd: int) -> None:
+    """What ``collective/add.cu`` does to fp32."""
+    count = head + words
+    assert not odd, "this double adds fp32 only"
+    a, b, y = (np.frombuffer((ctypes.c_float * count).from_address(at), np.float32) for at in (one, other, to))
+    np.add(a, b, out=y)
+
+
 class _Kernel:
     """A loaded function. Called, it checks what CuPy would and writes the launch down."""
 
@@ -113,6 +132,8 @@ class _Kernel:
             raise CUDADriverError("CUDA_ERROR_INVALID_VALUE: invalid argument")
         stream = self._world.streams[self._world.device]  # type: ignore[attr-defined]
         self._world.tell("launch", self.name, stream.ptr, args)
+        if self.name == "add_from":
+            _add(self.path, *(int(arg) for arg in args))
         if self.name == "gate" and not self._world.opens:
             number, late = int(args[1]), int(args[2])
             ctypes.c_uint32.from_address(late).value = number
@@ -123,7 +144,7 @@ class Cupy:
 
     __version__ = "14.2.0"
 
-    def __init__(self, world: World | None = None) -> None:
+    def __init__(self, world: World | None = None, nccl: Any = None) -> None:
         self.world = world = world or World()
         streams: dict[int, Any] = {i: SimpleNamespace(ptr=-i) for i in range(world.count)}
         world.streams = streams  # type: ignore[attr-defined]
@@ -132,7 +153,8 @@ class Cupy:
             Stream=self._stream,
             Event=self._event,
             get_current_stream=lambda: streams[world.device],
-            get_elapsed_time=lambda start, stop: world.milliseconds,
+            get_elapsed_time=lambda start, stop: 1e3 * (stop.at - start.at) if world.clock else world.milliseconds,
+            nccl=nccl,
             alloc_pinned_memory=self._pinned,
             memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
             driver=SimpleNamespace(CUDADriverError=CUDADriverError),
@@ -195,12 +217,14 @@ class Cupy:
 
     def _event(self, disable_timing: bool = False) -> Any:
         world, number = self.world, next(self.world.ids)
-        return SimpleNamespace(
-            id=number,
-            timing=not disable_timing,
-            record=lambda stream: world.tell("record", number, stream.ptr),
-            synchronize=lambda: world.tell("event-sync", number),
-        )
+        event = SimpleNamespace(id=number, timing=not disable_timing, at=0.0)
+
+        def record(stream: Any) -> None:
+            event.at = time.perf_counter()
+            world.tell("record", number, stream.ptr)
+
+        event.record, event.synchronize = record, lambda: world.tell("event-sync", number)
+        return event
 
     def _runtime(self) -> Any:
         world = self.world

@@ -88,19 +88,24 @@ def scan(
     rng = np.random.default_rng(seed)
     made = circle(nodes, rounds, per_node)
     who = units(nodes, per_node, leaf)
-    transfers = [
-        _transfer(one, a, b, faults, rng)
-        for one in made
-        for pair in one.pairs
-        for a, b in (pair, pair[::-1])
-    ]
+    transfers = [_transfer(one, a, b, faults, rng) for one in made for pair in one.pairs for a, b in (pair, pair[::-1])]
     local = [
-        Local(one.stage, one.number, unit.rank, kernel, 0.01 * math.exp(faults.computes.get(unit.rank, 0.0) + rng.normal(0, 0.01)))
+        Local(
+            one.stage,
+            one.number,
+            unit.rank,
+            kernel,
+            0.01 * math.exp(faults.computes.get(unit.rank, 0.0) + rng.normal(0, 0.01)),
+        )
         for one in made[:6]
         for unit in who
         for kernel in kernels
     ]
     return Scan(who, seed, 64 << 20, made, tuple(transfers), tuple(local), seconds=12.5, transport="tcp")
+
+
+def _kernel_seconds(rank: int, faults: Planted, rng: np.random.Generator) -> float:
+    return 0.01 * math.exp(faults.computes.get(rank, 0.0) + rng.normal(0, 0.01))
 
 
 def _transfer(one: Round, a: int, b: int, faults: Planted, rng: np.random.Generator) -> Transfer:

@@ -25,9 +25,9 @@ def cases(subject: Benchmark) -> list[Case]:
     return [case for case in dict.fromkeys(found) if not subject.invalid(case)]
 
 
-def expected(subject: Benchmark, case: Case, seed: int = 1) -> dict[str, Expected]:
-    """What the outputs of this case must be."""
-    ranks = RankInputs(subject, case, seed)
+def expected(subject: Benchmark, case: Case, seed: int = 1, rank: int = 0) -> dict[str, Expected]:
+    """What the outputs of this case must be on a rank."""
+    ranks = RankInputs(subject, case, seed, rank=rank)
     return dict(subject.reference(case, ranks, generator(case, seed, case.ranks)))
 
 

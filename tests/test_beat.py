@@ -30,7 +30,8 @@ from benchsuite import beat
 from benchsuite.protocol import Job, decode
 from benchsuite.worker import _show_stacks
 folder = Path(sys.argv[1])
-sign = beat.Beat(decode((folder / "job.json").read_bytes(), Job), int(sys.argv[2]))
+told = decode((folder / "job.json").read_bytes(), Job)
+sign = beat.Beat(folder, int(sys.argv[2]), told.controller)
 _show_stacks(folder, sign.rank)
 sign.say("measure: gemm m=1 [blas]")
 print("ready", flush=True)

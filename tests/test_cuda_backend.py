@@ -393,7 +393,7 @@ def test_a_lost_device_leaves_the_rest_to_a_fresh_process(
     monkeypatch.setattr("benchsuite.worker._die_with_parent", lambda: None)
     monkeypatch.setattr("faulthandler.enable", lambda: None)
     with pytest.raises(SystemExit) as ended:
-        main(str(tmp_path / "job.json"))
+        main(["solo", "1", "0", str(tmp_path / "job.json")])
     assert ended.value.code == 4
     messages = [decode(line, Message) for line in (tmp_path / "results").read_bytes().splitlines()]
     assert [message.index for message in messages if message.kind is Kind.RESULT] == [0]

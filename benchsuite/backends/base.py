@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
@@ -44,6 +45,20 @@ class Description:
     bus: str = ""
 
 
+class Link(Protocol):
+    """What moves data between the ranks' devices, opened."""
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """For the record."""
+
+    def provider(self, case: Case) -> str:
+        """The library's version, with what it chose for this case where it told."""
+
+    def caveats(self, case: Case) -> tuple[Caveat, ...]:
+        """What a result of this case must carry."""
+
+
 class Backend(Protocol):
     """Holds the data and runs the steps of one rank."""
 
@@ -72,6 +87,12 @@ class Backend(Protocol):
 
     def download(self, buffers: Buffers) -> Mapping[str, Array]:
         """The buffers' contents as NumPy arrays on the host."""
+
+    def joined(self, world: World, libraries: Iterable[str]) -> AbstractContextManager[Mapping[str, Link]]:
+        """Within it these libraries (``CollectiveCall.over``) move data between the devices of the ranks of ``world``.
+
+        Every rank calls it, before anything is bound that needs one of them.
+        """
 
     def bind(
         self,

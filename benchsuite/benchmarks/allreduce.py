@@ -3,84 +3,74 @@
 Every rank contributes ``bytes`` and ends with the sum over all ranks. Two rates describe it, as
 defined in nccl-tests' doc/PERFORMANCE.md: algbw = bytes / time, and busbw = algbw * 2(n-1)/n, which
 is what each rank must at least send and can be held against a link whatever the number of ranks.
+
+In place, the sum replaces the message, and a sum of sums would soon be no number that can be verified. So each
+iteration first puts the message back; that is part of the time, and what it takes alone is told beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 
 import numpy as np
 
-from benchsuite import units
+from benchsuite.benchmarks import _collective as common
+from benchsuite.benchmarks._collective import SEGMENT, elements
 from benchsuite.model import (
     Array,
     Arrays,
     ArraySpec,
-    Axis,
     Benchmark,
     Buffers,
     CacheMode,
     Case,
-    CollectiveCall,
     Expected,
-    Implementation,
     LocalOps,
     Metric,
+    Ranks,
     Work,
     World,
 )
 
-LARGEST = 2**10
-SEGMENT = units.MIB
-"""Bytes of the largest message our algorithms send. What was just received is added, and sent on, while it
-is in the cache; smaller messages lose more to the ranks' waiting for each other than they gain."""
-
-
-def elements(case: Case) -> int:
-    """Elements of the message."""
-    return max(1, case.integer("bytes") // units.dtype(case.text("dtype")).bytes)
-
 
 def inputs(case: Case, rng: np.random.Generator) -> Arrays:
-    """Whole numbers below 2**10: sums of up to 2**14 ranks stay below 2**24, so each is exact in any order."""
-    kind = units.dtype(case.text("dtype")).storage
-    return {"x": rng.integers(-LARGEST, LARGEST, elements(case), dtype=np.int16).astype(kind)}
+    """Whole numbers, so that each sum is exact in any order."""
+    name = common.ORIGIN if common.in_place(case) else common.X
+    return {name: common.summands(case, rng, elements(case))}
 
 
 def outputs(case: Case) -> Mapping[str, ArraySpec]:
     """The sum, and room for one received segment (allocated here, so never inside the timed call)."""
-    length, dtype = elements(case), units.dtype(case.text("dtype"))
-    return {
-        "y": ArraySpec((length,), dtype.name),
-        "scratch": ArraySpec((min(length, SEGMENT // dtype.bytes),), dtype.name),
-    }
+    scratch = ArraySpec((min(elements(case), SEGMENT // common.itemsize(case)),), case.text("dtype"))
+    return {**common.result(case, elements(case)), "scratch": scratch}
 
 
 def work(case: Case) -> Work:
     """Per rank: send 2(n-1)/n of the message, do its share of the additions, read it once and write the sum once."""
     count, n = elements(case), case.ranks
-    size = float(count * units.dtype(case.text("dtype")).bytes)
+    size = float(count * common.itemsize(case))
     share = (n - 1) / n
     return Work(flops=count * share, read=size, written=size, payload=size, wire=2 * share * size)
 
 
-def reference(case: Case, ranks: Sequence[Arrays], rng: np.random.Generator) -> Mapping[str, Expected]:
+def reference(case: Case, ranks: Ranks, rng: np.random.Generator) -> Mapping[str, Expected]:
     """The exact sum of every rank's inputs."""
-    total: Array = np.zeros(elements(case), np.int32)
-    for arrays in ranks:
-        total = total + arrays["x"].astype(np.int32)
-    return {"y": Expected(total.astype(units.dtype(case.text("dtype")).storage))}
+    return {common.Y: Expected(common.total(case, ranks))}
 
 
 def library(world: World, buffers: Buffers, case: Case, ops: LocalOps) -> None:
-    """The MPI library's own algorithm."""
-    world.allreduce(buffers["x"], buffers["y"])
+    """The library's own algorithm."""
+    if common.X in buffers:
+        world.allreduce(buffers[common.X], buffers[common.Y])
+        return
+    y = common.restore(buffers)
+    world.allreduce(y, y)
 
 
 def segments(buffers: Buffers, nbytes: int) -> Iterator[tuple[Array, Array]]:
     """Input and result, ``nbytes`` of each after the other."""
-    x, y = buffers["x"], buffers["y"]
+    x, y = buffers[common.X], buffers[common.Y]
     step = nbytes // x.itemsize
     for low in range(0, x.size, step):
         yield x[low : low + step], y[low : low + step]
@@ -94,6 +84,8 @@ def ring(world: World, buffers: Buffers, case: Case, ops: LocalOps) -> None:
     """
     n, rank = world.size, world.rank
     following, before = (rank + 1) % n, (rank - 1) % n
+    if n == 1:
+        buffers[common.Y][...] = buffers[common.X]
     for x, y in segments(buffers, n * SEGMENT):
         chunks = [slice(x.size * i // n, x.size * (i + 1) // n) for i in range(n)]
         send, outgoing = x, chunks[rank]
@@ -115,6 +107,8 @@ def doubling(world: World, buffers: Buffers, case: Case, ops: LocalOps) -> None:
     part to the odd one and receives the result at the end.
     """
     rank, paired = world.rank, world.rank < 2 * _extra(world.size)
+    if world.size == 1:
+        buffers[common.Y][...] = buffers[common.X]
     for x, y in segments(buffers, SEGMENT):
         nothing, scratch = y[:0], buffers["scratch"][: y.size]
         if paired and rank % 2 == 0:
@@ -149,25 +143,21 @@ def partners(rank: int, size: int) -> tuple[int, ...]:
     return tuple(2 * other + 1 if other < extra else other + extra for other in others)
 
 
-RANKS = frozenset({"host", "ranks"})
-
 BENCHMARK = Benchmark(
     name="allreduce",
     question="How fast do the ranks of this machine sum a message?",
     metric=Metric.BUSBW,
-    axes=(
-        Axis("bytes", (8, units.MIB), "message each rank contributes", unit="bytes"),
-        Axis("dtype", ("fp32",), choices=("fp32", "fp64")),
-    ),
+    axes=(common.BYTES, common.dtypes(common.SUMMED), common.PLACE),
     inputs=inputs,
     outputs=outputs,
     work=work,
     reference=reference,
     implementations=(
-        Implementation("mpi", CollectiveCall(library), RANKS, provider="mpi"),
-        Implementation("ring", CollectiveCall(ring), RANKS),
-        Implementation("doubling", CollectiveCall(doubling), RANKS),
+        *common.by_library(library, sums=True, restores=True),
+        common.ours("ring", ring, sums=True),
+        common.ours("doubling", doubling, sums=True),
     ),
     tags=frozenset({"collective"}),
     cache=CacheMode.HOT,
+    invalid=common.inexact,
 )

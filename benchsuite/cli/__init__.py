@@ -7,11 +7,23 @@ import io
 import os
 import sys
 
-from benchsuite.cli import catalog, describe, evidence, exchange, measure, show, site
+from benchsuite.cli import catalog, describe, evidence, exchange, launch, measure, patterns, scan, show, site
 from benchsuite.cli.app import app
 from benchsuite.errors import BenchsuiteError, Exit
 
-__all__ = ["app", "catalog", "describe", "evidence", "exchange", "main", "measure", "show", "site"]
+__all__ = [
+    "app",
+    "catalog",
+    "describe",
+    "evidence",
+    "exchange",
+    "launch",
+    "main",
+    "measure",
+    "patterns",
+    "show",
+    "site",
+]
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from benchsuite.cli.app import All, Json, Out, Report, RunName, Wait, app
+from benchsuite.cli.placing import Hosts, LauncherName, Nodes, PerNode
 
 
 @app.command()
@@ -36,6 +37,10 @@ def run(
     ranks: Annotated[
         int | None, typer.Option(help="MPI ranks of collectives; default one per core, at least 2.")
     ] = None,
+    launcher: LauncherName = "auto",
+    hosts: Hosts = "",
+    nodes: Nodes = 0,
+    per_node: PerNode = 0,
     seed: Annotated[int | None, typer.Option(help="Repeat the data and order of an earlier run.")] = None,
     wait: Wait = 0.0,
     price: Annotated[
@@ -61,10 +66,12 @@ def run(
     """Measure a suite on this machine, print a table and write a report."""
     from benchsuite.campaign import Request
     from benchsuite.commands import measure
+    from benchsuite.placing import Placing
     from benchsuite.rental import Rental
 
+    where = Placing(launcher, hosts, nodes, per_node)
     rental = Rental(provider, instance, region, kind, price, metadata, ask_metadata, tuple(catalog or ()))
-    request = Request(suite, tuple(only or ()), budget, runs, out, backend, ranks, seed, device, wait, rental)
+    request = Request(suite, tuple(only or ()), budget, runs, out, backend, ranks, seed, device, wait, rental, where)
     raise typer.Exit(measure.run(request, as_json=json, with_report=report, all_implementations=all_implementations))
 
 

@@ -15,7 +15,7 @@ from benchsuite.commands import normality
 from benchsuite.errors import UsageError
 from benchsuite.model import Record, Score
 from benchsuite.reading import printable
-from benchsuite.render import terminal
+from benchsuite.render import terminal, terminal_training
 
 if TYPE_CHECKING:
     from benchsuite.render.view import CampaignView
@@ -116,6 +116,7 @@ def results_of(
     terminal.table(scores, console, all_implementations=all_implementations)
     for line in (*terminal.summary_lines(scores), *problems, *troubles):
         console.print(printable(line), markup=False, soft_wrap=True)
+    terminal_training.section(results.steps(made, scores), scores, console)
     normality.section(appraisal, console)
 
 
@@ -185,4 +186,5 @@ def campaign_view(
         appraisal=appraisal,
         readings=readings,
         problems=(*problems, *troubles),
+        steps=results.steps(made, scores),
     )

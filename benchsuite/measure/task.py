@@ -12,7 +12,8 @@ import numpy as np
 
 from benchsuite.backends.base import Backend
 from benchsuite.errors import BenchsuiteError, DeviceLostError, UnavailableError
-from benchsuite.measure import buffers
+from benchsuite.measure import blame, buffers
+from benchsuite.measure.beside import Beside
 from benchsuite.measure.clock import Clock
 from benchsuite.measure.collect import Sampler, collect
 from benchsuite.measure.verify import check
@@ -21,11 +22,13 @@ from benchsuite.model import (
     Arrays,
     Benchmark,
     Case,
+    CollectiveCall,
     Expected,
     Failed,
     Implementation,
     Outcome,
     Policy,
+    Ranks,
     Rejected,
     Skipped,
     Step,
@@ -35,14 +38,17 @@ from benchsuite.model import (
 Phase = Callable[[str], None]
 
 
-class RankInputs(Sequence[Arrays]):
+class RankInputs(Ranks):
     """Every rank's inputs, made again from the seed when asked for: no communication, no memory held.
 
-    ``known``: those of some ranks, which are at hand and need not be made again.
+    ``known``: those of some ranks, which are at hand and need not be made again. ``rank``: whose outputs are asked for.
     """
 
-    def __init__(self, benchmark: Benchmark, case: Case, seed: int, known: Mapping[int, Arrays] | None = None) -> None:
+    def __init__(
+        self, benchmark: Benchmark, case: Case, seed: int, known: Mapping[int, Arrays] | None = None, rank: int = 0
+    ) -> None:
         self._benchmark, self._case, self._seed, self._known = benchmark, case, seed, known or {}
+        self.rank = rank
 
     def __len__(self) -> int:
         return self._case.ranks
@@ -82,7 +88,7 @@ def prepare(benchmark: Benchmark, case: Case, rank: int, seed: int) -> Prepared:
     own = RankInputs(benchmark, case, seed)[rank]
     for array in own.values():
         array.flags.writeable = False
-    ranks = RankInputs(benchmark, case, seed, {rank: own})
+    ranks = RankInputs(benchmark, case, seed, {rank: own}, rank)
     return Prepared(own, benchmark.reference(case, ranks, generator(case, seed, case.ranks)))
 
 
@@ -132,6 +138,8 @@ class Measurement:
             return Measured(Failed(failed, phase="compile"))
         if skipped := _first(self.bench.world, missing):
             return Measured(Skipped(skipped))
+        begin = self._beginning(sets)
+        begin()
         for step in steps:  # what a first call still compiles or loads belongs to this phase
             step()
         self.bench.backend.timer()()
@@ -141,6 +149,7 @@ class Measurement:
             return Measured(before)
         for one in sets:
             self.bench.backend.poison(one.outputs)
+        begin()
         setup = time.perf_counter() - started
         self.phase("measure")
         bench = self.bench
@@ -152,7 +161,9 @@ class Measurement:
         if isinstance(after, Rejected):
             return Measured(replace(after, reason=f"after timing: {after.reason}"))
         caveats = (*samples.caveats, *awaited)
-        return Measured(replace(samples, setup_seconds=setup, max_error=max(before, after), caveats=caveats), began)
+        samples = replace(samples, setup_seconds=setup, max_error=max(before, after), caveats=caveats)
+        beside = Beside(bench.backend, bench.world, bench.clock, self.benchmark, self.implementation, self.case)
+        return Measured(beside.told(sets[0].all, samples), began)
 
     def _ready(self) -> tuple[list[buffers.BufferSet], list[Step]]:
         backend, benchmark, case = self.bench.backend, self.benchmark, self.case
@@ -160,17 +171,38 @@ class Measurement:
         sets = buffers.allocate(backend, self.prepared.inputs, benchmark.outputs(case), benchmark.cache, places)
         return sets, [backend.bind(self.implementation, one.all, case, self.bench.world, places) for one in sets]
 
+    def _beginning(self, sets: Sequence[buffers.BufferSet]) -> Step:
+        """What puts into poisoned outputs whatever a collective starts from."""
+        op = self.implementation.op
+        if not isinstance(op, CollectiveCall) or op.before is None:
+            return lambda: None
+        before, bench = replace(self.implementation, op=replace(op, function=op.before)), self.bench
+        steps = [bench.backend.bind(before, one.all, self.case, bench.world) for one in sets]
+
+        def begin() -> None:
+            for step in steps:
+                step()
+
+        return begin
+
     def _verified(self, sets: Sequence[buffers.BufferSet], numbers: Iterable[int]) -> float | Rejected:
         """The worst error of these sets over all ranks, or the first rejection."""
         specs, tolerance = self.benchmark.outputs(self.case), self.benchmark.tolerance(self.case)
+        result: float | Rejected = 0.0
         worst = 0.0
         for number in numbers:
             outputs = self.bench.backend.download(sets[number].outputs)
             result = check(outputs, self.prepared.expected, specs, tolerance)
             if isinstance(result, Rejected):
-                return _agree(self.bench.world, result)
+                break
             worst = max(worst, result)
-        return _agree(self.bench.world, worst)
+        own = result if isinstance(result, Rejected) else worst
+        return blame.agree(self.bench.world, own, lambda: self._changed(sets))
+
+    def _changed(self, sets: Sequence[buffers.BufferSet]) -> str:
+        """Which input of this rank is no longer what the seed says, or nothing."""
+        held = (self.bench.backend.download(one.inputs) for one in sets)
+        return next(filter(None, (blame.changed(inputs, self.prepared.inputs) for inputs in held)), "")
 
 
 def _some(executed: int, count: int) -> list[int]:
@@ -183,13 +215,3 @@ def _first(world: World, problem: str | None) -> str | None:
     """The first rank's problem, known to every rank."""
     problems = world.share(problem)
     return next((f"rank {r}: {text}" if world.size > 1 else text for r, text in enumerate(problems) if text), None)
-
-
-def _agree(world: World, result: float | Rejected) -> float | Rejected:
-    """The worst error over ranks, or the first rank's rejection: every rank gets the same answer."""
-    worst = 0.0
-    for rank, one in enumerate(world.share(result)):
-        if isinstance(one, Rejected):
-            return replace(one, where=f"rank {rank}: {one.where}") if world.size > 1 else one
-        worst = max(worst, float(one))
-    return worst

@@ -15,6 +15,7 @@ from benchsuite.model.benchmark import (
     Buffers,
     CacheMode,
     Case,
+    Collective,
     CollectiveCall,
     Expected,
     HostCall,
@@ -22,6 +23,7 @@ from benchsuite.model.benchmark import (
     Implementation,
     Metric,
     Op,
+    Ranks,
     Scalar,
     Step,
     Tolerance,
@@ -82,6 +84,7 @@ from benchsuite.model.fleet import (
     Unit,
 )
 from benchsuite.model.public import PUBLIC_SCHEMA, Exhibit, Level, Machine, Offer, Origin, Publication, Roof
+from benchsuite.model.training import Message, Parallelism, Pattern
 from benchsuite.model.world import Array, LocalOps, Wait, World
 
 __all__ = [
@@ -101,6 +104,7 @@ __all__ = [
     "CacheMode",
     "Case",
     "Caveat",
+    "Collective",
     "CollectiveCall",
     "CudaKernel",
     "CudaLibrary",
@@ -124,16 +128,20 @@ __all__ = [
     "Local",
     "LocalOps",
     "Machine",
+    "Message",
     "Metric",
     "Offer",
     "Op",
     "Origin",
     "Outcome",
+    "Parallelism",
+    "Pattern",
     "Pause",
     "Plan",
     "Policy",
     "Publication",
     "Quantiles",
+    "Ranks",
     "Record",
     "Reference",
     "Rejected",

@@ -88,8 +88,9 @@ class Work:
     """The algorithmic minimum of one iteration, identical on every backend.
 
     flops: multiply and add count as two (GEMM: 2mnk). read, written: bytes that must cross the
-    memory interface at least once. payload: bytes of the message each rank contributes. wire:
-    bytes each rank must send in the best algorithm. steps: dependent steps of a latency chain.
+    memory interface at least once. payload: bytes of the message as nccl-tests counts them, so that algbw is
+    payload/seconds: what each rank contributes, or of an all-gather all that each rank ends with. wire: bytes the
+    busiest rank must send or receive in the best algorithm. steps: dependent steps of a latency chain.
     """
 
     flops: float = 0.0
@@ -213,11 +214,24 @@ class HostKernel:
     entry: str
 
 
+Collective = Callable[[World, Buffers, Case, LocalOps], None]
+
+
 @dataclass(frozen=True, slots=True)
 class CollectiveCall:
-    """A collective written once over a world: ``function(world, buffers, case, ops)``."""
+    """A collective written once over a world: ``function(world, buffers, case, ops)``.
 
-    function: Callable[[World, Buffers, Case, LocalOps], None]
+    before: is called untimed after the outputs were poisoned, and puts into them what the operation starts from.
+    over: what moves the data: nothing for the world that the launcher made, else a library that the backend joins
+    (``"nccl"``, ``"mpi-cuda"``).
+    restoring: the part of ``function`` that puts back what the operation overwrites in this case, if it does; it is
+    timed by itself afterwards, and told beside the result.
+    """
+
+    function: Collective
+    before: Collective | None = None
+    restoring: Callable[[Case], Collective | None] = lambda case: None
+    over: str = ""
 
 
 Op = HostCall | HostKernel | CollectiveCall | CudaKernel | CudaLibrary
@@ -240,6 +254,12 @@ class Implementation:
     supports: Callable[[Case], bool] = lambda case: True
 
 
+class Ranks(Sequence[Arrays]):
+    """Every rank's inputs; ``rank`` is the one whose outputs are asked for."""
+
+    rank: int
+
+
 @dataclass(frozen=True, slots=True)
 class Benchmark:
     """Data plus pure functions; the framework owns time.
@@ -247,7 +267,7 @@ class Benchmark:
     inputs(case, rng)            arrays made from a seed; one call per rank
     outputs(case)                what the backend allocates for the result
     work(case)                   the algorithmic minimum
-    reference(case, ranks, rng)  what the outputs must be; ``ranks[r]`` are rank r's inputs
+    reference(case, ranks, rng)  what the outputs of ``ranks.rank`` must be; ``ranks[r]`` are rank r's inputs
     tolerance(case)              allowed error of the comparison
     invalid(case)                a reason why this combination of parameters makes no sense, or ""
     places(case)                 buffers that do not lie in device memory: ``{"x": "pinned"}`` (see ``model.cuda``)
@@ -260,7 +280,7 @@ class Benchmark:
     inputs: Callable[[Case, np.random.Generator], Arrays]
     outputs: Callable[[Case], Mapping[str, ArraySpec]]
     work: Callable[[Case], Work]
-    reference: Callable[[Case, Sequence[Arrays], np.random.Generator], Mapping[str, Expected]]
+    reference: Callable[[Case, Ranks, np.random.Generator], Mapping[str, Expected]]
     implementations: tuple[Implementation, ...]
     tolerance: Callable[[Case], Tolerance] = lambda case: Tolerance()
     tags: frozenset[str] = frozenset()

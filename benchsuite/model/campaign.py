@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from benchsuite.model.benchmark import Case, Metric, Scalar, Work
+from benchsuite.model.training import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """What to run, as data. ``source`` is the file's text, kept with every campaign."""
+    """What to run, as data. ``source`` is the file's text, kept with every campaign.
+
+    patterns: the steps of training whose messages are among the entries.
+    """
 
     name: str
     title: str
@@ -56,6 +60,7 @@ class Suite:
     policy: Policy
     ranks: int = 0
     source: str = ""
+    patterns: tuple[Pattern, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,8 @@ class Samples:
     sync: how the ranks began together (``none``, ``barrier`` or ``window``), ``sync_error``: the bound of the
     error of their clocks in seconds, where that is known. sets: buffer sets rotated through. steady_from: samples
     before it still belong to the approach of the steady state (MSER-5); they are kept and counted all the same.
+    beside: seconds of each iteration that are not the operation, measured by themselves and not subtracted: ``call``
+    (the same call in a world of one rank) and ``restore`` (putting back what an operation in place overwrites).
     conditions: what the sensors said meanwhile, medians in SI units; annotations: by the code of a condition, the
     numbers of the samples it touched; energy: what they cost (``telemetry.join``).
     """
@@ -147,6 +154,7 @@ class Samples:
     conditions: Mapping[str, float] = field(default_factory=dict)
     annotations: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     energy: tuple[Energy, ...] = ()
+    beside: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ class World(Protocol):
     """How ranks talk. Implemented by ``world.solo``, ``world.threads`` and ``world.mpi``.
 
     Arrays are contiguous and one-dimensional; the same operation is called on every rank with equal types and
-    lengths (``alltoallv`` and point-to-point excepted). n is the number of ranks.
+    lengths (``alltoallv`` and point-to-point excepted). n is the number of ranks. Lengths that do not fit each
+    other on one rank are refused there; lengths that differ between ranks are nobody's to notice.
     """
 
     name: str
@@ -47,6 +48,9 @@ class World(Protocol):
 
     def receive(self, buffer: Array, source: int) -> None:
         """One message from rank ``source`` into ``buffer``."""
+
+    def arrived(self, source: int) -> bool:
+        """Whether a message from rank ``source`` is here or under way, so that ``receive`` would not wait idly."""
 
     def sendrecv(self, send: Array, to: int, receive: Array, source: int) -> None:
         """Send ``send`` to rank ``to`` while receiving ``receive`` from rank ``source``."""
@@ -76,7 +80,11 @@ class World(Protocol):
         """Every rank's ``buffer`` becomes that of ``root``."""
 
     def subset(self, ranks: Sequence[int]) -> World | None:
-        """A world of these ranks in this order, to them; ``None`` to the others. Every rank calls it."""
+        """A world of these ranks in this order, to them; ``None`` to a rank that is not among those it names.
+
+        Every rank calls it, and each may name its own group: groups that share no rank arise at once, and
+        ``subset([rank])`` gives every rank a world of its own. What it holds is given back when it is dropped.
+        """
 
     def facts(self) -> dict[str, str]:
         """Library, version and transport, for the record."""

@@ -1,4 +1,4 @@
-"""What stands below a value in the table: power and clock, energy, and how late the late samples were."""
+"""What stands below a value in the table: algbw, power and clock, energy, and how late the late samples were."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from benchsuite import units, worth
 from benchsuite.model import Metric, Offer, Record, Score, Status
 from benchsuite.render.normality import amount
-from benchsuite.render.words import counted
+from benchsuite.render.words import bandwidth, counted
 from benchsuite.units import NO_BREAK_SPACE
 
 PERCENTILES = ((0.95, 60), (0.99, 299))
@@ -18,6 +18,8 @@ ALONE = Offer(devices=1)
 
 def details(score: Score, records: Sequence[Record]) -> Iterator[str]:
     """The lines of a verified score; ``records``: those of its runs."""
+    if told := bandwidth(score):
+        yield told
     if told := _conditions(score):
         yield told
     if told := _energy(score):

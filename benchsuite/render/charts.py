@@ -13,11 +13,12 @@ from benchsuite.normalize import Ceilings
 from benchsuite.render import svg
 from benchsuite.render.charts_rates import rates
 from benchsuite.render.charts_roof import roofline
-from benchsuite.render.charts_sizes import allreduce_bandwidth, allreduce_time, bandwidth, latency
+from benchsuite.render.charts_sizes import bandwidth, collective_bandwidth, collective_time, latency
 from benchsuite.render.looks import COLOURS, NARROW, WIDE, Plot
 
-SWEPT = {"memory", "latency", "allreduce", "fma"}
-"""Benchmarks with a chart of their own; each of the others gets a dot plot, also those added later."""
+COLLECTIVES = ("allreduce", "allgather", "reduce_scatter", "alltoall", "broadcast", "shift", "exchange")
+SWEPT = {"memory", "latency", "fma", "overlap", *COLLECTIVES}
+"""Benchmarks with a drawing of their own; each of the others gets a dot plot, also those added later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,12 @@ def plots(scores: Sequence[Score], ceilings: Ceilings, caches: Mapping[str, int]
     """Every chart that has something to show."""
     measured = [score for score in scores if score.status is Status.OK and score.value]
     others = dict.fromkeys(score.case.benchmark for score in measured if score.case.benchmark not in SWEPT)
+    sweeps = [[score for score in measured if score.case.benchmark == name] for name in COLLECTIVES]
     made = [
         roofline(measured, ceilings),
         *(rates([score for score in measured if score.case.benchmark == name]) for name in others),
         bandwidth(measured, caches, cores),
         latency(measured, caches),
-        allreduce_bandwidth(measured),
-        allreduce_time(measured),
+        *(chart(of) for of in sweeps for chart in (collective_bandwidth, collective_time)),
     ]
     return [plot for plot in made if plot is not None]

@@ -1,14 +1,15 @@
-"""Charts over a size in bytes: memory bandwidth, latency, all-reduce."""
+"""Charts over a size in bytes: memory bandwidth, latency, collectives."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import altair as alt
 
 from benchsuite import units
+from benchsuite.bandwidths import FACTORS
 from benchsuite.model import Score
 from benchsuite.render.looks import (
     MUTED,
@@ -26,7 +27,7 @@ from benchsuite.render.looks import (
     row,
     within,
 )
-from benchsuite.render.words import clean
+from benchsuite.render.words import clean, family
 
 HEIGHT = 300
 SMALL = 256 * units.KIB
@@ -79,35 +80,32 @@ def latency(scores: Sequence[Score], caches: Mapping[str, int]) -> Plot | None:
     return Plot("latency", "Latency over size", note, Series.of(rows).names, lambda width: _chart(sweep, width))
 
 
-def allreduce_bandwidth(scores: Sequence[Score]) -> Plot | None:
-    """Bus bandwidth of every implementation over the message size."""
-    chosen = [score for score in scores if score.case.benchmark == "allreduce"]
-    if _sizes(chosen) < 2:
+def collective_bandwidth(scores: Sequence[Score]) -> Plot | None:
+    """Bus bandwidth of every implementation of one collective over the message size."""
+    if _sizes(scores) < 2:
         return None
-    scale, letter = units.prefix(max(score.value or 0.0 for score in chosen))
-    rows = _rows(chosen, scale, "")
+    name = scores[0].case.benchmark
+    scale, letter = units.prefix(max(score.value or 0.0 for score in scores))
+    rows = _rows(scores, scale, "")
     sweep = Sweep(rows, "message", f"busbw, {units.unit('B/s', letter)}")
-    note = f"{_ranks(chosen)}; busbw = 2(n−1)/n × bytes / time of the slowest rank. Higher is better."
-    return Plot(
-        "allreduce", "All-reduce bandwidth over size", note, Series.of(rows).names, lambda width: _chart(sweep, width)
-    )
+    factor = FACTORS[name].formula
+    note = f"{_ranks(scores)}; busbw = {factor} × bytes / time of the slowest rank. Higher is better."
+    title = f"{family(name)} bandwidth over size"
+    return Plot(name, title, note, Series.of(rows).names, lambda width: _chart(sweep, width))
 
 
-def allreduce_time(scores: Sequence[Score]) -> Plot | None:
-    """The time of small messages, where bandwidth says nothing."""
-    chosen = [score for score in scores if score.case.benchmark == "allreduce" and int(score.case["bytes"]) <= SMALL]
-    if _sizes(chosen) < 2:
+def collective_time(scores: Sequence[Score]) -> Plot | None:
+    """The time of small messages of one collective, where bandwidth says nothing."""
+    small = [score for score in scores if int(score.case["bytes"]) <= SMALL]
+    if _sizes(small) < 2:
         return None
+    chosen = sorted(small, key=lambda score: int(score.case["bytes"]))
+    name = chosen[0].case.benchmark
     rows = [_as_time(score, one) for score, one in zip(chosen, _rows(chosen, 1.0, ""), strict=True)]
     sweep = Sweep(rows, "message", "µs", tall=True)
     note = f"{_ranks(chosen)}, messages of at most {units.size(SMALL)}; time of the slowest rank. Lower is better."
-    return Plot(
-        "allreduce-time",
-        "All-reduce time, small messages",
-        note,
-        Series.of(rows).names,
-        lambda width: _chart(sweep, width),
-    )
+    title = f"{family(name)} time, small messages"
+    return Plot(f"{name}-time", title, note, Series.of(rows).names, lambda width: _chart(sweep, width))
 
 
 def _as_time(score: Score, one: Row) -> Row:
@@ -119,7 +117,7 @@ def _as_time(score: Score, one: Row) -> Row:
 
 def _ranks(scores: Sequence[Score]) -> str:
     counts = sorted({score.case.ranks for score in scores})
-    return " and ".join(str(count) for count in counts) + " ranks on this host"
+    return " and ".join(str(count) for count in counts) + " ranks"
 
 
 def _sizes(scores: Sequence[Score]) -> int:
@@ -127,16 +125,26 @@ def _sizes(scores: Sequence[Score]) -> int:
 
 
 def _rows(scores: Sequence[Score], scale: float, parameter: str) -> list[Row]:
-    """A row per score; the series is a parameter or else the implementation."""
+    """A row per score; the series is a parameter or else the implementation, with what else the cases differ in."""
+    several = {
+        name
+        for name in ("dtype", "place")
+        if len({dict(score.case.params).get(name) for score in scores}) > 1 and not parameter
+    }
     made = [
-        {
-            **row(score, scale),
-            "x": int(score.case["bytes"]),
-            "series": clean(str(score.case[parameter])) if parameter else clean(score.implementation),
-        }
+        {**row(score, scale), "x": int(score.case["bytes"]), "series": _series(score, parameter, several)}
         for score in scores
     ]
     return sorted(made, key=lambda one: one["x"]) if not parameter else made
+
+
+def _series(score: Score, parameter: str, several: Collection[str]) -> str:
+    if parameter:
+        return clean(str(score.case[parameter]))
+    params = dict(score.case.params)
+    words = [str(params["dtype"])] if "dtype" in several else []
+    words += ["in place"] if "place" in several and params["place"] == "in" else []
+    return clean(", ".join([score.implementation, *words]))
 
 
 def _chart(sweep: Sweep, width: int) -> alt.LayerChart:

@@ -18,7 +18,7 @@ Element = ElementTree.Element
 
 
 def element(tag: str, *children: Element, text: str = "", **attributes: str | float) -> Element:
-    """One element. ``kind`` is its class; a trailing underscore is dropped, another one is a hyphen.
+    """One element. ``kind`` is its class; an underscore in a name stands for a hyphen.
 
     Raises ``ValueError`` for what the page's policy or its reader would not take.
     """

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from benchsuite import assets, units
+from benchsuite import assets, bandwidths, units
 from benchsuite.model import Score
 from benchsuite.render.below import PERCENTILES
 from benchsuite.render.view import ReportView
@@ -98,6 +98,7 @@ def _data(view: ReportView) -> dict[str, Any]:
 
 
 def _case(score: Score) -> dict[str, Any]:
+    found = bandwidths.algbw(score)
     return {
         "benchmark": score.case.benchmark,
         "parameters": dict(score.case.params),
@@ -116,6 +117,7 @@ def _case(score: Score) -> dict[str, Any]:
         "joules": _rounded(score.joules),
         "best": score.best,
         "reason": score.reason,
+        **({"algbw": _rounded(found.value)} if found else {}),
     }
 
 

@@ -22,6 +22,15 @@ FAMILIES = {
     "transfer": "Link to the host",
     "p2p": "Link between GPUs",
     "allreduce": "All-reduce",
+    "allgather": "All-gather",
+    "reduce_scatter": "Reduce-scatter",
+    "alltoall": "All-to-all",
+    "alltoallv": "All-to-all of unequal parts",
+    "broadcast": "Broadcast",
+    "shift": "Shift around a ring",
+    "exchange": "Exchange between pairs",
+    "barrier": "Barrier",
+    "overlap": "Communication behind computation",
     "peer-allreduce": "All-reduce over peer memory",
     "reduce-step": "Local step of an all-reduce",
     "fma": "Peak arithmetic",
@@ -100,6 +109,19 @@ def _peers(params: Params) -> str:
     return f"{params['dtype']} {_size(params)}, {params['gpus']} {where}"
 
 
+def _collective(params: Params) -> str:
+    """Element type and size, and what else the collective has, its default left out."""
+    named = {name: item for name, item in params.items() if name not in {"dtype", "bytes", "place"}}
+    where = ["in place"] if params.get("place") == "in" else []
+    return ", ".join([f"{params['dtype']} {_size(params)}", *([plain(named)] if named else []), *where])
+
+
+def _overlap(params: Params) -> str:
+    parts = {"compute": "multiplication alone", "communicate": "all-reduce alone", "serial": "one after the other"}
+    told = parts.get(str(params["part"]), "both at once")
+    return f"{told}, {params['dtype']} {params['n']}³ and {_size(params)}"
+
+
 PHRASES: dict[str, Callable[[Params], str]] = {
     "gemm": _gemm,
     "dequant": _dequant,
@@ -112,7 +134,15 @@ PHRASES: dict[str, Callable[[Params], str]] = {
     "atomics": lambda params: f"{params['dtype']}, {params['pattern']}, {_size(params)}",
     "transfer": _transfer,
     "p2p": _p2p,
-    "allreduce": lambda params: f"{params['dtype']} {_size(params)}",
+    "allreduce": _collective,
+    "allgather": _collective,
+    "reduce_scatter": _collective,
+    "alltoall": _collective,
+    "alltoallv": _collective,
+    "broadcast": _collective,
+    "shift": _collective,
+    "exchange": _collective,
+    "overlap": _overlap,
     "peer-allreduce": _peers,
     "reduce-step": lambda params: f"{params['dtype']} {_size(params)}",
     "fma": lambda params: str(params["dtype"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchsuite import units
+from benchsuite import bandwidths, units
 from benchsuite.model import Record, Score, Status
 from benchsuite.render import below, strip
 from benchsuite.render.words import STATUSES, clean, family, marks, parameters, value
@@ -124,11 +124,11 @@ def _headlines(best: Sequence[Score]) -> Iterator[tuple[str, Score]]:
         found = choose([score for score in best if wanted(score, dict(score.case.params))])
         if found is not None:
             yield label, found
-    known = {"gemm", "attention", "decode", "paged-decode", "memory", "latency", "allreduce", "fma", "peak"}
+    known = {"gemm", "attention", "decode", "paged-decode", "memory", "latency", "allreduce", "fma", "peak", "overlap"}
     for name in dict.fromkeys(score.case.benchmark for score in best if score.case.benchmark not in known):
         found = _top([score for score in best if score.case.benchmark == name])
         if found is not None:
-            yield family(name), found
+            yield f"{family(name)}{', busbw' if bandwidths.algbw(found) else ''}", found
 
 
 def _top(scores: Sequence[Score]) -> Score | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
 
 from benchsuite import units
@@ -31,5 +32,5 @@ def words(slowdown: float | None) -> str:
 def legend() -> list[tuple[int, str]]:
     """Every shade and what it stands for, the slowest first."""
     marks = [units.percent(edge) for edge in EDGES]
-    spans = [f"{low} to {high}" for low, high in zip(marks, marks[1:], strict=False)]
+    spans = [f"{low} to {high}" for low, high in itertools.pairwise(marks)]
     return list(enumerate([f"below {marks[0]}", *spans, f"above {marks[-1]}"]))

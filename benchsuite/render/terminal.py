@@ -10,9 +10,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from benchsuite import units
+from benchsuite import bandwidths, units
 from benchsuite.doctor import Finding
-from benchsuite.model import Score, Status
+from benchsuite.model import Metric, Score, Status
 from benchsuite.render.words import (
     STATUSES,
     clean,
@@ -41,13 +41,19 @@ def table(scores: Sequence[Score], console: Console, *, all_implementations: boo
     for score in shown:
         if score.case.benchmark != before:
             before = score.case.benchmark
-            grid.add_row(Text(family(before), style="bold"))
+            grid.add_row(Text(f"{family(before)}{', busbw' if bandwidths.algbw(score) else ''}", style="bold"))
         grid.add_row(*_cells(score, further))
     console.print(grid)
 
 
 def _share(fraction: float | None) -> str:
     return units.percent(fraction) if fraction is not None else ""
+
+
+def _ceiling(score: Score) -> str:
+    """The share of the ceiling; of a collective, which has none, the other bandwidth."""
+    found = bandwidths.algbw(score)
+    return f"algbw {units.quantity(found.value, Metric.ALGBW)}" if found else _share(score.of_ceiling)
 
 
 def _condition(score: Score, name: str, scale: float, unit: str) -> str:
@@ -71,14 +77,14 @@ _TROUBLE = {Status.REJECTED, Status.FAILED}
 
 
 def _cells(score: Score, further: Sequence[str]) -> tuple[RenderableType, ...]:
-    """Case, value or what went wrong, share of the ceiling, further columns, implementation, notes."""
+    """Case, value or what went wrong, share of the ceiling or algbw, further columns, implementation, notes."""
     good = score.status is Status.OK
     glyph, word, _ = STATUSES[score.status]
     told = Text(value(score), style="bold" if score.best else "", no_wrap=True)
     return (
         Padding(Text(parameters(score.case)), (0, 0, 0, 2)),
         told if good else Text(f"{glyph} {word}", style=STYLES[score.status], no_wrap=True),
-        Text(_share(score.of_ceiling), no_wrap=True),
+        Text(_ceiling(score) if good else "", no_wrap=True),
         *(Text(_PAPER[name](score), no_wrap=True) for name in further),
         Text(clean(score.implementation)),
         Text(marks(score) if good else "", style="dim"),
@@ -97,6 +103,7 @@ def summary_lines(scores: Sequence[Score]) -> list[str]:
     lines += [f"{units.DASH} {count} skipped: {sentence(clean(reason))}" for reason, count in skipped.items()]
     told = {(mark(caveat), meaning(caveat)) for score in good for caveat in score.caveats}
     lines += [f"  {letter}  {text}" for letter, text in sorted(told)]
+    lines += [f"  {defined} ({bandwidths.SOURCE})."] if (defined := bandwidths.definition(good)) else []
     said, reasons = withheld(scores)
     why = [f"{reason.removesuffix('.')} ({count})." for reason, count in reasons.items()]
     return lines + ([" ".join([said, *why])] if said else [])

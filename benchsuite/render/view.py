@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchsuite import units
+from benchsuite import bandwidths, units
 from benchsuite.appraisal import Appraisal
 from benchsuite.model import Policy, Record, Score, Skip, Status
 from benchsuite.normalize import Ceilings
-from benchsuite.render import appraised, charts, rows, sensors, verdict
+from benchsuite.render import appraised, charts, rows, sensors, training, verdict
 from benchsuite.render.rows import Card, TableRow
 from benchsuite.render.words import counted, family, mark, meaning, parameters, withheld
 from benchsuite.telemetry.reading import Reading
+from benchsuite.training import Spent, exposures
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class CampaignView:
     ``ceilings``: as the scores were normalized with.
     ``cores``: 0 takes them from the facts. ``appraisal``: its scores set against what is on record.
     ``readings``: what the sensors said meanwhile, in the order read (``telemetry.archive.recorded``).
+    ``steps``: the steps of training that the suite asked for, measured.
     ``problems``: sentences about what of the run, or of what it is set against, could not be read.
     """
 
@@ -49,6 +51,7 @@ class CampaignView:
     appraisal: Appraisal | None = None
     readings: Sequence[Reading] = ()
     problems: Sequence[str] = ()
+    steps: Sequence[Spent] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +104,17 @@ class ReportView:
     copy: str
     appraised: appraised.Answer | None = None
     during: sensors.During | None = None
+    steps: tuple[training.StepView, ...] = ()
+    alone: str = training.ALONE
+    sent_by: tuple[str, ...] = ()
+    overlaps: tuple[training.OverlapView, ...] = ()
+    rates: str = ""
+    rates_source: str = bandwidths.SOURCE
 
 
 def build(campaign: CampaignView) -> ReportView:
     """The page of a campaign."""
+    steps = training.steps(campaign.steps)
     shown = [score for score in campaign.scores if score.status is not Status.SKIPPED]
     gaps = _gaps(campaign)
     told = appraised.answer(campaign.appraisal) if campaign.appraisal else None
@@ -132,6 +142,10 @@ def build(campaign: CampaignView) -> ReportView:
         copy=_copy(campaign, machine, found, cards),
         appraised=told,
         during=sensors.during(campaign.readings, gpu=campaign.backend == "cuda"),
+        steps=steps,
+        sent_by=training.sources(steps),
+        overlaps=training.overlaps(exposures(shown)),
+        rates=bandwidths.definition(shown),
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from benchsuite import units
-from benchsuite.model import Case, Caveat, Score, Status
+from benchsuite import bandwidths, units
+from benchsuite.model import Case, Caveat, Metric, Score, Status
 from benchsuite.reading import printable
 from benchsuite.render.phrases import FAMILIES, PHRASES, plain
 
@@ -18,6 +18,7 @@ STATUSES = {
 """Glyph, word and tone of each status; the first two must do without the third."""
 
 CAVEATS = {
+    "CALL": ("f", "a part of the time that counts is the call itself; the record says how much"),
     "CGROUP_THROTTLED": ("q", "a CPU quota stopped our processes meanwhile"),
     "CLOCK_DISAGREE": ("a", "two clocks disagree: the device's and the host's, or those of two ranks"),
     "CLOCK_LOCKED": ("k", "the GPU's clock was locked below its maximum"),
@@ -35,6 +36,7 @@ CAVEATS = {
     "POWER_CAP": ("p", "the power limit held the GPU's clock down"),
     "POWER_LIMIT_LOWERED": ("l", "the GPU's power limit was set below its default"),
     "RANKS_APART": ("b", "the ranks did not begin together"),
+    "RESTORED": ("v", "in place: the time includes putting the message back; the record says what that takes"),
     "STRAGGLER": ("r", "one rank was slower than the others"),
     "TELEMETRY_MISSING": ("t", "how busy others were is not known"),
     "THERMAL": ("h", "the GPU lowered its clock because of heat"),
@@ -73,9 +75,21 @@ def value(score: Score) -> str:
         return units.DASH
     if score.low is None or score.high is None:
         return units.quantity(score.value, score.metric)
-    if score.low * WILD < score.value or score.high > score.value * WILD:
-        return f"{units.quantity(score.value, score.metric)} (beyond{units.NO_BREAK_SPACE}×{WILD})"
-    return units.ranged(score.value, score.low, score.high, score.metric)
+    return between(score.value, score.low, score.high, score.metric)
+
+
+def between(number: float, low: float, high: float, metric: str) -> str:
+    """A positive number with its interval and unit; of one that is too wide to read only that it is."""
+    if low * WILD < number or high > number * WILD:
+        return f"{units.quantity(number, metric)} (beyond{units.NO_BREAK_SPACE}×{WILD})"
+    return units.ranged(number, low, high, metric)
+
+
+def bandwidth(score: Score) -> str:
+    """``busbw; algbw 3.1 GB/s × 2(n−1)/n``: the other bandwidth of a collective, or nothing."""
+    found = bandwidths.algbw(score)
+    told = units.quantity(found.value, Metric.ALGBW) if found else ""
+    return f"busbw; algbw{units.NO_BREAK_SPACE}{told} × {found.formula}" if found else ""
 
 
 def mark(caveat: Caveat) -> str:

@@ -7,7 +7,12 @@ from collections.abc import Mapping
 
 from benchsuite.errors import MeasureError, UsageError
 from benchsuite.model import World
+from benchsuite.world.place import HYDRA, misplaced
 
+MISPLACED = (
+    "See whether --hosts names one host twice, whether each name leads to a host of its own, and whether "
+    "the machine file or the allocation has other slots than --per-node says."
+)
 LAUNCHERS = {
     "OMPI_COMM_WORLD_SIZE": "Open MPI's mpiexec",
     "MPI_LOCALNRANKS": "MPICH's or Intel MPI's mpiexec",
@@ -18,17 +23,21 @@ LAUNCHERS = {
 ``SLURM_NTASKS`` is also set in an allocation where nothing was started by ``srun``."""
 
 
-def open_world(name: str, expected: int) -> World:
-    """The world called ``name`` ("solo" or "mpi"), which must have ``expected`` ranks.
+def open_world(name: str, expected: int, nodes: int = 0) -> World:
+    """The world called ``name`` ("solo" or "mpi"), which must have ``expected`` ranks, evenly on ``nodes`` hosts.
+
+    nodes 0: wherever they run.
 
     Opening "mpi" arranges that an uncaught exception on one rank ends all of them. Raises
     ``UnavailableError`` without an MPI library, and ``MeasureError`` when the world has another
     size: a launcher and a library of different MPIs make every rank a world of one, without any
-    error of their own.
+    error of their own; or lies on other hosts.
     """
     world = _open(name)
     if world.size != expected:
         raise _wrong_size(world, expected, launched_by(os.environ))
+    if problem := misplaced(world.share(world.host), nodes) if nodes else "":
+        raise MeasureError(f"{problem[0].upper()}{problem[1:]}.", MISPLACED)
     return world
 
 
@@ -73,6 +82,14 @@ def _wrong_size(world: World, expected: int, launcher: str) -> MeasureError:
             f"Start it with mpiexec -n {expected}.",
         )
     library = world.facts().get("library", world.name)
+    if "SLURM_STEP_NUM_TASKS" in os.environ and HYDRA not in os.environ:
+        spoken = os.environ.get("SLURM_MPI_TYPE", "") or "none"
+        return MeasureError(
+            f"srun --mpi={spoken} started {expected} ranks, but each sees a world of 1: "
+            f"{library} does not find the others through {spoken}.",
+            "MPICH and Intel MPI need --mpi=pmi2, Open MPI needs pmix ('srun --mpi=list' shows what is there); "
+            "or use --launcher mpiexec.",
+        )
     return MeasureError(
         f"{launcher} started {expected} ranks, but each sees a world of 1: "
         f"launcher and library ({library}) are from different MPIs.",

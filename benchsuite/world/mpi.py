@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
@@ -59,6 +60,10 @@ class MpiWorld:
         """One message, straight into the buffer."""
         self._comm.Recv(buffer, source=source)
 
+    def arrived(self, source: int) -> bool:
+        """Asks the library, which makes progress on the way."""
+        return bool(self._comm.Iprobe(source=source))
+
     def sendrecv(self, send: Array, to: int, receive: Array, source: int) -> None:
         """One message each way, straight from and into the buffers."""
         self._comm.Sendrecv(send, dest=to, recvbuf=receive, source=source)
@@ -74,10 +79,14 @@ class MpiWorld:
 
     def allgather(self, send: Array, receive: Array) -> None:
         """The library's own all-gather."""
+        if receive.size != self.size * send.size:  # mpi4py asks no library to refuse it, and none does
+            raise _misfit("allgather", send.size, receive.size)
         self._comm.Allgather(self._or_in_place(send, _overlap(send, receive)), receive)
 
     def reduce_scatter(self, send: Array, receive: Array) -> None:
         """The library's own reduce-scatter of equal blocks."""
+        if send.size != self.size * receive.size:
+            raise _misfit("reduce-scatter", send.size, receive.size)
         if _overlap(send, receive):
             self._comm.Reduce_scatter_block(self._mpi.IN_PLACE, send)
         else:
@@ -85,10 +94,14 @@ class MpiWorld:
 
     def alltoall(self, send: Array, receive: Array) -> None:
         """The library's own all-to-all."""
+        if send.size != receive.size or send.size % self.size:
+            raise _misfit("all-to-all", send.size, receive.size)
         self._comm.Alltoall(send, receive)
 
     def alltoallv(self, send: Array, send_counts: Sequence[int], receive: Array, receive_counts: Sequence[int]) -> None:
         """The library's own all-to-all of unequal blocks."""
+        if sum(send_counts) > send.size or sum(receive_counts) > receive.size:
+            raise _misfit("all-to-all", send.size, receive.size)
         self._comm.Alltoallv([send, send_counts], [receive, receive_counts])
 
     def broadcast(self, buffer: Array, root: int) -> None:
@@ -96,15 +109,16 @@ class MpiWorld:
         self._comm.Bcast(buffer, root=root)
 
     def subset(self, ranks: Sequence[int]) -> MpiWorld | None:
-        """A communicator of these ranks."""
+        """A communicator of these ranks, freed with the world: libraries have room for some thousand only."""
         chosen = list(ranks)
-        mine = chosen.index(self.rank) if self.rank in chosen else self._mpi.UNDEFINED
-        comm = self._comm.Split(0 if mine != self._mpi.UNDEFINED else self._mpi.UNDEFINED, max(0, mine))
+        color, place = (chosen[0], chosen.index(self.rank)) if self.rank in chosen else (self._mpi.UNDEFINED, 0)
+        comm = self._comm.Split(color, place)
         if comm == self._mpi.COMM_NULL:
             return None
         world = object.__new__(MpiWorld)
         world._mpi = self._mpi
         world._open(comm)
+        weakref.finalize(world, comm.Free).atexit = False  # the library may have ended by then
         return world
 
     def _or_in_place(self, send: Array, in_place: bool) -> Any:
@@ -152,4 +166,9 @@ def _finish(request: Any) -> None:
 
 def _overlap(one: Array, other: Array) -> bool:
     """Whether they lie in one buffer, which is how the caller asks for an operation in place."""
-    return bool(np.may_share_memory(one, other))
+    owner = one if one.base is None else one.base
+    return owner is (other if other.base is None else other.base) and bool(np.may_share_memory(one, other))
+
+
+def _misfit(operation: str, send: int, receive: int) -> ValueError:
+    return ValueError(f"{send} elements sent and {receive} received do not fit this {operation}")

@@ -39,6 +39,10 @@ class SoloWorld:
         """There is nobody to receive from."""
         raise ValueError("a world of one receives nothing: nobody sends")
 
+    def arrived(self, source: int) -> bool:
+        """Nobody sends."""
+        return False
+
     def sendrecv(self, send: Array, to: int, receive: Array, source: int) -> None:
         """A copy: rank 0 can only send to itself."""
         if to != 0 or source != 0:

@@ -81,6 +81,12 @@ class ThreadWorld:
             )
         np.copyto(buffer, message)
 
+    def arrived(self, source: int) -> bool:
+        """Whether the mailbox holds a message; ``MeasureError`` when none can come any more."""
+        if self._shared.barrier.broken:
+            raise self._deserted()
+        return bool(self._shared.mail[source, self.rank])
+
     def sendrecv(self, send: Array, to: int, receive: Array, source: int) -> None:
         """Put a copy into the receiver's mailbox, then wait for the sender's."""
         self.send(send, to)
@@ -127,11 +133,10 @@ class ThreadWorld:
     def subset(self, ranks: Sequence[int]) -> ThreadWorld | None:
         """A group of these ranks with a barrier and mailboxes of its own, made by the first of them."""
         chosen = list(ranks)
-        mine = _Shared(len(chosen), self._shared.timeout) if chosen[:1] == [self.rank] else None
-        shared = next(iter(filter(None, self.share(mine))), None)
-        if shared is None or self.rank not in chosen:
+        made = self.share(_Shared(len(chosen), self._shared.timeout) if chosen[:1] == [self.rank] else None)
+        if self.rank not in chosen:
             return None
-        return ThreadWorld(chosen.index(self.rank), len(chosen), shared)
+        return ThreadWorld(chosen.index(self.rank), len(chosen), made[chosen[0]])
 
     def facts(self) -> dict[str, str]:
         """Its name and size."""

@@ -13,6 +13,11 @@
 #endif
 
 constexpr int THREADS = 256, DEPTH = 4;  // vectors of a thread; benchmarks/reduce_step.py counts blocks by them
+#if FP32
+using Element = u32;
+#else
+using Element = u16;
+#endif
 
 DEVICE u32 sum(u32 a, u32 b) {
 #if FP32
@@ -24,8 +29,8 @@ DEVICE u32 sum(u32 a, u32 b) {
 #endif
 }
 
-// `words` of 4 bytes, and with 16-bit elements perhaps half a word more (`odd`).
-KERNEL void __launch_bounds__(THREADS, 4) add(u8* y, const u8* a, const u8* b, u64 words, u32 odd) {
+// `words` of 4 bytes, and with 16-bit elements perhaps half a word more (`odd`), from addresses that are multiples of 16.
+DEVICE void add_vectors(u8* y, const u8* a, const u8* b, u64 words, u32 odd) {
   const u64 vectors = words / 4, first = static_cast<u64>(blockIdx.x) * (THREADS * DEPTH) + threadIdx.x;
   uint4 left[DEPTH], right[DEPTH];
 #pragma unroll
@@ -48,4 +53,18 @@ KERNEL void __launch_bounds__(THREADS, 4) add(u8* y, const u8* a, const u8* b, u
     const u16 p = reinterpret_cast<const u16*>(a)[2 * words], q = reinterpret_cast<const u16*>(b)[2 * words];
     reinterpret_cast<u16*>(y)[2 * words] = static_cast<u16>(sum(p, q));
   }
+}
+
+KERNEL void __launch_bounds__(THREADS, 4) add(u8* y, const u8* a, const u8* b, u64 words, u32 odd) {
+  add_vectors(y, a, b, words, odd);
+}
+
+// Parts of a message that begin anywhere: first `head` elements one by one, up to where all three lie on vectors.
+KERNEL void __launch_bounds__(THREADS, 4) add_from(u8* y, const u8* a, const u8* b, u64 head, u64 words, u32 odd) {
+  const u64 stride = static_cast<u64>(gridDim.x) * THREADS;
+  for (u64 at = static_cast<u64>(blockIdx.x) * THREADS + threadIdx.x; at < head; at += stride)
+    reinterpret_cast<Element*>(y)[at] =
+        static_cast<Element>(sum(reinterpret_cast<const Element*>(a)[at], reinterpret_cast<const Element*>(b)[at]));
+  const u64 skipped = head * sizeof(Element);
+  add_vectors(y + skipped, a + skipped, b + skipped, words, odd);
 }

@@ -10,11 +10,12 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
 VARIABLE = "SLURM_CONF"
-"""In the environment of every daemon of the cluster, of every step and of every rank; its value is unique."""
+"""In the environment of every daemon of the cluster and of every rank; its value is unique."""
 PATIENCE = 10.0
 
 
@@ -23,10 +24,21 @@ def belonging(conf: str) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            ours = process.pid != os.getpid() and process.environ().get(VARIABLE) == conf
-            if ours and process.status() != psutil.STATUS_ZOMBIE:
+            ours = process.environ().get(VARIABLE) == conf or bool(node_of_step(process, conf))
+            if ours and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
+
+
+def node_of_step(process: psutil.Process, conf: str) -> str:
+    """The node of one of the cluster's step daemons, told by the log that it writes; empty for other processes.
+
+    A step daemon writes its title over its environment.
+    """
+    if process.name() != "slurmstepd":
+        return ""
+    logs = (Path(file.path) for file in process.open_files())
+    return next((log.stem.removeprefix("slurmd-") for log in logs if log.parent == Path(conf).parent), "")
 
 
 def end(conf: str) -> list[str]:

@@ -14,25 +14,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-import pytest
 
 from tests.cluster import ending
+from tests.cluster.needs import ROOT, SETUP, clean_environment
 
-ROOT = Path(__file__).parents[2]
 NODES = ("node1", "node2", "node3", "node4")
 SLOTS = 2
 """Processors that each node says it has, whatever this host has."""
 PROGRAMS = ("munged", "slurmctld", "slurmd", "srun", "sbatch", "salloc", "scontrol", "squeue", "scancel", "sinfo")
-REMEDY = "scripts/cluster-setup installs it (as root, with apt)"
-REQUIRED = "BENCHSUITE_CLUSTER"
-"""Set to ``required`` where a missing part is a failure and not a skip: in CI (``.ci/run``)."""
-FOREIGN = ("SLURM", "SBATCH_", "SALLOC_", "SQUEUE_", "SINFO_", "PMI", "PMIX_", "OMPI_", "HYDRA_", "MPI_", "MPI4PY_")
-"""Variables of another scheduler or launcher that the tests may be running under."""
 PATIENCE = 60.0
 CONFIGURATION = """
 ClusterName=benchsuite
@@ -63,26 +57,14 @@ SchedulerParameters=batch_sched_delay=0,sched_interval=2
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 ReturnToService=2
-SlurmdTimeout=8
-KillWait=5
+SlurmdTimeout=300
+KillWait=2
 MessageTimeout=30
 CompleteWait=0
 NodeName=node[1-4] NodeHostname=localhost NodeAddr=127.0.0.1 Port=[{ports[1]}-{ports[4]}] CPUs={slots} RealMemory=2000
 PartitionName=main Nodes=node[1-4] Default=YES MaxTime=10 State=UP PriorityTier=1 OverSubscribe=NO
 PartitionName=urgent Nodes=node[1-4] MaxTime=10 State=UP PriorityTier=10 OverSubscribe=NO
 """
-
-
-def missing(reason: str) -> None:
-    """Skip, or fail where the cluster is required."""
-    if os.environ.get(REQUIRED) == "required":
-        pytest.fail(f"{reason}; here it must run ({REQUIRED}=required)", pytrace=False)
-    pytest.skip(reason)
-
-
-def clean_environment(**more: str) -> dict[str, str]:
-    """This process's environment without another scheduler's or launcher's variables, with ``more``."""
-    return {**{name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}, **more}
 
 
 @dataclass
@@ -130,11 +112,11 @@ class Slurm:
         words = self("scontrol", "show", "job", number, "--oneliner").stdout.split()
         return dict(word.split("=", 1) for word in words if "=" in word)
 
-    def until(self, reached: Callable[[], object], what: str, within: float = PATIENCE) -> None:
+    def until(self, reached: Callable[[], object], what: str) -> None:
         """Wait until ``reached`` is true; fails with what the cluster says of itself."""
-        deadline = time.monotonic() + within
+        deadline = time.monotonic() + PATIENCE
         while not reached():
-            assert time.monotonic() < deadline, f"{what} did not come within {within:.0f} s: {self.told()}"
+            assert time.monotonic() < deadline, f"{what} did not come in {PATIENCE:.0f} s: {self.told()}"
             time.sleep(0.1)
 
     def told(self) -> str:
@@ -148,6 +130,7 @@ class Slurm:
             self("scancel", number)
         for node in NODES:
             if node not in self.daemons or self.daemons[node].poll() is not None:
+                self.declare_dead(node)
                 self.start_node(node)
         self.until(lambda: not self.jobs_left(), "the end of all jobs")
         self.until(self._idle, "the idle nodes")
@@ -178,22 +161,17 @@ class Slurm:
 
     def processes(self, node: str) -> list[psutil.Process]:
         """Step daemons and ranks on a node, without its ``slurmd``."""
-        mine = self.daemons[node].pid
         found = []
         for process in ending.belonging(self.conf):
-            try:
-                words = process.cmdline()
-                stepd = process.name() == "slurmstepd" and self._spool(process) == node
-                on_it = process.environ().get("SLURMD_NODENAME") == node or stepd
-            except psutil.Error:
-                continue
-            if on_it and process.pid != mine and words:
-                found.append(process)
+            with suppress(psutil.Error, OSError):
+                told = process.environ().get("SLURMD_NODENAME", "") or ending.node_of_step(process, self.conf)
+                if told == node:
+                    found.append(process)
         return found
 
-    def _spool(self, process: psutil.Process) -> str:
-        """The node whose spool folder a process works in."""
-        return Path(process.cwd()).name.removeprefix("spool-")
+    def declare_dead(self, node: str) -> None:
+        """What the controller does by itself when it has not heard of a node for ``SlurmdTimeout``."""
+        self("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=dead")
 
     def kill_daemon(self, node: str) -> None:
         """End a node's ``slurmd`` with SIGKILL; what it started goes on."""
@@ -219,7 +197,7 @@ def _tail(file: Path, lines: int = 8) -> str:
 def unavailable() -> str:
     """Why no cluster can be started here, with the remedy; empty when it can."""
     if absent := [program for program in PROGRAMS if not _path(program)]:
-        return f"Slurm is not installed ({', '.join(absent)}): {REMEDY}"
+        return f"Slurm is not installed ({', '.join(absent)}): {SETUP} (as root, with apt)"
     if os.getuid():
         return "Slurm's daemons are started by root only"
     return ""

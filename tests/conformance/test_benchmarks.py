@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from benchsuite.backends.host.backend import HostBackend
 from benchsuite.measure.task import RankInputs
 from benchsuite.measure.verify import check
-from benchsuite.model import Axis, Benchmark, Case, Implementation, Rejected, World
+from benchsuite.model import Axis, Benchmark, Case, CollectiveCall, Implementation, Rejected, World
 from benchsuite.world.solo import SoloWorld
 from benchsuite.world.threads import run as run_threads
 from tests.subjects import BENCHMARKS, cases, expected, on_gpu, smallest
@@ -33,6 +34,9 @@ def computed(subject: Benchmark, implementation: Implementation, case: Case) -> 
         buffers = backend.upload(RankInputs(subject, case, 1)[world.rank])
         made = backend.allocate(subject.outputs(case))
         step = backend.bind(implementation, {**buffers, **made}, case, world)
+        if isinstance(implementation.op, CollectiveCall) and implementation.op.before:
+            before = replace(implementation, op=replace(implementation.op, function=implementation.op.before))
+            backend.bind(before, {**buffers, **made}, case, world)()
         for _ in range(2):
             step()
         return dict(backend.download(made))
@@ -47,7 +51,6 @@ def test_the_sweep_is_not_empty() -> None:
 @pytest.mark.parametrize("subject", EACH)
 def test_it_says_what_it_asks(subject: Benchmark) -> None:
     assert subject.question.endswith("?")
-    assert subject.axes
     assert all(isinstance(axis, Axis) and axis.values for axis in subject.axes)
     assert len({item.name for item in subject.implementations}) == len(subject.implementations)
     for axis in subject.axes:
@@ -91,8 +94,8 @@ def test_every_implementation_is_right(subject: Benchmark, implementation: Imple
     for case in cases(subject):
         if not implementation.supports(case):
             continue
-        want = expected(subject, case)
-        for outputs in computed(subject, implementation, case):
+        for rank, outputs in enumerate(computed(subject, implementation, case)):
+            want = expected(subject, case, rank=rank)
             result = check(outputs, want, subject.outputs(case), subject.tolerance(case))
             assert not isinstance(result, Rejected), f"{case.key}: {result}"
             checked += 1

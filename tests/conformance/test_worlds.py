@@ -41,6 +41,6 @@ def test_threads(check: Callable[[World], None], ranks: int) -> None:
 
 @needs_mpi
 @every_check
-@pytest.mark.parametrize("ranks", [2, 3])
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4])
 def test_mpi(check: Callable[[World], None], ranks: int) -> None:
     assert under_mpi(ranks)[check.__name__] == ""

@@ -113,6 +113,219 @@ def a_nan_of_one_rank_reaches_all(world: World) -> None:
     assert receive[0] == receive[2] == world.size
 
 
+def one_way_messages_arrive_in_order(world: World) -> None:
+    if world.size == 1 or world.rank > 1:
+        return
+    for number in range(20):
+        message = np.arange(COUNTS[number % 5]) + float(number)
+        if world.rank == 0:
+            world.send(message, 1)
+        else:
+            receive = np.zeros(message.size)
+            world.receive(receive, 0)
+            assert np.array_equal(receive, message)
+
+
+def a_message_under_way_is_noticed(world: World) -> None:
+    """Nobody has sent anything at first; what was sent is noticed in time, and still there to be received."""
+    if world.size == 1:
+        assert not world.arrived(0)
+        return
+    if world.rank == 1:
+        assert not world.arrived(0)
+    world.barrier()
+    if world.rank == 0:
+        world.send(np.arange(3.0), 1)
+    if world.rank == 1:
+        end = time.monotonic() + 20.0
+        while not world.arrived(0):
+            assert time.monotonic() < end, "it never came"
+        receive = np.zeros(3)
+        world.receive(receive, 0)
+        assert np.array_equal(receive, np.arange(3.0))
+
+
+def allreduce_in_place(world: World) -> None:
+    for kind in TYPES:
+        for count in COUNTS:
+            buffer = (np.arange(count) % 30 + world.rank).astype(kind)
+            world.allreduce(buffer, buffer)
+            total = world.size * (np.arange(count) % 30) + sum(range(world.size))
+            assert np.array_equal(buffer, total.astype(kind)), (kind, count)
+
+
+def what_was_begun_ends_when_it_is_waited_for(world: World) -> None:
+    """Several under way at once, out of place and in place, waited for in the order in which they began."""
+    sends = [np.full(count, float(world.rank + 1)) for count in COUNTS]
+    receives = [np.zeros(count) for count in COUNTS]
+    waits = [world.start_allreduce(send, receive) for send, receive in zip(sends, receives, strict=True)]
+    buffer = np.full(1000, float(world.rank))
+    waits.append(world.start_allreduce(buffer, buffer))
+    for wait in waits:
+        wait()
+    total = sum(range(1, world.size + 1))
+    assert all(np.all(receive == total) for receive in receives)
+    assert all(np.all(send == world.rank + 1) for send in sends)
+    assert np.all(buffer == sum(range(world.size)))
+
+
+def part(rank: int, count: int, kind: str) -> np.ndarray:
+    """What a rank contributes, different from every other's."""
+    return ((np.arange(count) * 7 + 11 * rank) % 50).astype(kind)
+
+
+def allgather_collects_the_parts_in_order(world: World) -> None:
+    for kind in TYPES:
+        for count in COUNTS:
+            send, receive = part(world.rank, count, kind), np.ones(count * world.size, kind)
+            world.allgather(send, receive)
+            assert np.array_equal(receive, np.concatenate([part(r, count, kind) for r in range(world.size)]))
+            assert np.array_equal(send, part(world.rank, count, kind))
+
+
+def allgather_in_place(world: World) -> None:
+    for count in COUNTS:
+        receive = np.full(count * world.size, -1.0)
+        own = receive[count * world.rank : count * (world.rank + 1)]
+        own[...] = part(world.rank, count, "float64")
+        world.allgather(own, receive)
+        assert np.array_equal(receive, np.concatenate([part(r, count, "float64") for r in range(world.size)])), count
+
+
+def buffers_that_lie_side_by_side_are_not_in_place(world: World) -> None:
+    """Both are pieces of one array, and share nothing."""
+    whole = np.full(5 * (world.size + 1), -1.0)
+    send, receive = whole[:5], whole[5:]
+    send[...] = part(world.rank, 5, "float64")
+    world.allgather(send, receive)
+    assert np.array_equal(receive, np.concatenate([part(r, 5, "float64") for r in range(world.size)]))
+    whole = np.full(5 * (world.size + 1), float(world.rank))
+    world.reduce_scatter(whole[: 5 * world.size], whole[5 * world.size :])
+    assert np.all(whole[5 * world.size :] == sum(range(world.size)))
+    assert np.all(whole[: 5 * world.size] == world.rank)
+
+
+def reduce_scatter_leaves_each_its_part_of_the_sum(world: World) -> None:
+    for kind in TYPES:
+        for count in COUNTS:
+            send, receive = part(world.rank, count * world.size, kind), np.ones(count, kind)
+            world.reduce_scatter(send, receive)
+            total = np.sum([part(r, count * world.size, kind) for r in range(world.size)], axis=0, dtype=kind)
+            assert np.array_equal(receive, total[count * world.rank : count * (world.rank + 1)]), (kind, count)
+            assert np.array_equal(send, part(world.rank, count * world.size, kind))
+
+
+def reduce_scatter_in_place(world: World) -> None:
+    for count in COUNTS:
+        send = part(world.rank, count * world.size, "float64")
+        world.reduce_scatter(send, send[:count])
+        total = np.sum([part(r, count * world.size, "float64") for r in range(world.size)], axis=0)
+        assert np.array_equal(send[:count], total[count * world.rank : count * (world.rank + 1)]), count
+
+
+def alltoall_turns_rows_into_columns(world: World) -> None:
+    for kind in TYPES:
+        for count in COUNTS:
+            send, receive = part(world.rank, count * world.size, kind), np.ones(count * world.size, kind)
+            world.alltoall(send, receive)
+            mine = slice(count * world.rank, count * (world.rank + 1))
+            want = [part(r, count * world.size, kind)[mine] for r in range(world.size)]
+            assert np.array_equal(receive, np.concatenate(want)), (kind, count)
+
+
+def alltoallv_brings_what_was_meant_for_each(world: World) -> None:
+    """Rank r sends r + s elements to rank s, among them none, and the buffers may be longer than needed."""
+    ranks = range(world.size)
+    to_each, from_each = [world.rank + other for other in ranks], [other + world.rank for other in ranks]
+    send, receive = part(world.rank, sum(to_each) + 3, "float32"), np.full(sum(from_each) + 2, -1.0, np.float32)
+    world.alltoallv(send, to_each, receive, from_each)
+    want = []
+    for other in ranks:
+        start = sum(other + s for s in range(world.rank))
+        want.append(part(other, 1000, "float32")[start : start + other + world.rank])
+    assert np.array_equal(receive[:-2], np.concatenate(want))
+    assert np.all(receive[-2:] == -1.0)
+
+
+def broadcast_copies_any_root(world: World) -> None:
+    for root in range(world.size):
+        for count in COUNTS:
+            buffer = part(world.rank, count, "int64")
+            world.broadcast(buffer, root)
+            assert np.array_equal(buffer, part(root, count, "int64")), (root, count)
+
+
+def a_subset_is_a_world_in_its_own_order(world: World) -> None:
+    """The last ranks, backwards; messages of both worlds do not mix."""
+    chosen = list(range(world.size - 1, max(world.size - 3, -1), -1))
+    some = world.subset(chosen)
+    assert (some is not None) == (world.rank in chosen)
+    if some is not None:
+        assert (some.rank, some.size) == (chosen.index(world.rank), len(chosen))
+        assert some.share(world.rank) == chosen
+        assert some.local_size <= some.size
+        receive = np.zeros(4)
+        some.allreduce(np.full(4, float(world.rank)), receive)
+        assert np.all(receive == sum(chosen))
+        for check in (messages_go_round, allgather_in_place, a_barrier_waits_for_the_last):
+            check(some)
+    world.barrier()
+
+
+def groups_arise_at_once(world: World) -> None:
+    """Even and odd ranks, then each rank alone."""
+    mine = list(range(world.rank % 2, world.size, 2))
+    half = world.subset(mine)
+    assert half is not None
+    assert half.share(world.rank) == mine
+    alone = world.subset([world.rank])
+    assert alone is not None
+    assert (alone.rank, alone.size, alone.share("x")) == (0, 1, ["x"])
+    receive = np.zeros(3)
+    alone.allreduce(np.arange(3.0), receive)
+    assert np.array_equal(receive, np.arange(3.0))
+
+
+def a_subset_has_subsets(world: World) -> None:
+    half = world.subset(list(range(0, world.size, 2)))
+    if half is not None:
+        last = half.subset([half.size - 1])
+        assert (last is not None) == (half.rank == half.size - 1)
+        assert last is None or last.share(world.rank) == [world.rank]
+
+
+def a_subset_gives_back_what_it_held(world: World) -> None:
+    """MPICH has room for some two thousand communicators: more than that can be made one after the other."""
+    for _ in range(2200):
+        alone = world.subset([world.rank])
+        assert alone is not None
+        assert alone.size == 1
+
+
+def lengths_that_do_not_fit_are_refused(world: World) -> None:
+    """On the rank that asks, before anything is sent: nobody else need be there."""
+    n = world.size
+    wrong: tuple[Callable[[], None], ...] = (
+        lambda: world.allreduce(np.zeros(4), np.zeros(6)),
+        lambda: world.allreduce(np.zeros(6), np.zeros(4)),
+        lambda: world.allgather(np.zeros(4), np.zeros(3 * n)),
+        lambda: world.allgather(np.zeros(3), np.zeros(4 * n)),
+        lambda: world.reduce_scatter(np.zeros(4 * n), np.zeros(3)),
+        lambda: world.reduce_scatter(np.zeros(3 * n), np.zeros(4)),
+        lambda: world.alltoall(np.zeros(4 * n), np.zeros(3 * n)),
+        lambda: world.alltoall(np.zeros(3 * n), np.zeros(4 * n)),
+        lambda: world.alltoallv(np.zeros(4 * n), [5] * n, np.zeros(5 * n), [5] * n),
+        lambda: world.alltoallv(np.zeros(5 * n), [5] * n, np.zeros(4 * n), [5] * n),
+    )
+    for number, call in enumerate(wrong):
+        try:
+            call()
+        except ValueError:
+            continue
+        raise AssertionError(f"call {number} was not refused")
+    world.barrier()
+
+
 def facts_are_words(world: World) -> None:
     facts = world.facts()
     assert facts["name"] == world.name
@@ -130,7 +343,24 @@ CHECKS: tuple[Callable[[World], None], ...] = (
     a_rank_may_send_to_itself,
     messages_keep_their_order,
     one_side_may_have_nothing_to_send,
+    one_way_messages_arrive_in_order,
+    a_message_under_way_is_noticed,
     allreduce_sums,
+    allreduce_in_place,
+    what_was_begun_ends_when_it_is_waited_for,
+    allgather_collects_the_parts_in_order,
+    allgather_in_place,
+    buffers_that_lie_side_by_side_are_not_in_place,
+    reduce_scatter_leaves_each_its_part_of_the_sum,
+    reduce_scatter_in_place,
+    alltoall_turns_rows_into_columns,
+    alltoallv_brings_what_was_meant_for_each,
+    broadcast_copies_any_root,
+    a_subset_is_a_world_in_its_own_order,
+    groups_arise_at_once,
+    a_subset_has_subsets,
+    a_subset_gives_back_what_it_held,
+    lengths_that_do_not_fit_are_refused,
     a_nan_of_one_rank_reaches_all,
     facts_are_words,
 )

@@ -18,13 +18,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchsuite import assets
 from benchsuite.backends.cuda.backend import CudaBackend
 from benchsuite.backends.cuda.runtime import Spent
-from benchsuite.errors import MeasureError
+from benchsuite.errors import MeasureError, UnavailableError
 from benchsuite.measure.verify import check
 from benchsuite.model import (
     DEVICE,
@@ -112,8 +113,14 @@ class SimulatedRuntime:
 
     name = "simulated"
 
-    def __init__(self, device: Device | None = None, seed: int = 0, edit: Mapping[str, str] | None = None) -> None:
-        """``edit``: text replaced in every source before it is built, to plant faults; each must occur."""
+    def __init__(
+        self, device: Device | None = None, seed: int = 0, edit: Mapping[str, str] | None = None, nccl: Any = None
+    ) -> None:
+        """``edit``: text replaced in every source before it is built, to plant faults; each must occur.
+
+        nccl: a double of CuPy's binding (``tests.fake_nccl``); without one there is no NCCL.
+        """
+        self._nccl = nccl
         self._device = device or globals()["device"]()
         self._seed = seed
         self._edit = dict(edit or {})
@@ -130,6 +137,20 @@ class SimulatedRuntime:
 
     def free_memory(self) -> int:
         return self._device.memory
+
+    def bus(self) -> str:
+        return f"simulated {id(self)}"
+
+    def address(self, array: Array) -> int:
+        return array.ctypes.data
+
+    def stream(self) -> int:
+        return 0
+
+    def nccl(self) -> Any:
+        if self._nccl is None:
+            raise UnavailableError("NCCL cannot be loaded.")
+        return self._nccl
 
     def empty(self, shape: tuple[int, ...], storage: str, place: str = DEVICE) -> Array:
         dtype = np.dtype(storage)
@@ -175,6 +196,10 @@ class SimulatedRuntime:
 
         step.__dict__["keeps"] = (values, buffers)
         return step
+
+    def beside(self, enqueue: Step) -> Step:
+        enqueue()
+        return lambda: None
 
     def together(self, steps: Sequence[Step]) -> Step:
         return self.graph(steps)

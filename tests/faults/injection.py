@@ -51,7 +51,7 @@ def first(name):
 
 def doing():
     """What the worker last said that it does."""
-    with open(os.path.join(os.path.dirname(sys.argv[1]), "rank-0.beat")) as file:
+    with open(os.path.join(os.path.dirname(sys.argv[-1]), "rank-0.beat")) as file:
         return file.read()
 
 

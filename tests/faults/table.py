@@ -124,4 +124,30 @@ ROWS: dict[int, Row] = {
     46: Row("Compiling takes longer than the deadline", "it has its own", "a slow first call; a slow setup"),
     47: Row("A hostile or huge file", "refused in bounded time and memory", "a corpus of broken files"),
     48: Row("Nothing to report", "a page that says so; no ranking", "empty, single, all failed, mixed versions"),
+    49: Row(
+        "A rank hangs on another node",
+        "ended at the deadline; the reason names rank and node; the others are measured",
+        "SIGSTOP of a rank under Slurm",
+    ),
+    50: Row(
+        "A node dies",
+        "ended within the deadline, the reason names the node; what was measured is kept; resumed when it is back",
+        "SIGKILL of slurmd, its step daemon and its rank",
+    ),
+    51: Row(
+        "A node's daemon dies and its ranks go on",
+        "what they measure is kept; what cannot be started any more is not counted as failed; resumed afterwards",
+        "SIGKILL of slurmd",
+    ),
+    52: Row("The job is cancelled", "ended with 143; what was measured is kept; can be resumed", "scancel"),
+    53: Row(
+        "The job is preempted and requeued",
+        "it goes on where it was, without a result lost or measured twice",
+        "a job of a higher partition that needs its nodes",
+    ),
+    54: Row(
+        "The allocation is smaller than asked",
+        "refused before anything is measured",
+        "--nodes 4 in an allocation of two",
+    ),
 }

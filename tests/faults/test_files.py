@@ -76,7 +76,7 @@ def faulty(buffers, case):
     buffers["y"][0] += 1.0
     if in_worker():
         import json
-        job = json.load(open(sys.argv[1]))
+        job = json.load(open(sys.argv[-1]))
         samples = {"seconds": [1e-9] * 20, "iterations": 1}
         line = json.dumps({"nonce": "0" * 16, "kind": "result", "index": 0, "started": "", "samples": samples})
         print(line, flush=True)

@@ -9,7 +9,6 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -17,97 +16,12 @@ import pytest
 from benchsuite import beat
 from benchsuite.errors import Exit
 from benchsuite.model import Record, Status
-from tests.faults.injection import Ended, Running, assert_contained, assert_others_measured, start
+from tests.faults.injection import Ended, Running, assert_contained, assert_others_measured
+from tests.faults.ranks import begin, run_ranks
 from tests.mpirun import MISSING
 
 pytestmark = pytest.mark.mpi
 needs_mpi = pytest.mark.skipif(bool(MISSING), reason=MISSING or "MPI is here")
-
-BENCHMARK = '''
-"""A sum over ranks; ``faulty`` does what the test wrote."""
-import os, signal, sys, time
-
-import numpy as np
-
-from benchsuite.model import ArraySpec, Axis, Benchmark, CacheMode, CollectiveCall, Expected, Implementation, Metric
-from benchsuite.model import Tolerance, Work
-
-
-def reference(case, ranks, rng):
-    return {"y": Expected(sum(one["x"] for one in ranks))}
-
-
-def good(world, buffers, case, ops):
-    world.allreduce(buffers["x"], buffers["y"])
-
-
-def faulty(world, buffers, case, ops):
-    good(world, buffers, case, ops)
-
-
-def measuring(world):
-    """Whether the worker says that it measures."""
-    with open(os.path.join(os.path.dirname(sys.argv[1]), f"rank-{world.rank}.beat")) as file:
-        return "measure: " in file.read()
-
-#FAULT
-
-RANKS = frozenset({"host", "ranks"})
-BENCHMARK = Benchmark(
-    name="summed",
-    question="How fast do ranks sum a vector?",
-    metric=Metric.BUSBW,
-    axes=(Axis("n", (64,), "elements"),),
-    inputs=lambda case, rng: {"x": rng.integers(0, 100, case.integer("n")).astype(np.float64)},
-    outputs=lambda case: {"y": ArraySpec((case.integer("n"),), "fp64")},
-    work=lambda case: Work(payload=8.0 * case.integer("n"), wire=8.0 * case.integer("n")),
-    reference=reference,
-    tolerance=lambda case: Tolerance(),
-    implementations=(
-        Implementation("good", CollectiveCall(good), RANKS),
-        Implementation("faulty", CollectiveCall(faulty), RANKS),
-    ),
-    cache=CacheMode.HOT,
-)
-'''
-
-POLICY: dict[str, float] = {
-    "runs": 1,
-    "seconds": 0.02,
-    "warmup": 0.004,
-    "min_samples": 5,
-    "deadline": 20.0,
-    "setup_deadline": 20.0,
-    "compile_deadline": 20.0,
-}
-
-
-def begin(
-    folder: Path,
-    fault: str = "",
-    *,
-    backend: str = "fake",
-    policy: Mapping[str, float] | None = None,
-    environment: Mapping[str, str] | None = None,
-    wrapper: tuple[str, ...] = (),
-    only: str = "",
-    n: int = 64,
-) -> Running:
-    """Start a campaign of the sum on two ranks."""
-    (folder / "benchmarks").mkdir()
-    (folder / "benchmarks" / "summed.py").write_text(BENCHMARK.replace("#FAULT", fault))
-    settings = "".join(f"{key} = {value!r}\n" for key, value in {**POLICY, **(policy or {})}.items())
-    chosen = f'implementations = ["{only}"]\n' if only else ""
-    suite = folder / "ranks.toml"
-    suite.write_text(f'[policy]\n{settings}\n[[bench]]\nselect = ["summed"]\nn = [{n}]\n{chosen}')
-    words = ("run", str(suite), "--backend", backend, "--ranks", "2", "--no-report", "--seed", "1")
-    return start(folder, *words, environment=environment, wrapper=wrapper)
-
-
-def run_ranks(folder: Path, fault: str = "", **more: object) -> Ended:
-    """Such a campaign from beginning to end."""
-    with begin(folder, fault, **more) as running:  # type: ignore[arg-type]
-        return running.wait()
 
 
 def the_faulty(ended: Ended) -> Record:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -16,6 +17,8 @@ import numpy as np
 
 from benchsuite import units
 from benchsuite.backends.base import HOME, Elapsed
+from benchsuite.backends.cuda import collective
+from benchsuite.backends.cuda.collective import Link
 from benchsuite.backends.cuda.runtime import Runtime
 from benchsuite.errors import MeasureError, UnavailableError
 from benchsuite.model import (
@@ -25,6 +28,7 @@ from benchsuite.model import (
     ArraySpec,
     Buffers,
     Case,
+    CollectiveCall,
     CudaKernel,
     CudaLibrary,
     Implementation,
@@ -66,6 +70,7 @@ class CudaBackend:
             runtime = CupyRuntime()
         self.runtime = runtime
         self.device = runtime.device()
+        self._links: Mapping[str, Link] = {}
         self._poison: dict[str, int] = {}
         self._idle: dict[bool, float] = {}
 
@@ -109,6 +114,13 @@ class CudaBackend:
         """Host copies, after everything enqueued has ended."""
         return {name: self.runtime.download(array) for name, array in buffers.items()}
 
+    @contextmanager
+    def joined(self, world: World, libraries: Iterable[str]) -> Iterator[Mapping[str, Link]]:
+        """Within it these libraries (``CollectiveCall.over``) move data between the GPUs of the ranks of ``world``."""
+        with collective.joined(self.runtime, world, libraries) as self._links:
+            yield self._links
+        self._links = {}
+
     def bind(
         self,
         implementation: Implementation,
@@ -125,6 +137,9 @@ class CudaBackend:
                 module, function = entry.split(":")
                 library = importlib.import_module(f"benchsuite.backends.cuda.{module}")
                 return CudaStep((getattr(library, function)(buffers, case, self.runtime),), gated)
+            case CollectiveCall(function, over=over) if over in self._links:
+                # No gate: every rank begins when all do, and NCCL may wait for the device before it enqueues more.
+                return CudaStep((self._links[over].step(function, buffers, case, world),), gated=False)
             case _:
                 raise UnavailableError(f"{implementation.name} does not run on a GPU.", "Choose --backend host.")
 
@@ -148,6 +163,8 @@ class CudaBackend:
         start = time.perf_counter()
         seconds, host, waits = self.runtime.elapsed(parts, gated)
         wall = time.perf_counter() - start
+        for link in self._links.values():
+            link.check()
         if not seconds <= CLOCKS_AGREE * wall + CLOCKS_SLACK:
             raise MeasureError(
                 f"The GPU's clock says {seconds * 1e6:.1f} µs for work that took {wall * 1e6:.1f} µs on the host's.",

@@ -11,8 +11,7 @@ import contextlib
 import functools
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -22,7 +21,7 @@ import numpy as np
 from benchsuite.backends.cuda import arrays, gate, libraries, tensormap
 from benchsuite.backends.cuda.faults import Faults
 from benchsuite.backends.cuda.runtime import Spent
-from benchsuite.backends.cuda.streams import Streams
+from benchsuite.backends.cuda.streams import Part, Streams, devices
 from benchsuite.errors import MeasureError, UnavailableError
 from benchsuite.model import (
     DEVICE,
@@ -48,18 +47,6 @@ MOST_SHARED = 100
 """Percent of an SM's memory to be shared memory: as many blocks as fit, rather than more first-level cache."""
 
 Compile = Callable[[Source, str], Path]
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Something to enqueue, and the devices it runs on."""
-
-    enqueue: Step
-    devices: frozenset[int]
-
-    def __call__(self) -> None:
-        """Enqueue it."""
-        self.enqueue()
 
 
 class CupyRuntime:
@@ -106,6 +93,8 @@ class CupyRuntime:
     def capabilities(self) -> frozenset[str]:
         """``cuda``, the architecture, ``peers`` where two GPUs reach each other, and the libraries found."""
         found = {"cuda", self._device.arch, *libraries.found()}
+        with contextlib.suppress(UnavailableError):
+            found |= {"nccl"} if _nccl(self._cupy) else set()
         if self._device.count > 1 and self._streams.reaches(0, 1) and self._streams.reaches(1, 0):
             found.add("peers")
         return frozenset(found)
@@ -120,6 +109,14 @@ class CupyRuntime:
         with self._faults.explained("tell its free memory"):
             free = int(self._cupy.cuda.runtime.memGetInfo()[0])
         return free + int(self._cupy.get_default_memory_pool().free_bytes())
+
+    def bus(self) -> str:
+        """Its PCI address."""
+        return str(self._cupy.cuda.Device(0).pci_bus_id)
+
+    def nccl(self) -> Any:
+        """``cupy.cuda.nccl``."""
+        return _nccl(self._cupy)
 
     # -- memory -------------------------------------------------------------------------------
 
@@ -229,9 +226,14 @@ class CupyRuntime:
 
         return Part(enqueue, frozenset({0}))
 
+    def beside(self, enqueue: Step) -> Step:
+        """On a stream beside the current one, at once; what is returned has the current one wait."""
+        with self._faults.explained("work on several streams"):
+            return self._streams.beside(enqueue)
+
     def graph(self, steps: Sequence[Step]) -> Step:
         """The steps captured once, as one step that replays them."""
-        stream, others = self._streams[0], _devices(steps) - {0}
+        stream, others = self._streams[0], devices(steps) - {0}
         with self._faults.explained("capture a graph"):
             stream.begin_capture()
             try:
@@ -272,7 +274,7 @@ class CupyRuntime:
 
     def _enclose(self, steps: Sequence[Step]) -> None:
         """The steps between the two events; those of other devices start after the first and end before the second."""
-        others = _devices(steps) - {0}
+        others = devices(steps) - {0}
         self._start.record(self._streams[0])
         self._streams.fork(others)
         for step in steps:
@@ -327,11 +329,23 @@ def _import_cupy() -> Any:
     return cupy
 
 
+def _nccl(cupy: Any) -> Any:
+    """The binding to NCCL. Where no library was found it can be imported, but has nothing to call."""
+    binding = getattr(cupy.cuda, "nccl", None) or _import_nccl()
+    if not hasattr(binding, "get_version"):
+        raise UnavailableError("NCCL cannot be loaded.", "pip install nvidia-nccl-cu13 (or -cu12) brings it.")
+    return binding
+
+
+def _import_nccl() -> Any:
+    with contextlib.suppress(ImportError):
+        from cupy.cuda import nccl
+
+        return nccl
+    return None
+
+
 def _import_driver() -> Any:
     from cuda.bindings import driver
 
     return driver
-
-
-def _devices(steps: Iterable[Step]) -> frozenset[int]:
-    return frozenset().union(*(step.devices for step in steps if isinstance(step, Part)))

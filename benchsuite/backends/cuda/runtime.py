@@ -7,7 +7,7 @@ kernels, so that everything above this contract runs without a GPU too.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from benchsuite.model import Array, Buffers, Device, Launch, Source, Step
 
@@ -38,6 +38,12 @@ class Runtime(Protocol):
 
     def free_memory(self) -> int:
         """Bytes of device memory that may be allocated."""
+
+    def bus(self) -> str:
+        """The address by which the GPU that computes is told from all others of its host."""
+
+    def nccl(self) -> Any:
+        """CuPy's binding to NCCL (``cupy.cuda.nccl``). Raises ``UnavailableError`` without the library."""
 
     def empty(self, shape: tuple[int, ...], storage: str, place: str) -> Array:
         """An uninitialised array of NumPy type ``storage``, aligned to 256 bytes at least."""
@@ -76,6 +82,12 @@ class Runtime(Protocol):
         Those streams (made once, here) begin after what the current stream holds, and the current
         stream goes on after them: an event recorded before and waited for by each, one
         recorded on each and waited for by the current one. So the current stream's events time them all.
+        """
+
+    def beside(self, enqueue: Step) -> Step:
+        """Enqueue on a stream beside the current one, where it begins after what that holds; at once.
+
+        What is returned has the current stream wait for its end. What is begun so goes in the order in which it is.
         """
 
     def graph(self, steps: Sequence[Step]) -> Step:

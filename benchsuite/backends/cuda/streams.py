@@ -12,9 +12,28 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from benchsuite.errors import UnavailableError
+from benchsuite.model import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something to enqueue, and the devices it runs on."""
+
+    enqueue: Step
+    devices: frozenset[int]
+
+    def __call__(self) -> None:
+        """Enqueue it."""
+        self.enqueue()
+
+
+def devices(steps: Iterable[Step]) -> frozenset[int]:
+    """All devices that these run on, as far as they tell."""
+    return frozenset().union(*(step.devices for step in steps if isinstance(step, Part)))
 
 
 class Streams:
@@ -26,6 +45,7 @@ class Streams:
         self._streams: dict[int, Any] = {}
         self._marks: dict[int, Any] = {}
         self._round: set[int] = set()
+        self._beside: Any = None
         self.open(0)
 
     def __getitem__(self, number: int) -> Any:
@@ -113,6 +133,22 @@ class Streams:
     def lane(self) -> tuple[Any, Any]:
         """A further stream of device 0, and the event that marks its end."""
         return self._cuda.Stream(non_blocking=True), self._cuda.Event(disable_timing=True)
+
+    def beside(self, enqueue: Step) -> Step:
+        """Enqueue on the one further stream kept for this, after what device 0 was given; what makes that wait for it.
+
+        The stream that is current may be a lane of its own; then that is what begins and waits.
+        """
+        if self._beside is None:
+            self._beside = self.lane()[0]
+        current = self._cuda.get_current_stream()
+        begin, end = (self._cuda.Event(disable_timing=True) for _ in range(2))
+        begin.record(current)
+        self._beside.wait_event(begin)
+        with self.current(self._beside):
+            enqueue()
+        end.record(self._beside)
+        return lambda: self._cuda.get_current_stream().wait_event(end)
 
     @contextmanager
     def lanes(self, lanes: Sequence[tuple[Any, Any]]) -> Iterator[list[Any]]:

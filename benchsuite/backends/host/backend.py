@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import numpy as np
 
 from benchsuite import units
-from benchsuite.backends.base import HOME, Elapsed
+from benchsuite.backends.base import HOME, Elapsed, Link
 from benchsuite.backends.host import providers
 from benchsuite.errors import UnavailableError
 from benchsuite.machine import cpu
@@ -89,6 +90,10 @@ class HostBackend:
     def download(self, buffers: Buffers) -> Mapping[str, Array]:
         """The buffers themselves: they are host memory already."""
         return buffers
+
+    def joined(self, world: World, libraries: Iterable[str]) -> AbstractContextManager[Mapping[str, Link]]:
+        """Nothing to join: every world moves host memory."""
+        return nullcontext({})
 
     def bind(
         self,

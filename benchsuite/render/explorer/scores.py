@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from benchsuite import comparability, worth
+from benchsuite.bandwidths import algbw
 from benchsuite.model import Exhibit, Publication, Score, Status
 from benchsuite.render import words
 from benchsuite.render.explorer import pack
@@ -100,9 +101,12 @@ def _ends(score: Score, told: float | None, steps: list[int] | None, scale: floa
 
 def detail(score: Score) -> dict[str, Any]:
     """What a page tells of a cell when asked: its samples run by run, its shares, its conditions."""
+    found = algbw(score)
     told: dict[str, Any] = {
         "interval": clean(score.interval),
         "provider": clean(score.provider),
+        "algbw": pack.number(found.value) if found else None,
+        "factor": found.formula if found else "",
         "of_ceiling": pack.number(score.of_ceiling, 3),
         "ceiling": clean(score.ceiling_name),
         "of_datasheet": pack.number(score.of_datasheet, 3),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from benchsuite import units
-from benchsuite.model import Origin
+from benchsuite import bandwidths, units
+from benchsuite.model import Metric, Origin
 from benchsuite.render.site import axes, population, strips
 from benchsuite.render.site.collection import Entry, Measured
 from benchsuite.render.site.context import Site
@@ -90,7 +90,7 @@ def build(site: Site, measured: Measured) -> CaseView:
     return CaseView(
         measured=measured,
         answer=_answer(site, measured, order, len(chosen)),
-        formula=FORMULAS.get(measured.metric.name, ""),
+        formula=formula(measured.metric, measured.benchmark),
         unit=units.unit(measured.metric),
         axis=_axis(ends),
         axis_unit=units.unit(measured.metric, units.prefix(ends[1])[1]),
@@ -112,6 +112,14 @@ FORMULAS = {
     "LATENCY": "time of one dependent step",
     "CLOCK": "steps / time",
 }
+
+
+def formula(metric: Metric, benchmark: str) -> str:
+    """How the number comes about; of a collective with its factor."""
+    known = bandwidths.FACTORS.get(benchmark)
+    if metric is Metric.BUSBW and known:
+        return f"busbw = algbw × {known.formula}, algbw = message / time, of n ranks (nccl-tests, doc/PERFORMANCE.md)"
+    return FORMULAS.get(metric.name, "")
 
 
 def _better(measured: Measured, value: float) -> float:

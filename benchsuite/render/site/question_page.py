@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from benchsuite import units
 from benchsuite.model import Benchmark, Metric
 from benchsuite.render.site import strips
-from benchsuite.render.site.case_page import FORMULAS
+from benchsuite.render.site.case_page import formula
 from benchsuite.render.site.collection import Measured
 from benchsuite.render.site.context import Site
 from benchsuite.render.site.population import Distribution
@@ -86,7 +86,7 @@ def build(site: Site, name: str, known: Benchmark | None) -> QuestionView:
         title=family(name),
         question=text[0] if text else "",
         paragraphs=text[1:],
-        formula=FORMULAS.get(metric.name, ""),
+        formula=formula(metric, name),
         metric=units.unit(metric),
         traps=tuple(TRAPS.get(metric, ())),
         axes=tuple((axis.name, axis.doc, ", ".join(map(str, axis.choices))) for axis in known.axes) if known else (),

@@ -12,7 +12,7 @@ from benchsuite.render.site.collection import Entry
 from benchsuite.render.site.context import Site
 from benchsuite.render.site.normality import Judged, Usual
 from benchsuite.render.site.population import Distribution
-from benchsuite.render.words import STATUSES, clean, counted, family, mark, marks, meaning, parameters, value
+from benchsuite.render.words import STATUSES, bandwidth, clean, counted, family, mark, marks, meaning, parameters, value
 
 LEVELS: Mapping[Level, str] = {
     Level.SELF_REPORTED: "Self-reported: whoever ran it says so, and nobody else vouches for it.",
@@ -37,6 +37,7 @@ class Row:
     words: str
     case: str
     value: str
+    algbw: str
     sort: float | None
     interval: str
     runs: str
@@ -193,6 +194,7 @@ def _row(site: Site, entry: Entry, score: Score, first: bool) -> Row:
         words=parameters(score.case),
         case=measured.slug if measured else "",
         value=value(score) if good else units.DASH,
+        algbw=bandwidth(score) if good else "",
         sort=score.value if good else None,
         interval=clean(score.interval) if good else "",
         runs=", ".join(units.quantity(each, score.metric) for each in score.run_values) if good and first else "",

@@ -1,0 +1,228 @@
+"""What a scan says: suspicions of the screen, what the second look made of them, and what could not be seen.
+
+Leaf switches before nodes, nodes before units, units before single pairs, each without the faults above it. Nothing
+is accused on the screen alone, except what is a fact (``facts``); what a second batch does not show again is
+``NOT_REPRODUCED``, and where the data cannot name anybody it is said who it may be, and what would tell.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from benchsuite.localise import beside, computes, confirm, doubts, facts, families, paths, sentences, small, table
+from benchsuite.localise.confirm import Second, Told
+from benchsuite.localise.families import Screened
+from benchsuite.localise.rankrule import percent
+from benchsuite.localise.seats import Seats
+from benchsuite.localise.settings import Settings
+from benchsuite.localise.suspicion import Suspicion
+from benchsuite.model import Culprit, Decision, Diagnosis, Finding, Reference, Scan, Stage
+
+__all__ = ["Settings", "diagnose", "suspects"]
+
+UNCONFIRMED = ("it was not measured a second time", "Measure it again with partners known good.")
+ORDER = (Decision.ACCUSED, Decision.CANNOT_TELL, Decision.NOT_REPRODUCED)
+GRAVE = (Culprit.CORRUPTS, Culprit.FAILED, Culprit.STALLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """The screen of a scan: suspicions of transfers and of kernels, and what is settled without a second look."""
+
+    screen: Screened
+    transfers: tuple[Suspicion, ...]
+    kernels: tuple[Suspicion, ...]
+    settled: tuple[Finding, ...]
+    reference: Reference | None
+    hopeless: bool = False
+
+    @property
+    def tests(self) -> int:
+        """How many suspicions share the alpha of the second look."""
+        return len(self.transfers) + len(self.kernels)
+
+
+def suspects(scan: Scan, settings: Settings) -> tuple[Finding, ...]:
+    """Whom a second look should be about (``design.confirmation``): nothing of it is an accusation yet.
+
+    Suspicions that no second look can settle are not among them.
+    """
+    looked = _looked(scan, settings)
+    seats = looked.screen.table.seats
+    open_ = (one for one in (*looked.transfers, *looked.kernels) if not one.doubt)
+    facts_ = (one for one in looked.settled if one.culprit is Culprit.CORRUPTS and one.decision is Decision.CANNOT_TELL)
+    return (*(_finding(Second(one), seats) for one in open_), *facts_)
+
+
+def diagnose(scan: Scan, settings: Settings) -> Diagnosis:
+    """The verdict of a scan, from all of its stages.
+
+    Without a second look (``Stage.CONFIRM``) a suspicion is ``CANNOT_TELL``.
+    """
+    looked = _looked(scan, settings)
+    screen = looked.screen
+    seats = screen.table.seats
+    again = table.build(scan, Stage.CONFIRM)
+    seconds = [*_second(scan, looked, again, settings), *_paths(scan, looked, settings)]
+    kernels = computes.second(scan, looked.kernels, max(looked.tests, 1), settings)
+    found = [*looked.settled, *(_finding(one, seats) for one in seconds)]
+    found += _whole_nodes([_finding(one, seats) for one in kernels], seats)
+    names, ratio = beside.hint(scan, screen)
+    found = [_supported(one, seats, names, ratio) for one in found]
+    blind = beside.blind(scan, screen, settings)
+    if names and not any(_names(one, seats) & set(names) for one in found):
+        hint = f"An all-reduce without {', '.join(names)} took {100 * ratio:.0f} % of the time of the others"
+        blind = (*blind, f"{hint}, but no transfer of theirs is slow: a hint, no more.")
+    least = None if looked.hopeless else beside.smallest(screen, scan, settings)
+    return Diagnosis(
+        findings=tuple(sorted(found, key=_gravity)),
+        alpha=settings.alpha,
+        margin=screen.margin,
+        smallest=least,
+        coverage=screen.table.coverage(),
+        conclusive=least is not None and not screen.refused,
+        blind=blind,
+    )
+
+
+def _looked(scan: Scan, settings: Settings) -> Looked:
+    """Judge the screen, and settle what no second look can change."""
+    first = facts.spared(table.build(scan, Stage.SCREEN), scan.pauses)
+    usable = settings.reference if small.usable(settings.reference, scan.nbytes) else None
+    screen = families.screened(first, settings)
+    seats = first.seats
+    settled = [*facts.found(scan, seats), *beside.fleet(scan, screen, settings)]
+    kernels = _slowest(computes.screened(scan, seats, settings))
+    if (shared := doubts.common(screen)) is not None and len(seats) > small.FEWEST:
+        ranks, words, remedy = shared
+        settled.append(Finding(Culprit.FLEET, Decision.CANNOT_TELL, ranks, words, remedy=remedy))
+        return Looked(screen, (), kernels, tuple(settled), usable, hopeless=True)
+    suspicions = screen.suspicions
+    if len(seats) <= small.FEWEST or (usable is not None and len(seats) < small.FEW):
+        named = small.against_reference(screen, usable, settings) if usable is not None else small.unexplained(screen)
+        suspicions = (*named.suspicions, *(one for one in suspicions if one.rail >= 0))
+        if named.candidates:
+            settled.append(_candidates(named, seats, usable is not None))
+    single = usable is None and len(seats) < small.FEW
+    return Looked(screen, doubts.settled(screen, suspicions, single), kernels, tuple(settled), usable)
+
+
+def _second(scan: Scan, looked: Looked, again: table.Table, settings: Settings) -> list[Second]:
+    """What the second look says of each suspicion of transfers."""
+    few = looked.reference is not None and len(looked.screen.table.seats) < small.FEW
+    reference = looked.reference
+    ranked = [one for one in looked.transfers if not (few and one.rail < 0) and one.culprit is not Culprit.PATH]
+    found = confirm.look(looked.screen, again, ranked, max(looked.tests, 1), settings)
+    links = table.build(scan, Stage.LINKS)
+    for one in looked.transfers:
+        if one not in ranked and reference is not None:
+            data = links if one.culprit is Culprit.PATH else again
+            told = small.confirmed(one, data, reference, looked.screen.margin, looked.tests, settings.alpha)
+            found.append(Second(one, told))
+    return found
+
+
+def _paths(scan: Scan, looked: Looked, settings: Settings) -> list[Second]:
+    """Pairs that were measured again and are slow beyond their ends."""
+    screen = looked.screen
+    if len(screen.table.seats) <= small.FEWEST or looked.hopeless or screen.refused:
+        return []
+    nodes = (one for one in looked.transfers if one.culprit is not Culprit.PATH)
+    slow = {screen.table.seats.where[rank][0] for one in nodes for rank in one.ranks}
+    told = {frozenset(one.ranks) for one in looked.transfers if one.culprit is Culprit.PATH}
+    found = paths.judged(scan, screen, slow, settings)
+    return [one for one in found if frozenset(one.suspicion.ranks) not in told]
+
+
+def _finding(second: Second, seats: Seats) -> Finding:
+    """A suspicion and its second look as a finding."""
+    one, told = second.suspicion, second.told
+    decision, why, remedy = _decision(one, told)
+    return Finding(
+        one.culprit,
+        decision,
+        one.ranks,
+        sentences.claim(one, seats) + sentences.outcome(decision, why),
+        one.slowdown,
+        one.lower,
+        one.exceeded,
+        one.rounds,
+        (told.exceeded, told.rounds),
+        remedy,
+    )
+
+
+def _decision(one: Suspicion, told: Told) -> tuple[Decision, str, str]:
+    if one.doubt:
+        return Decision.CANNOT_TELL, one.doubt, one.remedy
+    if not told.rounds:
+        return Decision.CANNOT_TELL, *UNCONFIRMED
+    if not told.able:
+        few = "the second look has too few rounds or good nodes to decide"
+        return Decision.CANNOT_TELL, few, "Scan with more rounds, or with more nodes known good."
+    if told.slow:
+        return Decision.ACCUSED, "", sentences.REMEDIES[one.culprit]
+    later = "What it was has passed, or came from elsewhere: scan again, best at the hour it was slow."
+    return Decision.NOT_REPRODUCED, "", later
+
+
+def _candidates(named: small.Named, seats: Seats, reference: bool) -> Finding:
+    """The finding of a set among which nobody can be named."""
+    ranks = tuple(rank for seat in named.candidates for rank in seats.ranks[seat])
+    against = "the reference" if reference else "the fastest pair"
+    third = "a third node" if len(seats) < 3 else "more nodes known good"
+    remedy = f"Scan together with {third}{'' if reference else ', or with a reference (--reference)'}."
+    return Finding(
+        Culprit.FLEET if len(named.candidates) == len(seats) and not reference else Culprit.NODE,
+        Decision.CANNOT_TELL,
+        ranks,
+        f"transfers at {percent(named.slowdown)} % of {against}; cannot tell who: {named.words}",
+        named.slowdown,
+        remedy=remedy,
+    )
+
+
+def _slowest(suspicions: Iterable[Suspicion]) -> tuple[Suspicion, ...]:
+    """Of each unit that computes several kernels slowly, the slowest."""
+    found: dict[tuple[int, ...], Suspicion] = {}
+    for one in suspicions:
+        if one.ranks not in found or found[one.ranks].slowdown < one.slowdown:
+            found[one.ranks] = one
+    return tuple(found.values())
+
+
+def _whole_nodes(found: Sequence[Finding], seats: Seats) -> list[Finding]:
+    """Findings about every unit of a node as one about the node."""
+    bynode: dict[int, list[Finding]] = defaultdict(list)
+    for one in found:
+        bynode[seats.where[one.ranks[0]][0]].append(one)
+    left = []
+    for seat, own in bynode.items():
+        row = seats.ranks[seat]
+        accused = len(row) > 1 and {one.ranks[0] for one in own} == set(row)
+        if accused and len({one.decision for one in own}) == 1:
+            middle = sorted(own, key=lambda one: one.slowdown or 0.0)[len(own) // 2]
+            words = middle.sentence.replace(seats.units[middle.ranks[0]].name, f"{seats.name(seat)}, all units")
+            left.append(replace(middle, ranks=row, sentence=words))
+        else:
+            left += own
+    return left
+
+
+def _supported(one: Finding, seats: Seats, names: tuple[str, ...], ratio: float) -> Finding:
+    """The finding with what all-reduces without its node say, when they say the same."""
+    if one.decision is not Decision.ACCUSED or not _names(one, seats) & set(names):
+        return one
+    hint = f"An all-reduce without {', '.join(names)} took {100 * ratio:.0f} % of the time of the others."
+    return replace(one, remedy=f"{one.remedy} {hint}")
+
+
+def _names(one: Finding, seats: Seats) -> set[str]:
+    return {seats.units[rank].node for rank in one.ranks}
+
+
+def _gravity(one: Finding) -> tuple[int, int, float]:
+    grave = GRAVE.index(one.culprit) if one.culprit in GRAVE else len(GRAVE)
+    return ORDER.index(one.decision), grave, -(one.slowdown or 0.0)

@@ -1,0 +1,249 @@
+"""Run directories of scans: what was set out to do, and every round as it was measured.
+
+runs/<id>/scan.json       units, rounds, options, machine facts, versions, seed
+          scan.jsonl      one round a line, only ever appended
+          journal.jsonl   what happened, chained by digest; it vouches for both
+          .lock           held by the process that measures or goes on with it
+          attempts/NNNN/  job, results and captured output of each process group
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from benchsuite import reading
+from benchsuite.errors import DataError, MeasureError, NewerError, UsageError
+from benchsuite.journal import Journal, cut_torn_line, sync_append
+from benchsuite.localise.settings import Settings
+from benchsuite.model import Layout, Reference, Scan, Stage, Unit
+from benchsuite.protocol import decode, encode
+from benchsuite.store import JOURNAL, digest, journal_of, vouched
+
+SCAN, PIECES = "scan.json", "scan.jsonl"
+SCHEMA = 1
+SWEEPS = 3
+REMEDY = "It was edited or damaged after it was measured; scan again."
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a scan was asked to do. Times in seconds.
+
+    rounds, full: of the first look, which is made in ``sweeps`` parts that lie ``apart``; the second look begins
+    ``confirm_after`` the first. nbytes: of a transfer. margin: the slowdown (log) below which nothing is called slow,
+    ``None``: as the method chooses. deadline: how long a round may last before it counts as hung.
+    """
+
+    rounds: int = 24
+    full: bool = False
+    nbytes: int = 16 << 20
+    sweeps: int = SWEEPS
+    apart: float = 0.0
+    confirm_after: float = 0.0
+    confirm_rounds: int = 12
+    margin: float | None = None
+    deadline: float = 60.0
+    warm: int = 5
+    repeats: int = 20
+    direction: float = 0.4
+    """The longest that the timed transfers of one direction may take together."""
+    kernels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What one ``benchsuite scan`` set out to do, and where. ``started``: UTC.
+
+    ranks: how many; units: who they are, empty until they have been seen. leaves: the switch of each node, as the
+    user's topology has it. reference: what it is judged by, if any. learning: it was made to be learned from.
+    """
+
+    schema: int
+    id: str
+    started: str
+    version: str
+    command: str
+    backend: str
+    seed: int
+    plan: Plan
+    ranks: int
+    launcher: str = "mpiexec"
+    layout: Layout = field(default_factory=Layout)
+    units: tuple[Unit, ...] = ()
+    leaves: Mapping[str, str] = field(default_factory=dict)
+    reference: Reference | None = None
+    transport: str = ""
+    facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    code: str = ""
+    learning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    schema: int = 0
+
+
+class ScanDirectory:
+    """The open run directory of a scan that is being measured."""
+
+    def __init__(self, path: Path, made: Made) -> None:
+        """A new one."""
+        self.path, self.made = path, made
+        self.pieces: list[Scan] = []
+        (path / "attempts").mkdir(parents=True)
+        self.journal = Journal(path / JOURNAL)
+        self.write(made)
+
+    @classmethod
+    def reopen(cls, path: Path) -> ScanDirectory:
+        """That of a scan that ended early, with a torn last line cut off. Raises ``DataError`` if it was changed."""
+        cut_torn_line(path / PIECES)
+        self = cls.__new__(cls)
+        self.path, self.journal = path, Journal(path / JOURNAL)
+        self.made, self.pieces = _read(path)
+        known = vouched(journal_of(path)[0], "round")
+        for line, _ in _lines(path):
+            if digest(line) not in known:  # its writer ended between the line and the journal's word for it
+                self.journal.note("round", sha=digest(line))
+        return self
+
+    @property
+    def scan(self) -> Scan:
+        """All that was measured so far."""
+        return merged(self.made, self.pieces)
+
+    def write(self, made: Made) -> None:
+        """Replace scan.json whole. Raises ``MeasureError``."""
+        self.made = made
+        data = encode(made) + b"\n"
+        self.journal.note("scan", sha=digest(data))
+        temporary = self.path / f".{SCAN}"
+        try:
+            with temporary.open("wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, self.path / SCAN)
+        except OSError as error:
+            raise MeasureError(f"{SCAN} cannot be written: {error.strerror}.", "Free some space.") from error
+
+    def append(self, piece: Scan) -> None:
+        """Keep one round: in memory first, so that even a full disk loses nothing of this session."""
+        self.pieces.append(piece)
+        line = encode(piece)
+        sync_append(self.path / PIECES, line)
+        self.journal.note("round", sha=digest(line))
+
+    def attempt_folder(self) -> Path:
+        """A fresh folder for the next attempt. Raises ``MeasureError``."""
+        folder = self.path / "attempts" / f"{len(self.attempt_folders()) + 1:04d}"
+        try:
+            folder.mkdir()
+        except OSError as error:
+            remedy = "Free some space; what was measured so far is kept."
+            raise MeasureError(f"{folder} could not be made: {error.strerror}.", remedy) from error
+        return folder
+
+    def attempt_folders(self) -> list[Path]:
+        """The folders of all attempts so far, oldest first."""
+        return sorted((self.path / "attempts").glob("[0-9]*"))
+
+
+def merged(made: Made, pieces: Iterable[Scan]) -> Scan:
+    """The pieces as one scan, its units with their leaf switches."""
+    parts = list(pieces)
+    return Scan(
+        units=tuple(replace(unit, leaf=made.leaves.get(unit.node, unit.leaf)) for unit in made.units),
+        seed=made.seed,
+        nbytes=made.plan.nbytes,
+        rounds=tuple(one for part in parts for one in part.rounds),
+        transfers=tuple(one for part in parts for one in part.transfers),
+        locals=tuple(one for part in parts for one in part.locals),
+        pauses=tuple(one for part in parts for one in part.pauses),
+        groups=tuple(one for part in parts for one in part.groups),
+        seconds=sum(part.seconds for part in parts),
+        transport=made.transport,
+    )
+
+
+def settings(made: Made) -> Settings:
+    """By what a scan is judged: its own margin and reference, or those of the method."""
+    chosen = Settings(reference=made.reference)
+    return chosen if made.plan.margin is None else replace(chosen, margin=made.plan.margin)
+
+
+def load(path: Path) -> tuple[Scan, Settings, Made]:
+    """A scan read back, by what it is judged, and what it set out to do.
+
+    A last line torn when its writer ended is left out. Raises ``DataError`` when anything was changed after it was
+    measured: what names a culprit must be what was seen.
+    """
+    made, pieces = _read(path)
+    return merged(made, pieces), settings(made), made
+
+
+def done(pieces: Iterable[Scan]) -> set[tuple[Stage, int]]:
+    """The rounds that are measured, or failed."""
+    return {(one.stage, one.number) for piece in pieces for one in piece.rounds}
+
+
+def is_scan(path: Path) -> bool:
+    """Whether a folder holds a scan."""
+    return (path / SCAN).is_file()
+
+
+def find(name: str, out: Path) -> Path | None:
+    """The scan called ``name``: a path, an id or its unique beginning; ``None`` when there is none."""
+    if is_scan(Path(name)):
+        return Path(name)
+    found = [path.parent for path in sorted(out.glob(f"*/{SCAN}")) if path.parent.name.startswith(name)]
+    return found[0] if len(found) == 1 and name else None
+
+
+def named(name: str, out: Path) -> Path:
+    """The scan called ``name``, or the newest for ``latest``. Raises ``UsageError`` when there is none."""
+    every = sorted(path.parent for path in out.glob(f"*/{SCAN}"))
+    found = every[-1] if name == "latest" and every else find(name, out)
+    if found is None:
+        raise UsageError(f"There is no scan {name!r} in {out}.", "Measure one with 'benchsuite scan'.")
+    return found
+
+
+def _read(path: Path) -> tuple[Made, list[Scan]]:
+    data = reading.content(path / SCAN)
+    events, broken = journal_of(path)
+    if broken:
+        raise DataError(f"The journal of {path.name} cannot be trusted: {broken}.", REMEDY)
+    try:
+        schema = decode(data, _Version).schema
+        if schema > SCHEMA:
+            message = f"The scan {path.name} has schema {schema}; this benchsuite knows up to {SCHEMA}."
+            raise NewerError(message, "Read it with a newer benchsuite (pip install --upgrade benchsuite).")
+        made = reading.value(data, Made)
+    except NewerError:
+        raise
+    except DataError as error:
+        raise DataError(f"{path / SCAN} cannot be read. {error.message}", REMEDY) from error
+    if digest(data) not in vouched(events, "scan"):
+        raise DataError(f"{path / SCAN} was changed after the scan had begun.", REMEDY)
+    return made, _pieces(path, vouched(events, "round"))
+
+
+def _pieces(path: Path, known: set[str]) -> list[Scan]:
+    """The rounds that the journal vouches for; its word for the very last can have been lost with its writer."""
+    lines = [line for line, whole in _lines(path) if whole]
+    doubted = [number for number, line in enumerate(lines) if digest(line) not in known]
+    if doubted and doubted != [len(lines) - 1]:
+        raise DataError(f"Line {doubted[0] + 1} of {PIECES} was changed after it was measured.", REMEDY)
+    if len(known) > len(lines):
+        raise DataError(f"{len(known) - len(lines)} rounds that the journal knows are missing from {PIECES}.", REMEDY)
+    if doubted and len(known) >= len(lines):
+        raise DataError(f"The last line of {PIECES} was changed after it was measured.", REMEDY)
+    return [reading.value(line, Scan) for line in lines]
+
+
+def _lines(path: Path) -> Iterable[tuple[bytes, bool]]:
+    return reading.lines(path / PIECES) if (path / PIECES).exists() else ()

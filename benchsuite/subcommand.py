@@ -1,0 +1,70 @@
+"""Runs another command to its end, or to the end of patience: in a process group of its own, its words in a file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from benchsuite.errors import MeasureError
+from benchsuite.interrupt import Stop
+
+POLL = 0.1
+GRACE = 20.0
+"""Seconds that a command has to end by itself once it was asked to."""
+
+
+def execute(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    log: Path,
+    stop: Stop,
+    *,
+    speaks: bool = False,
+    limit: float = float("inf"),
+) -> int:
+    """Run a command in a process group of its own to its end; its exit code.
+
+    What it prints goes to the file ``log`` with ".log" added; with ``speaks`` its standard output alone, ".json", and
+    what it says on the way is heard. When a person or a scheduler asks to stop, so is the command, which
+    has ``GRACE`` seconds to end by itself; after ``limit`` seconds likewise. Raises ``MeasureError``.
+    """
+    target = log.with_name(f"{log.name}.{'json' if speaks else 'log'}")
+    try:
+        with target.open("wb") as stream:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=None if speaks else subprocess.STDOUT,
+                env={**os.environ, **environment},
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise MeasureError(
+            f"{command[0]} could not be started: {error.strerror}.", "See 'benchsuite doctor'."
+        ) from error
+    began = time.monotonic()
+    try:
+        while process.poll() is None:
+            if stop.interrupts or stop.terminated or time.monotonic() - began > limit:
+                break
+            time.sleep(POLL)
+    finally:
+        _end(process)
+    return process.returncode
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask the process group to end, if it has not, and end what is left of it after a while."""
+    for number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
+        if process.poll() is not None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(patience)

@@ -1,0 +1,133 @@
+"""Rows about a cluster: a rank hung on another node, a node gone, a job cancelled, preempted, or given too little."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from benchsuite.errors import Exit
+from benchsuite.model import Status
+from tests.cluster.slurm import NODES, Slurm
+from tests.faults import injection, ranks
+from tests.faults.injection import Ended, Running, assert_contained, assert_once_each, assert_others_measured
+from tests.mpirun import MISSING
+
+pytestmark = [pytest.mark.mpi, pytest.mark.skipif(bool(MISSING), reason=MISSING or "MPI is here")]
+ON_ALL = ("--launcher", "slurm", "--nodes", "4", "--per-node", "1")
+SLOW = """
+def faulty(world, buffers, case, ops):
+    good(world, buffers, case, ops)
+    if measuring(world):
+        time.sleep(0.3)
+"""
+"""A task of seconds: time enough to hurt the cluster meanwhile."""
+
+
+def salloc(nodes: int = 4) -> tuple[str, ...]:
+    """The words that run a command in an allocation, once there is one."""
+    return ("salloc", "--quiet", f"--nodes={nodes}", "--ntasks-per-node=1", "--immediate=30")
+
+
+def begin(slurm: Slurm, folder: Path, fault: str, policy: Mapping[str, object] | None = None) -> Running:
+    """Start a campaign on all four nodes, in an allocation."""
+    where = {"wrapper": salloc(), "environment": slurm.environment}
+    return ranks.begin(folder, fault, policy=policy, options=ON_ALL, **where)  # type: ignore[arg-type]
+
+
+def assert_displaced(ended: Ended, why: str) -> None:
+    """It ended with a sentence that says why its nodes are no use any more, and what to do then."""
+    assert ended.exit_code == Exit.FAILED, ended.stderr
+    said = ended.stderr.strip().splitlines()[-1]
+    assert said.startswith(f"benchsuite: The run lost its place: {why}"), ended.stderr
+    assert "'benchsuite resume' goes on" in said
+
+
+def resume(slurm: Slurm, folder: Path) -> Ended:
+    """Go on with it in another allocation."""
+    return injection.resume(folder, wrapper=salloc(), environment=slurm.environment)
+
+
+@pytest.mark.fault(49)
+def test_a_rank_that_hangs_on_another_node_is_named_with_it(slurm: Slurm, tmp_path: Path) -> None:
+    fault = """
+def faulty(world, buffers, case, ops):
+    if world.rank == 2 and measuring(world):
+        os.kill(os.getpid(), signal.SIGSTOP)
+    good(world, buffers, case, ops)
+"""
+    with begin(slurm, tmp_path, fault, {"deadline": 1.0}) as running:
+        ended = running.wait()
+    assert_contained(ended)
+    assert ended.exit_code == Exit.FAILED, ended.stderr
+    assert_others_measured(ended)
+    (record,) = ended.of("faulty")
+    assert record.status is Status.FAILED
+    assert "nothing was heard for 1 s" in record.reason
+    assert re.search(r"rank 2 on node3 is stopped \(measure: summed .*\[faulty\]\); rank 0 on node1 is ", record.reason)
+    slurm.until(lambda: not slurm.jobs_left(), "the end of the job")
+
+
+@pytest.mark.fault(50)
+def test_a_node_that_dies_is_named_and_the_rest_is_measured_when_it_is_back(slurm: Slurm, tmp_path: Path) -> None:
+    """The task of that moment has failed. What then cannot be started has not: it is left for ``resume``."""
+    with begin(slurm, tmp_path, SLOW, {"isolation": "case", "deadline": 3.0, "runs": 2}) as running:
+        running.until(lambda: running.lines() and running.doing("measure: summed n=64 ranks=4 [faulty]"))
+        slurm.kill_node("node3")
+        ended = running.wait()
+    assert_contained(ended)
+    assert ended.exit_code == Exit.FAILED, ended.stderr
+    assert_others_measured(ended)
+    (record,) = ended.of("faulty")
+    assert "rank 2 on node3 is gone (measure: summed" in record.reason
+    assert_displaced(ended, "node3 could not start its ranks")
+    slurm.ready()
+    resumed = resume(slurm, tmp_path)
+    assert_contained(resumed)
+    assert_once_each(resumed.folder)
+    assert_others_measured(resumed)
+    assert len(resumed.of("good")) == 2
+
+
+@pytest.mark.fault(51)
+def test_ranks_of_a_dead_daemon_are_measured_to_their_end(slurm: Slurm, tmp_path: Path) -> None:
+    with begin(slurm, tmp_path, SLOW, {"isolation": "case", "setup_deadline": 5.0, "runs": 2}) as running:
+        running.until(lambda: running.lines() and running.doing("measure: summed n=64 ranks=4 [faulty]"))
+        slurm.kill_daemon("node3")
+        ended = running.wait()
+    assert_contained(ended)
+    assert ended.exit_code == Exit.FAILED, ended.stderr
+    assert {record.status for record in ended.records} == {Status.OK}
+    assert len(ended.of("faulty")) == 1
+    assert_displaced(ended, "node3 could not start its ranks")
+    slurm.ready()
+    resumed = resume(slurm, tmp_path)
+    assert resumed.exit_code == Exit.DONE, resumed.stderr
+    assert_contained(resumed)
+    assert_once_each(resumed.folder)
+
+
+@pytest.mark.fault(52)
+def test_a_cancelled_job_keeps_what_it_measured(slurm: Slurm, tmp_path: Path) -> None:
+    with begin(slurm, tmp_path, SLOW, {"isolation": "case", "deadline": 3.0, "runs": 2}) as running:
+        running.until(lambda: running.lines() and running.doing("measure: summed n=64 ranks=4 [faulty]"))
+        slurm("scancel", *slurm.jobs_left())
+        ended = running.wait()
+    assert_contained(ended)
+    assert_displaced(ended, "the job")
+    assert {record.status for record in ended.records} == {Status.OK}
+    resumed = resume(slurm, tmp_path)
+    assert resumed.exit_code == Exit.DONE, resumed.stderr
+    assert_once_each(resumed.folder)
+
+
+@pytest.mark.fault(54)
+def test_an_allocation_smaller_than_asked_is_refused(slurm: Slurm, tmp_path: Path) -> None:
+    environment = slurm.environment
+    with ranks.begin(tmp_path, wrapper=salloc(2), environment=environment, options=ON_ALL) as running:
+        ended = running.wait()
+    assert ended.exit_code == Exit.USAGE
+    assert ended.run is None
+    assert "4 nodes were asked for, but 2 hosts are known" in ended.stderr

@@ -1,0 +1,75 @@
+"""Who is blamed for a round that did not end: by the signs of the ranks, by the launcher's words, or nobody alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from benchsuite import beat, blame
+from benchsuite.model import Round, Scan, Stage
+from benchsuite.protocol import encode
+
+ROUND = Round(Stage.SCREEN, 5, ((0, 1), (2, 3), (4, 5)))
+PIDS = (100, 101, 102, 103, 104, 105)
+RESTS = "round 5: rests"
+
+
+def blamed(folder: Path, doing: Mapping[int, str], said: str = "") -> Scan:
+    """What is kept of the round when the ranks said this and the launcher that."""
+    for rank, words in doing.items():
+        beat.path(folder, rank).write_bytes(encode(beat.Sign(rank, 10**9 + rank, 1, words)))
+    (folder / "stderr.log").write_text(said)
+    return blame.failed(ROUND, folder, PIDS, "nothing was heard for 60 s")
+
+
+def pairs(piece: Scan) -> set[tuple[int, int]]:
+    """The pairs without a time, each once."""
+    assert all(one.seconds is None and one.reason.startswith("nothing was heard") for one in piece.transfers)
+    ways = {(one.sender, one.receiver) for one in piece.transfers}
+    assert ways == {way[::-1] for way in ways}, "both directions failed"
+    return {(one, other) for one, other in ways if one < other}
+
+
+def test_the_pair_that_still_exchanges_is_blamed(tmp_path: Path) -> None:
+    busy = {2: "round 5: exchanges with rank 3", 3: "round 5: exchanges with rank 2"}
+    piece = blamed(tmp_path, {0: RESTS, 1: RESTS, 4: RESTS, 5: RESTS, **busy})
+    assert pairs(piece) == {(2, 3)}
+    assert piece.rounds == (ROUND,)
+
+
+def test_rank_0_tells_for_whom_it_waits_where_other_hosts_cannot_be_seen(tmp_path: Path) -> None:
+    assert pairs(blamed(tmp_path, {0: "round 5: waits for ranks 4, 5"})) == {(4, 5)}
+
+
+def test_where_nothing_tells_the_pairs_apart_all_have_failed(tmp_path: Path) -> None:
+    piece = blamed(tmp_path, {0: RESTS})
+    assert pairs(piece) == set(ROUND.pairs)
+    assert all("nothing tells which" in one.reason for one in piece.transfers)
+
+
+def test_what_a_rank_said_in_another_round_is_no_sign(tmp_path: Path) -> None:
+    assert pairs(blamed(tmp_path, {2: "round 4: exchanges with rank 3"})) == set(ROUND.pairs)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "=   PID 103 RUNNING AT node3\n=   EXIT CODE: 9\n",
+        "srun: error: node3: task 3: Killed\n",
+        "prterun noticed that process rank 3 with PID 103 on node node3 exited on signal 9 (Killed).\n",
+    ],
+)
+def test_the_launcher_names_who_died_among_many_that_were_busy(tmp_path: Path, said: str) -> None:
+    busy = {rank: f"round 5: exchanges with rank {rank ^ 1}" for rank in range(6)}
+    piece = blamed(tmp_path, busy, said)
+    assert pairs(piece) == {(2, 3)}
+    assert blame.ranks(piece) == {2, 3}
+
+
+def test_a_rank_that_hangs_in_its_kernel_is_blamed_alone(tmp_path: Path) -> None:
+    piece = blamed(tmp_path, {0: "round 5: waits for ranks 4", 1: RESTS, 4: "round 5: computes"})
+    assert not piece.transfers
+    assert [(one.rank, one.seconds) for one in piece.locals] == [(4, None)]
+    assert blame.ranks(piece) == {4}
