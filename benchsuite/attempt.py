@@ -25,6 +25,8 @@ from benchsuite.protocol import Job, Kind, Message, decode, encode
 from benchsuite.reading import printable
 
 POLL = 0.03
+FAREWELL = 10.0
+"""Seconds in which ranks that have told everything get to end: MPI hangs there when a host is gone."""
 CAPTURE = 1 << 20
 LONGEST_LINE = 64 << 20
 FRAMES = ("Traceback (most", "File ", "Current thread ", "Thread 0x", "Extension modules:", "=")
@@ -151,7 +153,7 @@ class Mail:
 
     def _deliver(self, message: Message) -> None:
         self.heard = time.monotonic()
-        self.phase = message.phase if message.kind is Kind.PHASE else "next"
+        self.phase = message.phase if message.kind is Kind.PHASE else "end" if message.kind is Kind.BYE else "next"
         self.finished = self.finished or message.kind is Kind.BYE
         self._listen(message)
 
@@ -163,6 +165,8 @@ def allowed(phase: str, policy: Policy) -> float:
             return policy.deadline
         case "compile":
             return policy.compile_deadline
+        case "end":
+            return min(FAREWELL, policy.setup_deadline)
         case _:
             return policy.setup_deadline
 

@@ -49,8 +49,6 @@ HERE = Layout()
 SUITES = {"host": "quick", "cuda": "gpu"}
 """The suite that is measured when none is named."""
 DEVICE_OF = re.compile(r"--device (\d+)")
-ONE_PROCESS = "ranks are processes of the host: --backend host measures them"
-
 ONE_RANK = "the local launcher starts one rank: --launcher mpiexec starts more"
 
 
@@ -128,15 +126,14 @@ def capacity(backend: str, found: Description, launcher: str = "auto", where: La
         cores=cpu.available_cores(),
         cache=found.cache,
         memory=found.memory,
-        ranks_missing=_ranks_missing(backend, launcher, where),
+        ranks_missing=_ranks_missing(launcher, where),
         device=found.device,
+        nodes=where.nodes,
     )
 
 
-def _ranks_missing(backend: str, launcher: str, where: Layout) -> str:
+def _ranks_missing(launcher: str, where: Layout) -> str:
     """Why no more than one rank can be started, or nothing."""
-    if backend == "cuda":
-        return ONE_PROCESS
     return ONE_RANK if launcher == "local" else launchers.choose(launcher, where).unavailable()
 
 
@@ -147,7 +144,7 @@ def make_plan(request: Request, found: Description) -> tuple[store.Campaign, Pla
     seed = request.seed if request.seed is not None else int.from_bytes(os.urandom(4), "big")
     launcher, where = placing.layout(request.placing)
     machine = capacity(request.backend, found, launcher, where)
-    each = placing.cores(launcher, machine.cores)
+    each = found.device.count if found.device else placing.cores(launcher, machine.cores)
     ranks, where = placing.spread(request.placing, where, request.ranks, suite.ranks, each)
     options = plan.Options(request.only, request.runs, request.budget, ranks, seed)
     made = plan.build(suite, benchmarks, machine, options)
@@ -289,7 +286,7 @@ def _observer(directory: store.RunDirectory, found: Description) -> AbstractCont
 
 
 def place(ranks: int, campaign: store.Campaign, found: Description) -> Place:
-    """Where tasks with this many ranks run on this host. One process drives all GPUs, so theirs is a world of one."""
+    """Where tasks with this many ranks run on this host. Of several, each has a GPU of its own."""
     where = campaign.layout
     cores = placing.cores(campaign.launcher, campaign.cores) if ranks > 1 else campaign.cores
     threads = max(1, cores // per_node(ranks, where)) if ranks > 1 else cores

@@ -52,7 +52,9 @@ class Capacity:
     ranks_missing: str = ""
     """Why more than one rank cannot be started here, or nothing."""
     device: Device | None = None
-    """The GPU that kernels are planned for."""
+    """The GPU that kernels are planned for; each host has ``device.count`` of them."""
+    nodes: int = 1
+    """Hosts on which ranks run, as many on each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,8 @@ def _ranks(suite: Suite, capacity: Capacity, options: Options) -> int:
     asked = options.ranks if options.ranks is not None else suite.ranks
     if options.ranks is not None and options.ranks < 2:
         raise UsageError("A collective needs at least two ranks.", "Leave --ranks out or give 2 or more.")
-    return asked or max(2, min(capacity.cores, 8))
+    most = capacity.device.count if capacity.device else min(capacity.cores, 8)
+    return asked or max(2, most)
 
 
 def cases(
@@ -217,9 +220,13 @@ def _unfit(benchmark: Benchmark, case: Case, capacity: Capacity) -> str:
         return reason
     if case.ranks > 1 and capacity.ranks_missing:
         return capacity.ranks_missing
+    each = -(-case.ranks // capacity.nodes)
+    if capacity.device and each > max(1, capacity.device.count):
+        return f"{each} ranks a host need a GPU each, and {capacity.device.count} can be seen"
     outputs = sum(spec.nbytes for spec in benchmark.outputs(case).values())
-    if outputs * case.ranks > MEMORY_SHARE * capacity.memory:
-        return f"its results alone need {units.size(outputs * case.ranks)} of {units.size(capacity.memory)} free memory"
+    needed = outputs if capacity.device else outputs * each
+    if needed > MEMORY_SHARE * capacity.memory:
+        return f"its results alone need {units.size(needed)} of {units.size(capacity.memory)} free memory"
     return ""
 
 

@@ -106,7 +106,10 @@ def _step(spent: training.Spent) -> dict[str, Any]:
         "refused": spent.refused,
         "total": asdict(spent.total) if spent.total else None,
         "known": spent.known,
-        "messages": [{**asdict(one.message), **asdict(one), "message": one.message.what} for one in spent.messages],
+        "messages": [
+            {**asdict(one.message), "each": one.one, "by": one.implementation, "reason": one.reason}
+            for one in spent.messages
+        ],
     }
 
 

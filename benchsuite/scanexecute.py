@@ -24,15 +24,16 @@ from benchsuite.attempt import End, Runner
 from benchsuite.errors import MeasureError
 from benchsuite.execute import Stopper, Tireless
 from benchsuite.localise import design, verdict
-from benchsuite.model import Diagnosis, Group, Policy, Round, Scan, Stage, Unit
+from benchsuite.localise.small import FEWEST
+from benchsuite.model import Culprit, Diagnosis, Finding, Group, Policy, Round, Scan, Stage, Unit
 from benchsuite.protocol import Job, Kind, Message, ScanJob
-from benchsuite.scanstore import ScanDirectory
+from benchsuite.scanstore import Plan, ScanDirectory
 
 POLL = 0.1
 MOST_GROUPS = 16
 """Groups of nodes that are left out of an all-reduce one after another: more would take longer than the rounds."""
 LINKS = 8
-"""How many of the slowest links are measured again, with 12 rounds each (research: the worst eight)."""
+"""How many of the slowest links are measured again."""
 START = 3.0
 """Seconds that starting a process group takes, about: for the forecast before any was started."""
 SLOWEST = 20.0
@@ -123,12 +124,12 @@ class Scanning:
             self._measure(part, _groups(self.directory.made.units) if number + 1 == len(parts) else ())
         settings = scanstore.settings(self.directory.made)
         looked = _only(self.directory.scan, Stage.SCREEN)
-        if suspects := verdict.suspects(looked, settings):
-            second = design.confirmation(looked, suspects, plan.confirm_rounds, seed + 1)
-            if second and self._open(second) == list(second):
-                self._wait(plan.confirm_after, "the second look")
-            self._measure(second)
-        self._measure(design.links(looked, LINKS, plan.confirm_rounds, seed + 2))
+        suspects = verdict.suspects(looked, settings)
+        second = (*_confirming(looked, suspects, plan.confirm_rounds, seed), *_linking(looked, suspects, plan, seed))
+        if suspects and self._open(second) == list(second):
+            self._wait(plan.confirm_after, "the second look")
+        for stage in (Stage.CONFIRM, Stage.LINKS):
+            self._measure([one for one in second if one.stage is stage])
         return verdict.diagnose(self.directory.scan, settings)
 
     def _contact(self) -> None:
@@ -268,7 +269,8 @@ class Scanning:
         made = self.directory.made
         plan = made.plan
         policy = Policy(deadline=max(plan.deadline, SLOWEST * self.per_round))
-        work = ScanJob(tuple(rounds), plan.nbytes, plan.warm, plan.repeats, plan.direction, plan.kernels, groups)
+        kernels = () if rounds[0].stage is Stage.LINKS else plan.kernels
+        work = ScanJob(tuple(rounds), plan.nbytes, plan.warm, plan.repeats, plan.direction, kernels, groups)
         return Job(
             attempt=int(folder.name),
             run=0,
@@ -286,6 +288,19 @@ class Scanning:
             scan=work,
             nodes=self.place.nodes,
         )
+
+
+def _confirming(looked: Scan, suspects: Sequence[Finding], rounds: int, seed: int) -> tuple[Round, ...]:
+    """The second look at whoever is suspected; pairs are looked at as links."""
+    return design.confirmation(looked, [one for one in suspects if one.culprit is not Culprit.PATH], rounds, seed + 1)
+
+
+def _linking(looked: Scan, suspects: Sequence[Finding], plan: Plan, seed: int) -> tuple[Round, ...]:
+    """The slowest pairs again. Among four nodes or fewer each was seen often: then those suspected, only."""
+    nodes = {unit.node for unit in looked.units}
+    seats = len(nodes) if len(nodes) > 1 else len(looked.units)
+    suspected = sum(one.culprit is Culprit.PATH for one in suspects)
+    return design.links(looked, suspected if seats <= FEWEST else LINKS, plan.confirm_rounds, seed + 2)
 
 
 def _sweeps(rounds: Sequence[Round], count: int) -> list[tuple[Round, ...]]:

@@ -20,7 +20,7 @@ from benchsuite.journal import Journal, cut_torn_line, sync_append
 from benchsuite.localise.settings import Settings
 from benchsuite.model import Layout, Reference, Scan, Stage, Unit
 from benchsuite.protocol import decode, encode
-from benchsuite.store import JOURNAL, digest, journal_of, vouched
+from benchsuite.store import CAMPAIGN, JOURNAL, digest, journal_of, vouched
 
 SCAN, PIECES = "scan.json", "scan.jsonl"
 SCHEMA = 1
@@ -196,11 +196,15 @@ def is_scan(path: Path) -> bool:
 
 
 def find(name: str, out: Path) -> Path | None:
-    """The scan called ``name``: a path, an id or its unique beginning; ``None`` when there is none."""
+    """The scan called ``name``: a path, an id or its beginning that no other run shares, or ``latest`` if that is one.
+
+    ``None`` when it is no scan.
+    """
     if is_scan(Path(name)):
         return Path(name)
-    found = [path.parent for path in sorted(out.glob(f"*/{SCAN}")) if path.parent.name.startswith(name)]
-    return found[0] if len(found) == 1 and name else None
+    runs = sorted(path.parent for kind in (SCAN, CAMPAIGN) for path in out.glob(f"*/{kind}"))
+    found = runs[-1:] if name == "latest" else [path for path in runs if name and path.name.startswith(name)]
+    return found[0] if len(found) == 1 and is_scan(found[0]) else None
 
 
 def named(name: str, out: Path) -> Path:

@@ -180,7 +180,11 @@ class _Reader:
         """A step of training, and the tables that measure its messages."""
         start = self._start("pattern", number)
         self._known(table, PATTERN_KEYS, "[[pattern]]", start)
-        kind = Parallelism(self._one_of(table, "kind", tuple(Parallelism), start))
+        for key in ("kind", "model", "tokens"):
+            if key not in table:
+                message = f"Suite {self.name}, line {start + 1}: a [[pattern]] table needs {key} = ..."
+                raise UsageError(f"{message}.", "See docs/suites.md.")
+        kind = Parallelism(self._one_of(table, "kind", [each.value for each in Parallelism], start))
         setup = patterns.Setup(
             model=_models()[self._one_of(table, "model", _models(), start)],
             tokens=self._whole(table, "tokens", 0, start),
@@ -216,8 +220,6 @@ class _Reader:
 
     def _one_of(self, table: Mapping[str, Any], key: str, known: Iterable[str], start: int, default: str = "") -> str:
         value, words = table.get(key, default), list(known)
-        if key not in table and not default:
-            raise self._error(key, "", f"a [[pattern]] table needs {key} = ..., one of {', '.join(words)}", start)
         if not isinstance(value, str) or value not in words:
             raise self._error(key, value, f"{key} is one of {', '.join(words)}", start, words)
         return value

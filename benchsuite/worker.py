@@ -51,6 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     sign = beat.Beat(Path(path).parent, launched_rank(os.environ), _controller(told))
     _show_stacks(Path(path).parent, sign.rank)
     sign.say("open the world")
+    backends.claim()  # an MPI that knows CUDA looks at the GPUs when it is opened
     try:
         world = open_world(name, int(ranks), int(nodes))
         job = _shared(world, told, path)
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return int(error.exit_code)
     try:
+        backends.claim(world.local_rank, job.backend)
         backend = backends.open_backend(job.backend, job.threads)
         if job.scan is not None:
             scanning.serve(job, backend, world, _sender(world, job), sign.say)

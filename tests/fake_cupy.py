@@ -97,6 +97,7 @@ class _Array:
         start = -self._raw.ctypes.data % 512
         self.host = self._raw[start : start + nbytes].view(dtype).reshape(shape)
         self.shape, self.dtype, self.nbytes = shape, dtype, nbytes
+        self.size, self.itemsize = self.host.size, dtype.itemsize
         self.data = SimpleNamespace(ptr=self.host.ctypes.data)
         self.device = SimpleNamespace(id=device)
 

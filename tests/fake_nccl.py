@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import socket
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
@@ -113,6 +115,7 @@ class Communicator:
             time.sleep(1.0)
         folder = Path(unique_id.rstrip(b"\0").decode())
         self._peers = _mesh(folder, size, rank)
+        self._folder = folder
         self._mail: list[bytes] = []
         if rank == 0:
             module.say(CONNECTED.format(multicast=module.plan.multicast))
@@ -156,11 +159,13 @@ class Communicator:
     def abort(self) -> None:
         self._module.log.append(("abort",))
         for peer in self._peers.values():
-            with socket.socket(fileno=os.dup(peer.fileno())) as held:
+            with suppress(OSError), socket.socket(fileno=os.dup(peer.fileno())) as held:
                 held.shutdown(socket.SHUT_RDWR)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def destroy(self) -> None:
         self._module.log.append(("destroy",))
+        shutil.rmtree(self._folder, ignore_errors=True)
         for peer in self._peers.values():
             peer.close()
 

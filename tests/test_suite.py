@@ -111,3 +111,95 @@ def test_a_pattern_with_an_exclamation_mark_takes_away() -> None:
     names = {benchmark.name for benchmark in select(["*", "!tag:gpu", "!gemm"], found)}
     assert "memory" in names
     assert names & {"gemm", "peak", "p2p"} == set()
+
+
+STEPS = """title = "steps"
+[[pattern]]
+kind = "fsdp"
+model = "smollm2-135m"
+tokens = 4096
+sent = "fp32"
+implementations = ["mpi"]
+share = 0.5
+
+[[pattern]]
+kind = "dp"
+model = "smollm2-135m"
+tokens = 4096
+bucket = "100 MiB"
+"""
+
+
+def test_a_pattern_becomes_a_table_for_each_of_its_collectives() -> None:
+    found = parse(STEPS, "mine", discovery.discover())
+    assert [entry.select for entry in found.entries] == [("allgather",), ("reduce_scatter",), ("allreduce",)]
+    gather = found.entries[0]
+    assert gather.axes == {"bytes": (56623104, 7077888), "dtype": ("fp32",), "place": ("out",)}
+    assert (gather.implementations, gather.share) == (("mpi",), 0.5)
+    first, second = found.patterns
+    assert (first.kind, first.model, first.tokens, first.sent) == ("fsdp", "smollm2-135m", 4096, "fp32")
+    assert {one.bytes for one in first.messages} == set(gather.axes["bytes"])
+    assert sum(one.total for one in second.messages) == 2 * 134_479_872
+    assert len(second.messages) < 4  # 100 MiB at a time
+
+
+def test_a_pattern_asks_for_one_case_of_each_message() -> None:
+    """Axes that it does not name keep their first value: no message is measured in and out of place."""
+    from benchsuite import plan
+
+    suite_, known = parse(STEPS, "mine", discovery.discover()), discovery.discover()
+    made = [case for entry in suite_.entries for _, case in plan.cases(entry, known, 1 << 20, 4)]
+    assert len(made) == len({(one.benchmark, one.bytes) for step in suite_.patterns for one in step.messages})
+    assert {case.ranks for case in made} == {4}
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "hint"),
+    [
+        (('kind = "fsdp"', 'kind = "fsdb"'), 3, "Did you mean 'fsdp'"),
+        (('kind = "fsdp"', 'kind = "ep"'), 3, "smollm2-135m has no experts"),
+        (('kind = "fsdp"', 'kind = "pp"\nmicro_batches = 3'), 3, "4096 tokens do not make 3 equal micro-batches"),
+        (('model = "smollm2-135m"', 'model = "smollm-135m"'), 4, "Did you mean 'smollm2-135m'"),
+        (("tokens = 4096", "tokens = 0"), 5, "tokens must be a whole number"),
+        (("tokens = 4096", 'tokens = "many"'), 5, "tokens must be a whole number"),
+        (("tokens = 4096\nsent", "sent"), 2, "needs tokens"),
+        (('sent = "fp32"', 'sent = "tf32"'), 6, "sent is one of fp32"),
+        (('sent = "fp32"', 'dtype = "fp23"'), 6, "Did you mean 'fp32'"),
+        (('implementations = ["mpi"]', "implementations = 3"), 7, "implementations is a list"),
+        (("share = 0.5", "share = 0"), 8, "share must be a positive number"),
+        (("share = 0.5", "shore = 0.5"), 8, "Did you mean 'share'"),
+        (('bucket = "100 MiB"', 'bucket = "100 MB"'), 14, "is not a size"),
+        (('bucket = "100 MiB"', 'bucket = "8xLLC"'), 14, "bucket is a size"),
+        (('bucket = "100 MiB"', "bucket = -1"), 14, "bucket takes a positive int"),
+        (('[[pattern]]\nkind = "dp"', "[[pattern]]"), 10, "needs kind"),
+    ],
+)
+def test_a_mistake_in_a_pattern_is_named_with_its_line(change: tuple[str, str], line: int, hint: str) -> None:
+    assert change[0] in STEPS
+    with pytest.raises(UsageError) as caught:
+        parse(STEPS.replace(*change), "mine", discovery.discover())
+    assert f"line {line}:" in str(caught.value)
+    assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["pattern = 3", "[pattern]\nkind = 'dp'", "pattern = [3]"])
+def test_a_malformed_pattern_is_a_sentence(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse(text, "mine", discovery.discover())
+
+
+def test_a_pattern_needs_its_collectives(toys: dict[str, Benchmark]) -> None:
+    with pytest.raises(UsageError, match="needs the benchmark 'allgather'"):
+        parse(STEPS, "mine", toys)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("train-dp", "dp"), ("train-fsdp", "fsdp"), ("train-tp", "tp"), ("train-pp", "pp"), ("train-ep", "ep")],
+)
+def test_the_suites_of_training_have_a_model_for_a_laptop_and_a_real_one(name: str, kind: str) -> None:
+    small, real = load(name, discovery.discover()).patterns
+    assert small.kind == real.kind == kind
+    largest = max(one.bytes for one in small.messages)
+    assert largest <= 96 << 20
+    assert max(one.bytes for one in real.messages) > largest

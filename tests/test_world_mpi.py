@@ -92,6 +92,14 @@ def test_a_library_that_cannot_be_loaded_is_a_sentence(tmp_path: Path) -> None:
     assert "pip install 'benchsuite[mpi]'" in done.stderr
 
 
+@needs_mpi
+def test_a_subset_gives_back_its_communicator() -> None:
+    """MPICH has room for some two thousand at once; more than that can be made one after the other."""
+    done = mpirun(1, "-c", OPEN.format(1) + "[world.subset([0]) and None for _ in range(3000)]; print('made all')")
+    assert done.returncode == 0, done.stderr[-500:]
+    assert "made all" in done.stdout
+
+
 def test_without_mpi4py_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     with pytest.raises(UnavailableError, match=r"MPI cannot be opened.*pip install 'benchsuite\[mpi\]'"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from benchsuite.errors import UsageError
@@ -32,6 +33,14 @@ def open_backend(name: str, threads: int | None = None) -> Backend:
             return FakeBackend()
         case _:
             raise UsageError(f"There is no backend called {name!r}.", f"Choose one of {', '.join(NAMES)}.")
+
+
+def claim(local_rank: int | None = None, backend: str = "cuda") -> None:
+    """Choose this rank's GPU, if ``backend`` uses one: before the world is opened, and again when that is known."""
+    from benchsuite.backends.cuda import devices
+
+    if backend == "cuda":
+        devices.claim(os.environ, local_rank)
 
 
 def describe(name: str, device: int | None = None) -> Description:

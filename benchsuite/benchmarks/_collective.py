@@ -14,6 +14,7 @@ S is rounded down to whole elements, of which each rank's n-th part has the same
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -49,6 +50,9 @@ X, ORIGIN, Y = "x", "origin", "y"
 implementation knows by the name of its input, for nothing in a timed call, whether it works in place."""
 
 RANKS = frozenset({"host", "ranks"})
+NCCL, MPI_CUDA = frozenset({"cuda", "nccl"}), frozenset({"cuda", "mpi-cuda"})
+DEVICE_SUMS = frozenset({"fp32", "fp16", "bf16"})
+"""Element types that our kernel adds (``kernels/collective/add.cu``)."""
 BYTES = Axis("bytes", (8, units.MIB), "the whole buffer of a rank", unit="bytes")
 PLACE = Axis("place", ("out",), "whether the result takes the message's place", choices=("out", "in"))
 
@@ -132,21 +136,41 @@ def result(case: Case, count: int) -> dict[str, ArraySpec]:
 def by_library(
     function: Collective, before: Collective | None = None, *, sums: bool = False, restores: bool = False
 ) -> tuple[Implementation, ...]:
-    """The library's own algorithm, by every library.
+    """The library's own algorithm, by every library: MPI on host memory, NCCL and an MPI that knows CUDA on GPUs.
 
     sums: MPI has no sum of 16-bit numbers. restores: ``function`` puts back what an operation in place overwrites.
     """
     call = CollectiveCall(function, before, _restoring if restores else lambda case: None)
-    return (Implementation("mpi", call, RANKS, provider="mpi", supports=host_sums if sums else lambda case: True),)
+    by_mpi = host_sums if sums else lambda case: True
+    return (
+        Implementation("mpi", call, RANKS, provider="mpi", supports=by_mpi),
+        Implementation("nccl", replace(call, over="nccl"), NCCL, provider="nccl", supports=by_nccl),
+        Implementation("mpi-cuda", replace(call, over="mpi-cuda"), MPI_CUDA, provider="mpi-cuda", supports=by_mpi),
+    )
 
 
-def ours(name: str, function: Collective, before: Collective | None = None, *, sums: bool = False) -> Implementation:
-    """An algorithm of ours, written once over any world, between ``x`` and ``y``."""
+def ours(
+    name: str, function: Collective, before: Collective | None = None, *, sums: bool = False, device: bool = True
+) -> tuple[Implementation, ...]:
+    """An algorithm of ours, written once over any world, between ``x`` and ``y``: on host memory, and over NCCL's
+    messages on GPUs. device: whether it can be the latter: NCCL sends no message without content.
+    """
 
     def supports(case: Case) -> bool:
         return not (sums and not host_sums(case)) and not (sums and in_place(case))
 
-    return Implementation(name, CollectiveCall(function, before), RANKS, supports=supports)
+    def by_device(case: Case) -> bool:
+        return not (sums and (case.text("dtype") not in DEVICE_SUMS or in_place(case)))
+
+    call = CollectiveCall(function, before)
+    host = Implementation(name, call, RANKS, supports=supports)
+    gpu = Implementation(f"device-{name}", replace(call, over="nccl"), NCCL, supports=by_device)
+    return (host, gpu) if device else (host,)
+
+
+def by_nccl(case: Case) -> bool:
+    """NCCL's reduce-scatter in place leaves the sum elsewhere than MPI's does; copying it would be timed too."""
+    return case.benchmark != "reduce_scatter" or not in_place(case)
 
 
 def host_sums(case: Case) -> bool:

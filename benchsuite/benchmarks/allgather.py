@@ -87,7 +87,7 @@ BENCHMARK = Benchmark(
     outputs=outputs,
     work=work,
     reference=reference,
-    implementations=(*common.by_library(library, place), common.ours("ring", ring, place)),
+    implementations=(*common.by_library(library, place), *common.ours("ring", ring, place)),
     tags=frozenset({"collective"}),
     cache=CacheMode.HOT,
 )

@@ -154,8 +154,8 @@ BENCHMARK = Benchmark(
     reference=reference,
     implementations=(
         *common.by_library(library, sums=True, restores=True),
-        common.ours("ring", ring, sums=True),
-        common.ours("doubling", doubling, sums=True),
+        *common.ours("ring", ring, sums=True),
+        *common.ours("doubling", doubling, sums=True),
     ),
     tags=frozenset({"collective"}),
     cache=CacheMode.HOT,

@@ -76,7 +76,7 @@ BENCHMARK = Benchmark(
     outputs=outputs,
     work=work,
     reference=reference,
-    implementations=(*common.by_library(library), common.ours("pairwise", pairwise)),
+    implementations=(*common.by_library(library), *common.ours("pairwise", pairwise)),
     tags=frozenset({"collective"}),
     cache=CacheMode.HOT,
 )

@@ -108,7 +108,7 @@ BENCHMARK = Benchmark(
     reference=reference,
     implementations=(
         *common.by_library(library, held(library)),
-        common.ours("dissemination", dissemination, held(dissemination)),
+        *common.ours("dissemination", dissemination, held(dissemination), device=False),
     ),
     tags=frozenset({"collective"}),
     cache=CacheMode.HOT,

@@ -103,8 +103,8 @@ BENCHMARK = Benchmark(
     reference=reference,
     implementations=(
         *common.by_library(library, place),
-        common.ours("binomial", binomial, place),
-        common.ours("scatter-ring", scatter_ring, place),
+        *common.ours("binomial", binomial, place),
+        *common.ours("scatter-ring", scatter_ring, place),
     ),
     tags=frozenset({"collective"}),
     cache=CacheMode.HOT,

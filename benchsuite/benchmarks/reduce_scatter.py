@@ -98,7 +98,7 @@ BENCHMARK = Benchmark(
     reference=reference,
     implementations=(
         *common.by_library(library, sums=True, restores=True),
-        common.ours("ring", ring, sums=True),
+        *common.ours("ring", ring, sums=True),
     ),
     tags=frozenset({"collective"}),
     cache=CacheMode.HOT,

@@ -7,7 +7,7 @@ import io
 import os
 import sys
 
-from benchsuite.cli import catalog, describe, evidence, exchange, launch, measure, patterns, scan, show, site
+from benchsuite.cli import catalog, describe, evidence, exchange, fleet, launch, measure, patterns, scan, show, site
 from benchsuite.cli.app import app
 from benchsuite.errors import BenchsuiteError, Exit
 
@@ -17,6 +17,7 @@ __all__ = [
     "describe",
     "evidence",
     "exchange",
+    "fleet",
     "launch",
     "main",
     "measure",

@@ -103,7 +103,7 @@ def kubernetes(
     from benchsuite.launchers.manifest import Pods
 
     asked = Pods(
-        launch.checked(words),
+        launch.checked(words, here=False),
         nodes,
         image,
         gpus,

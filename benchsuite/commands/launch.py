@@ -8,8 +8,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from benchsuite import placing, store
+from benchsuite import discovery, placing, store
+from benchsuite import suite as suites
 from benchsuite.errors import Exit, UnavailableError, UsageError
 from benchsuite.launchers import batch, manifest, script
 from benchsuite.launchers.mpi import MpiLauncher, per_node
@@ -20,23 +22,26 @@ OURS = ("out", "launcher", "hosts", "nodes", "per_node", "resume", "wait")
 """Options of a command that the job decides, by the names they have there."""
 
 
-def checked(words: Sequence[str]) -> tuple[str, ...]:
-    """The command and its options, known to be ones before a job waits for hours to find out. Raises ``UsageError``."""
-    import click
+def checked(words: Sequence[str], *, here: bool = True) -> tuple[str, ...]:
+    """The command and its options, known to be ones before a job waits for hours to find out. Raises ``UsageError``.
+
+    here: its suite is read where it will run; else a suite's file need not be on this host.
+    """
     import typer
 
     from benchsuite.cli.app import app
 
     asked = tuple(words) if words[0] in script.COMMANDS else ("run", *words)
-    group = typer.main.get_command(app)
-    command = group.get_command(click.Context(group), asked[0]) if isinstance(group, click.Group) else None
-    if command is None:
-        raise UsageError(f"There is no command {asked[0]!r}.", f"Choose one of {', '.join(script.COMMANDS)}.")
-    context = command.make_context(f"benchsuite {asked[0]}", list(asked[1:]))
-    taken = [name for name in OURS if _given(context, name)]
+    commands: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
+    context = commands[asked[0]].make_context(f"benchsuite {asked[0]}", list(asked[1:]))
+    sources = {name: context.get_parameter_source(name) for name in OURS}
+    taken = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
     if taken:
         option = "--" + taken[0].replace("_", "-")
         raise UsageError(f"{option} is an option of the job here.", f"Write {option} before --.")
+    suite = context.params.get("suite", "")
+    if suite and (here or not suite.endswith(".toml")):
+        suites.load(suite, discovery.discover())
     return asked
 
 
@@ -122,11 +127,3 @@ def _placed(where: Placing) -> list[str]:
     words = ["--launcher", where.launcher, "--hosts", where.hosts]
     words += ["--nodes", str(where.nodes)] if where.nodes else []
     return words + (["--per-node", str(where.per_node)] if where.per_node else [])
-
-
-def _given(context: object, name: str) -> bool:
-    import click
-
-    if not isinstance(context, click.Context):
-        return False
-    return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE

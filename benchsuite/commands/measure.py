@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchsuite import campaign, results, store
-from benchsuite.commands import normality, show
+from benchsuite import campaign, results, scanstore, store
+from benchsuite.commands import normality, scan, show
 from benchsuite.errors import BenchsuiteError
 from benchsuite.render import progress
 
@@ -27,6 +27,8 @@ def run(request: campaign.Request, *, as_json: bool, with_report: bool, all_impl
 
 def resume(name: str, out: Path, wait: float, *, as_json: bool, with_report: bool, all_implementations: bool) -> int:
     """Go on with a run that ended early; like ``run`` from there."""
+    if (begun := scanstore.find(name, out)) is not None:
+        return scan.resume(begun, wait, as_json=as_json, with_report=with_report)
     path = store.find(name, out)
     watcher = partial(progress.watcher, stream=sys.stderr)
     ended = _until_stopped(lambda: campaign.resume(path, watcher, wait))

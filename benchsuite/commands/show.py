@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.console import Console
 
-from benchsuite import assets, campaign, discovery, exhibits, keys, results, store
-from benchsuite.commands import normality
+from benchsuite import assets, campaign, discovery, exhibits, keys, results, scanstore, store
+from benchsuite.commands import normality, scan
 from benchsuite.errors import UsageError
 from benchsuite.model import Record, Score
 from benchsuite.reading import printable
@@ -35,6 +35,8 @@ def show(
 
     references: what its numbers are set against, as ``exhibits.gather`` takes it; catalog: the user's files of it.
     """
+    if (measured := scanstore.find(name, out)) is not None:
+        return scan.show(measured, as_json=form == "json")
     loaded = results.load(name, out)
     scores = results.scores_of(loaded)
     if form == "csv":

@@ -161,6 +161,11 @@ SIGNS = (
         Weight.BESIDE,
     ),
     _Sign(
+        re.compile(r"(?:Abort\(\d+\) on node \d+ \(rank|MPI_ABORT was invoked on rank) (\d+)"),
+        lambda said: f"rank {said[1]} ended all others",
+        Weight.SILENT,
+    ),
+    _Sign(
         CANCELLED,
         lambda said: "the job or its step was cancelled",
         Weight.SILENT,

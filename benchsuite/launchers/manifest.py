@@ -165,6 +165,9 @@ def _lines(value: Any) -> Iterator[str]:
             yield from _headed(f"{key if PLAIN.fullmatch(key) and key not in WORDS else json.dumps(key)}:", below)
     elif isinstance(value, list) and value:
         for item in value:
+            if isinstance(item, str):
+                yield from _headed("-", item)
+                continue
             first, *rest = _lines(item)
             yield f"- {first}"
             yield from (f"  {line}" for line in rest)
@@ -177,7 +180,7 @@ def _headed(head: str, below: Any) -> Iterator[str]:
     if isinstance(below, Mapping | list) and below:
         yield head
         yield from (f"  {line}" for line in lines)
-    elif isinstance(below, str) and "\n" in below and _literal(below):
+    elif isinstance(below, str) and _literal(below):
         yield f"{head} |"
         yield from (f"  {line}" if line else "" for line in below.removesuffix("\n").split("\n"))
     else:
@@ -187,4 +190,4 @@ def _headed(head: str, below: Any) -> Iterator[str]:
 def _literal(text: str) -> bool:
     """Whether a block of lines means exactly this text: one newline at its end, no space at its beginning."""
     plain = all(one.isprintable() or one == "\n" for one in text)
-    return plain and text.endswith("\n") and not text.endswith("\n\n") and text[0] not in " \n"
+    return plain and "\n" in text[:-1] and text[-1] == "\n" != text[-2] and text[0] not in " \n"

@@ -18,8 +18,8 @@ from benchsuite.model import Culprit, Finding, Round, Scan, Stage, Unit
 
 Ends = NDArray[np.int64]
 
-UNPAIRED = frozenset({Culprit.STALLED, Culprit.FLEET})
-"""What no partner can confirm: a fact with its time, and what all share."""
+UNPAIRED = frozenset({Culprit.STALLED, Culprit.FLEET, Culprit.PATH})
+"""What no other partner can confirm: a fact with its time, what all share, and what one pair has."""
 
 
 def circle(n: int, numbers: Iterable[int] | None = None) -> Ends:

@@ -54,13 +54,12 @@ def ranked(screen: Table, left: Floats) -> tuple[Pair, ...]:
     return tuple((int(keys[at]) // n, int(keys[at]) % n) for at in np.argsort(-scores, kind="stable"))
 
 
-def judged(scan: Scan, screen: Screened, accused: Container[int], settings: Settings) -> list[Second]:
+def judged(again: Table, screen: Screened, accused: Container[int], settings: Settings) -> list[Second]:
     """The pairs that were measured again and are slow beyond their ends, judged against the others of each round.
 
     Their rounds are data of their own: that they were the slowest of the screen does not make them slow in these.
     accused: seats that are slow themselves.
     """
-    again = table.build(scan, Stage.LINKS)
     if not again.logs.size:
         return []
     left = residuals.of(again, screen.offsets)[0]

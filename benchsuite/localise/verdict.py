@@ -8,7 +8,7 @@ is accused on the screen alone, except what is a fact (``facts``); what a second
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from benchsuite.localise import beside, computes, confirm, doubts, facts, families, paths, sentences, small, table
@@ -18,6 +18,7 @@ from benchsuite.localise.rankrule import percent
 from benchsuite.localise.seats import Seats
 from benchsuite.localise.settings import Settings
 from benchsuite.localise.suspicion import Suspicion
+from benchsuite.localise.table import Table
 from benchsuite.model import Culprit, Decision, Diagnosis, Finding, Reference, Scan, Stage
 
 __all__ = ["Settings", "diagnose", "suspects"]
@@ -49,11 +50,7 @@ def suspects(scan: Scan, settings: Settings) -> tuple[Finding, ...]:
 
     Suspicions that no second look can settle are not among them.
     """
-    looked = _looked(scan, settings)
-    seats = looked.screen.table.seats
-    open_ = (one for one in (*looked.transfers, *looked.kernels) if not one.doubt)
-    facts_ = (one for one in looked.settled if one.culprit is Culprit.CORRUPTS and one.decision is Decision.CANNOT_TELL)
-    return (*(_finding(Second(one), seats) for one in open_), *facts_)
+    return suspected(scan, table.build(scan, Stage.SCREEN), settings)
 
 
 def diagnose(scan: Scan, settings: Settings) -> Diagnosis:
@@ -61,11 +58,24 @@ def diagnose(scan: Scan, settings: Settings) -> Diagnosis:
 
     Without a second look (``Stage.CONFIRM``) a suspicion is ``CANNOT_TELL``.
     """
-    looked = _looked(scan, settings)
+    return judged(scan, {stage: table.build(scan, stage) for stage in Stage}, settings)
+
+
+def suspected(scan: Scan, transfers: Table, settings: Settings) -> tuple[Finding, ...]:
+    """``suspects`` with the transfers of the screen as arrays."""
+    looked = _looked(scan, transfers, settings)
+    seats = looked.screen.table.seats
+    open_ = (one for one in (*looked.transfers, *looked.kernels) if not one.doubt)
+    facts_ = (one for one in looked.settled if one.culprit is Culprit.CORRUPTS and one.decision is Decision.CANNOT_TELL)
+    return (*(_finding(Second(one), seats) for one in open_), *facts_)
+
+
+def judged(scan: Scan, tables: Mapping[Stage, Table], settings: Settings) -> Diagnosis:
+    """``diagnose`` with the transfers of each stage as arrays."""
+    looked = _looked(scan, tables[Stage.SCREEN], settings)
     screen = looked.screen
     seats = screen.table.seats
-    again = table.build(scan, Stage.CONFIRM)
-    seconds = [*_second(scan, looked, again, settings), *_paths(scan, looked, settings)]
+    seconds = [*_second(looked, tables, settings), *_paths(looked, tables[Stage.LINKS], settings)]
     kernels = computes.second(scan, looked.kernels, max(looked.tests, 1), settings)
     found = [*looked.settled, *(_finding(one, seats) for one in seconds)]
     found += _whole_nodes([_finding(one, seats) for one in kernels], seats)
@@ -87,20 +97,21 @@ def diagnose(scan: Scan, settings: Settings) -> Diagnosis:
     )
 
 
-def _looked(scan: Scan, settings: Settings) -> Looked:
+def _looked(scan: Scan, transfers: Table, settings: Settings) -> Looked:
     """Judge the screen, and settle what no second look can change."""
-    first = facts.spared(table.build(scan, Stage.SCREEN), scan.pauses)
+    first = facts.spared(transfers, scan.pauses)
     usable = settings.reference if small.usable(settings.reference, scan.nbytes) else None
     screen = families.screened(first, settings)
     seats = first.seats
     settled = [*facts.found(scan, seats), *beside.fleet(scan, screen, settings)]
     kernels = _slowest(computes.screened(scan, seats, settings))
-    if (shared := doubts.common(screen)) is not None and len(seats) > small.FEWEST:
+    compared = usable is not None and len(seats) < small.FEW
+    if len(seats) > small.FEWEST and not compared and (shared := doubts.common(screen)) is not None:
         ranks, words, remedy = shared
         settled.append(Finding(Culprit.FLEET, Decision.CANNOT_TELL, ranks, words, remedy=remedy))
         return Looked(screen, (), kernels, tuple(settled), usable, hopeless=True)
     suspicions = screen.suspicions
-    if len(seats) <= small.FEWEST or (usable is not None and len(seats) < small.FEW):
+    if len(seats) <= small.FEWEST or compared:
         named = small.against_reference(screen, usable, settings) if usable is not None else small.unexplained(screen)
         suspicions = (*named.suspicions, *(one for one in suspicions if one.rail >= 0))
         if named.candidates:
@@ -109,22 +120,21 @@ def _looked(scan: Scan, settings: Settings) -> Looked:
     return Looked(screen, doubts.settled(screen, suspicions, single), kernels, tuple(settled), usable)
 
 
-def _second(scan: Scan, looked: Looked, again: table.Table, settings: Settings) -> list[Second]:
+def _second(looked: Looked, tables: Mapping[Stage, Table], settings: Settings) -> list[Second]:
     """What the second look says of each suspicion of transfers."""
     few = looked.reference is not None and len(looked.screen.table.seats) < small.FEW
     reference = looked.reference
     ranked = [one for one in looked.transfers if not (few and one.rail < 0) and one.culprit is not Culprit.PATH]
-    found = confirm.look(looked.screen, again, ranked, max(looked.tests, 1), settings)
-    links = table.build(scan, Stage.LINKS)
+    found = confirm.look(looked.screen, tables[Stage.CONFIRM], ranked, max(looked.tests, 1), settings)
     for one in looked.transfers:
         if one not in ranked and reference is not None:
-            data = links if one.culprit is Culprit.PATH else again
+            data = tables[Stage.LINKS if one.culprit is Culprit.PATH else Stage.CONFIRM]
             told = small.confirmed(one, data, reference, looked.screen.margin, looked.tests, settings.alpha)
             found.append(Second(one, told))
     return found
 
 
-def _paths(scan: Scan, looked: Looked, settings: Settings) -> list[Second]:
+def _paths(looked: Looked, again: Table, settings: Settings) -> list[Second]:
     """Pairs that were measured again and are slow beyond their ends."""
     screen = looked.screen
     if len(screen.table.seats) <= small.FEWEST or looked.hopeless or screen.refused:
@@ -132,7 +142,7 @@ def _paths(scan: Scan, looked: Looked, settings: Settings) -> list[Second]:
     nodes = (one for one in looked.transfers if one.culprit is not Culprit.PATH)
     slow = {screen.table.seats.where[rank][0] for one in nodes for rank in one.ranks}
     told = {frozenset(one.ranks) for one in looked.transfers if one.culprit is Culprit.PATH}
-    found = paths.judged(scan, screen, slow, settings)
+    found = paths.judged(again, screen, slow, settings)
     return [one for one in found if frozenset(one.suspicion.ranks) not in told]
 
 

@@ -173,8 +173,8 @@ def _method(diagnosis: Diagnosis) -> tuple[tuple[str, str], ...]:
     """How it was judged, with what certainty."""
     margin = units.percent(shades.rate(diagnosis.margin))
     told = {
-        "Rule": """In every round each unit meets one other, all at the same time. A unit exceeds in a round if its time,
-        less the margin, is among the slowest few of that round; it is a suspect if that happens in more rounds than
+        "Rule": """In every round each unit meets one other, all at the same time. A unit exceeds in a round if its
+        time, less the margin, is among the slowest few of that round; it is a suspect if that happens in more rounds than
         chance allows. Only places are counted, so noise of any shape is allowed for.""",
         "Margin": f"Nothing is called slow above {margin} of its peers: healthy nodes differ, too.",
         "Twice": """Whoever is suspected is measured again with partners that are known good. Only who is slow again is

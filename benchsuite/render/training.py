@@ -136,7 +136,7 @@ def _overlap(one: Exposure) -> OverlapView:
         ("multiplication alone", one.compute, 0.0),
         ("all-reduce alone", one.communicate, 0.0),
         ("one after the other", one.serial, 0.0),
-        ("both at once", one.overlapped, max(0.0, one.exposed.value)),
+        ("both at once", one.overlapped, max(0.0, one.overlapped.value - one.compute.value)),
     )
     bars = tuple(
         Bar(name, amount(time), 100 * time.value / longest, 100 * exposed / longest)

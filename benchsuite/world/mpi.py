@@ -12,6 +12,7 @@ import numpy as np
 
 from benchsuite.errors import UnavailableError
 from benchsuite.model import Array, Wait
+from benchsuite.world.lengths import check_counts, check_gather, check_parts, check_scatter
 from benchsuite.world.place import host_name, local
 
 REMEDY = "Install a matching pair of library and binding with: pip install 'benchsuite[mpi]'."
@@ -79,14 +80,12 @@ class MpiWorld:
 
     def allgather(self, send: Array, receive: Array) -> None:
         """The library's own all-gather."""
-        if receive.size != self.size * send.size:  # mpi4py asks no library to refuse it, and none does
-            raise _misfit("allgather", send.size, receive.size)
+        check_gather(self.size, send.size, receive.size)
         self._comm.Allgather(self._or_in_place(send, _overlap(send, receive)), receive)
 
     def reduce_scatter(self, send: Array, receive: Array) -> None:
         """The library's own reduce-scatter of equal blocks."""
-        if send.size != self.size * receive.size:
-            raise _misfit("reduce-scatter", send.size, receive.size)
+        check_scatter(self.size, send.size, receive.size)
         if _overlap(send, receive):
             self._comm.Reduce_scatter_block(self._mpi.IN_PLACE, send)
         else:
@@ -94,14 +93,12 @@ class MpiWorld:
 
     def alltoall(self, send: Array, receive: Array) -> None:
         """The library's own all-to-all."""
-        if send.size != receive.size or send.size % self.size:
-            raise _misfit("all-to-all", send.size, receive.size)
+        check_parts(self.size, send.size, receive.size)
         self._comm.Alltoall(send, receive)
 
     def alltoallv(self, send: Array, send_counts: Sequence[int], receive: Array, receive_counts: Sequence[int]) -> None:
         """The library's own all-to-all of unequal blocks."""
-        if sum(send_counts) > send.size or sum(receive_counts) > receive.size:
-            raise _misfit("all-to-all", send.size, receive.size)
+        check_counts(send_counts, send.size, receive_counts, receive.size)
         self._comm.Alltoallv([send, send_counts], [receive, receive_counts])
 
     def broadcast(self, buffer: Array, root: int) -> None:
@@ -168,7 +165,3 @@ def _overlap(one: Array, other: Array) -> bool:
     """Whether they lie in one buffer, which is how the caller asks for an operation in place."""
     owner = one if one.base is None else one.base
     return owner is (other if other.base is None else other.base) and bool(np.may_share_memory(one, other))
-
-
-def _misfit(operation: str, send: int, receive: int) -> ValueError:
-    return ValueError(f"{send} elements sent and {receive} received do not fit this {operation}")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchsuite.model import Array, Wait, World
+from benchsuite.world.lengths import check_counts
 from benchsuite.world.place import host_name
 
 
@@ -72,6 +73,7 @@ class SoloWorld:
 
     def alltoallv(self, send: Array, send_counts: Sequence[int], receive: Array, receive_counts: Sequence[int]) -> None:
         """All stays here."""
+        check_counts(send_counts, send.size, receive_counts, receive.size)
         np.copyto(receive[: receive_counts[0]], send[: send_counts[0]])
 
     def broadcast(self, buffer: Array, root: int) -> None:

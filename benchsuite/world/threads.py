@@ -12,6 +12,7 @@ import numpy as np
 
 from benchsuite.errors import MeasureError
 from benchsuite.model import Array, Wait, World
+from benchsuite.world.lengths import check_counts, check_gather, check_parts, check_scatter
 from benchsuite.world.place import host_name
 
 T = TypeVar("T")
@@ -105,22 +106,26 @@ class ThreadWorld:
 
     def allgather(self, send: Array, receive: Array) -> None:
         """Every rank's part in rank order."""
+        check_gather(self.size, send.size, receive.size)
         np.copyto(receive, np.concatenate(self.share(send.copy())))
 
     def reduce_scatter(self, send: Array, receive: Array) -> None:
         """This rank's part of the sum in rank order."""
+        check_scatter(self.size, send.size, receive.size)
         low = receive.size * self.rank
         parts = [part[low : low + receive.size] for part in self.share(send.copy())]
         np.copyto(receive, np.sum(parts, axis=0, dtype=receive.dtype))
 
     def alltoall(self, send: Array, receive: Array) -> None:
         """This rank's part of every rank's buffer."""
+        check_parts(self.size, send.size, receive.size)
         count = send.size // self.size
         parts = [part[count * self.rank : count * (self.rank + 1)] for part in self.share(send.copy())]
         np.copyto(receive, np.concatenate(parts))
 
     def alltoallv(self, send: Array, send_counts: Sequence[int], receive: Array, receive_counts: Sequence[int]) -> None:
         """The parts that are meant for this rank."""
+        check_counts(send_counts, send.size, receive_counts, receive.size)
         ends = np.cumsum(send_counts)
         parts = [send[end - count : end].copy() for end, count in zip(ends, send_counts, strict=True)]
         mine = np.concatenate([theirs[self.rank] for theirs in self.share(parts)])

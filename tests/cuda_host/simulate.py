@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -51,6 +52,8 @@ PROCESSORS = 4
 ALIGNMENT = 256
 FLAGS = ("-std=c++17", "-O1", "-g1", "-shared", "-fPIC", "-w", "-ffp-contract=off", "-fno-strict-aliasing")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+_ONE = threading.Lock()
+"""A library's fibers have one scheduler; several ranks may be threads of this process."""
 _ENTRY = re.compile(r"^KERNEL[^(]*?\bvoid\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(", re.MULTILINE)
 
 
@@ -191,7 +194,9 @@ class SimulatedRuntime:
             nonlocal calls
             calls += 1
             config = _Config(launch.grid, launch.block, launch.shared, 0, 1 + self._seed * 1009 + calls)
-            if call(ctypes.byref(config), pointers, error, len(error)):
+            with _ONE:
+                failed = call(ctypes.byref(config), pointers, error, len(error))
+            if failed:
                 raise MeasureError(f"{launch.entry}: {error.value.decode()}")
 
         step.__dict__["keeps"] = (values, buffers)

@@ -150,4 +150,15 @@ ROWS: dict[int, Row] = {
         "refused before anything is measured",
         "--nodes 4 in an allocation of two",
     ),
+    55: Row(
+        "Nothing is wrong in a fleet", "a scan says so, and names nobody", "four hosts in namespaces, links by tbf"
+    ),
+    56: Row("A rank of a fleet gets a fifth of a core", "a scan names it", "a cpu control group's quota"),
+    57: Row("A rank of a fleet stands still for three seconds", "a scan names it", "SIGSTOP, then SIGCONT"),
+    58: Row(
+        "A link of a fleet carries a tenth",
+        "a scan names the path, or the host whose sending side it is, and no other host",
+        "tbf between two namespaces, or on one host's side",
+    ),
+    59: Row("A sender's buffer has a flipped bit", "a scan names the sender", "one bit of each seventh large message"),
 }

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from benchsuite.errors import Exit
 from benchsuite.model import Status
-from tests.cluster.slurm import NODES, Slurm
+from tests.cluster.slurm import Slurm
 from tests.faults import injection, ranks
 from tests.faults.injection import Ended, Running, assert_contained, assert_once_each, assert_others_measured
 from tests.mpirun import MISSING
 
 pytestmark = [pytest.mark.mpi, pytest.mark.skipif(bool(MISSING), reason=MISSING or "MPI is here")]
 ON_ALL = ("--launcher", "slurm", "--nodes", "4", "--per-node", "1")
-SLOW = """
+MOMENT = "measure: summed n=64 ranks=4 [faulty]"
+HELD = """
 def faulty(world, buffers, case, ops):
     good(world, buffers, case, ops)
-    if measuring(world):
-        time.sleep(0.3)
+    while measuring(world) and not os.path.exists(os.path.join(os.environ["FAULT_FOLDER"], "go")):
+        time.sleep(0.02)
 """
-"""A task of seconds: time enough to hurt the cluster meanwhile."""
+"""A task that waits for the test to hurt the cluster and to say ``go``."""
+POLICY: dict[str, object] = {"isolation": "case", "runs": 2, "deadline": 6.0, "setup_deadline": 30.0}
 
 
 def salloc(nodes: int = 4) -> tuple[str, ...]:
@@ -31,10 +34,23 @@ def salloc(nodes: int = 4) -> tuple[str, ...]:
     return ("salloc", "--quiet", f"--nodes={nodes}", "--ntasks-per-node=1", "--immediate=30")
 
 
-def begin(slurm: Slurm, folder: Path, fault: str, policy: Mapping[str, object] | None = None) -> Running:
+def begin(slurm: Slurm, folder: Path, fault: str, **policy: object) -> Running:
     """Start a campaign on all four nodes, in an allocation."""
     where = {"wrapper": salloc(), "environment": slurm.environment}
-    return ranks.begin(folder, fault, policy=policy, options=ON_ALL, **where)  # type: ignore[arg-type]
+    return ranks.begin(folder, fault, policy={**POLICY, **policy}, options=ON_ALL, **where)  # type: ignore[arg-type]
+
+
+@contextmanager
+def held(slurm: Slurm, folder: Path, **policy: object) -> Iterator[Running]:
+    """Such a campaign, once one task is measured and the next one is held."""
+    with begin(slurm, folder, HELD, **policy) as running:
+        running.until(lambda: running.lines() == 1 and running.doing(MOMENT), within=60.0)
+        yield running
+
+
+def go(folder: Path) -> None:
+    """Let the held task end."""
+    (folder / "first" / "go").touch()
 
 
 def assert_displaced(ended: Ended, why: str) -> None:
@@ -47,7 +63,7 @@ def assert_displaced(ended: Ended, why: str) -> None:
 
 def resume(slurm: Slurm, folder: Path) -> Ended:
     """Go on with it in another allocation."""
-    return injection.resume(folder, wrapper=salloc(), environment=slurm.environment)
+    return injection.resume(folder, timeout=90.0, wrapper=salloc(), environment=slurm.environment)
 
 
 @pytest.mark.fault(49)
@@ -58,14 +74,14 @@ def faulty(world, buffers, case, ops):
         os.kill(os.getpid(), signal.SIGSTOP)
     good(world, buffers, case, ops)
 """
-    with begin(slurm, tmp_path, fault, {"deadline": 1.0}) as running:
-        ended = running.wait()
-    assert_contained(ended)
+    with begin(slurm, tmp_path, fault, isolation="run", runs=1, deadline=3.0) as running:
+        ended = running.wait(90.0)
+    assert_contained(ended, within=60.0)
     assert ended.exit_code == Exit.FAILED, ended.stderr
     assert_others_measured(ended)
     (record,) = ended.of("faulty")
     assert record.status is Status.FAILED
-    assert "nothing was heard for 1 s" in record.reason
+    assert "nothing was heard for 3 s" in record.reason
     assert re.search(r"rank 2 on node3 is stopped \(measure: summed .*\[faulty\]\); rank 0 on node1 is ", record.reason)
     slurm.until(lambda: not slurm.jobs_left(), "the end of the job")
 
@@ -73,19 +89,19 @@ def faulty(world, buffers, case, ops):
 @pytest.mark.fault(50)
 def test_a_node_that_dies_is_named_and_the_rest_is_measured_when_it_is_back(slurm: Slurm, tmp_path: Path) -> None:
     """The task of that moment has failed. What then cannot be started has not: it is left for ``resume``."""
-    with begin(slurm, tmp_path, SLOW, {"isolation": "case", "deadline": 3.0, "runs": 2}) as running:
-        running.until(lambda: running.lines() and running.doing("measure: summed n=64 ranks=4 [faulty]"))
+    with held(slurm, tmp_path) as running:
         slurm.kill_node("node3")
-        ended = running.wait()
-    assert_contained(ended)
+        ended = running.wait(90.0)
+    assert_contained(ended, within=60.0)
     assert ended.exit_code == Exit.FAILED, ended.stderr
     assert_others_measured(ended)
     (record,) = ended.of("faulty")
     assert "rank 2 on node3 is gone (measure: summed" in record.reason
     assert_displaced(ended, "node3 could not start its ranks")
     slurm.ready()
+    go(tmp_path)
     resumed = resume(slurm, tmp_path)
-    assert_contained(resumed)
+    assert_contained(resumed, within=60.0)
     assert_once_each(resumed.folder)
     assert_others_measured(resumed)
     assert len(resumed.of("good")) == 2
@@ -93,11 +109,11 @@ def test_a_node_that_dies_is_named_and_the_rest_is_measured_when_it_is_back(slur
 
 @pytest.mark.fault(51)
 def test_ranks_of_a_dead_daemon_are_measured_to_their_end(slurm: Slurm, tmp_path: Path) -> None:
-    with begin(slurm, tmp_path, SLOW, {"isolation": "case", "setup_deadline": 5.0, "runs": 2}) as running:
-        running.until(lambda: running.lines() and running.doing("measure: summed n=64 ranks=4 [faulty]"))
+    with held(slurm, tmp_path) as running:
         slurm.kill_daemon("node3")
-        ended = running.wait()
-    assert_contained(ended)
+        go(tmp_path)
+        ended = running.wait(90.0)
+    assert_contained(ended, within=60.0)
     assert ended.exit_code == Exit.FAILED, ended.stderr
     assert {record.status for record in ended.records} == {Status.OK}
     assert len(ended.of("faulty")) == 1
@@ -105,19 +121,19 @@ def test_ranks_of_a_dead_daemon_are_measured_to_their_end(slurm: Slurm, tmp_path
     slurm.ready()
     resumed = resume(slurm, tmp_path)
     assert resumed.exit_code == Exit.DONE, resumed.stderr
-    assert_contained(resumed)
+    assert_contained(resumed, within=60.0)
     assert_once_each(resumed.folder)
 
 
 @pytest.mark.fault(52)
 def test_a_cancelled_job_keeps_what_it_measured(slurm: Slurm, tmp_path: Path) -> None:
-    with begin(slurm, tmp_path, SLOW, {"isolation": "case", "deadline": 3.0, "runs": 2}) as running:
-        running.until(lambda: running.lines() and running.doing("measure: summed n=64 ranks=4 [faulty]"))
+    with held(slurm, tmp_path) as running:
         slurm("scancel", *slurm.jobs_left())
-        ended = running.wait()
-    assert_contained(ended)
+        ended = running.wait(90.0)
+    assert_contained(ended, within=60.0)
     assert_displaced(ended, "the job")
     assert {record.status for record in ended.records} == {Status.OK}
+    go(tmp_path)
     resumed = resume(slurm, tmp_path)
     assert resumed.exit_code == Exit.DONE, resumed.stderr
     assert_once_each(resumed.folder)
@@ -127,7 +143,7 @@ def test_a_cancelled_job_keeps_what_it_measured(slurm: Slurm, tmp_path: Path) ->
 def test_an_allocation_smaller_than_asked_is_refused(slurm: Slurm, tmp_path: Path) -> None:
     environment = slurm.environment
     with ranks.begin(tmp_path, wrapper=salloc(2), environment=environment, options=ON_ALL) as running:
-        ended = running.wait()
+        ended = running.wait(90.0)
     assert ended.exit_code == Exit.USAGE
     assert ended.run is None
     assert "4 nodes were asked for, but 2 hosts are known" in ended.stderr

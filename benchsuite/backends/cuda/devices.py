@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, MutableMapping, Sequence
 
-from benchsuite.backends.cuda.checks import VISIBLE
 from benchsuite.errors import MeasureError
 
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 LOCAL_RANKS = (
     "OMPI_COMM_WORLD_LOCAL_RANK",
     "MPI_LOCALRANKID",
@@ -32,21 +32,21 @@ REMEDY = "Start at most as many ranks a host as it has GPUs (--ranks, --per-node
 def claim(environment: MutableMapping[str, str], local_rank: int | None = None) -> None:
     """Put this rank's GPU first in ``CUDA_VISIBLE_DEVICES``; the others stay visible behind it.
 
-    local_rank: its number among the ranks of its host; ``None``: as the launcher's variables tell, else the first.
-    Of a single visible GPU nothing is changed: a launcher may have given each rank its own. Raises
-    ``MeasureError`` when there are fewer GPUs than that.
+    local_rank: its number among the ranks of its host; ``None``, before a world tells: as the launcher's variables
+    have it. Of a single visible GPU nothing is changed: a launcher may have given each rank its own. Raises
+    ``MeasureError`` when a world tells and there are fewer GPUs.
     """
     given = environment.setdefault(GIVEN, environment.get(VISIBLE, ALL))
     number = told(environment) if local_rank is None else local_rank
     names = [] if given == ALL else [word.strip() for word in given.split(",") if word.strip()]
     if given == ALL and number == 0:
         environment.pop(VISIBLE, None)
-    elif given != ALL and len(names) < 2:
-        environment[VISIBLE] = given
-    elif names and number >= len(names):
-        raise MeasureError(f"Rank {number} of this host has no GPU: {VISIBLE} names {len(names)}.", REMEDY)
-    else:
+    elif given == ALL or (len(names) > 1 and number < len(names)):
         environment[VISIBLE] = ",".join(first(number, names))
+    else:
+        environment[VISIBLE] = given
+        if local_rank is not None and len(names) > 1:
+            raise MeasureError(f"Rank {number} of this host has no GPU: {VISIBLE} names {len(names)}.", REMEDY)
 
 
 def told(environment: Mapping[str, str]) -> int:

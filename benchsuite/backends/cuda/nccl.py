@@ -8,7 +8,8 @@ The module is handed in by the ``Runtime``, so that the tests' double takes its 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,6 +44,9 @@ class Nccl:
     def __init__(self, module: Any, log: Log) -> None:
         self._module, self.log = module, log
         self.version = version(int(module.get_version()))
+        self._open: set[Communicator] = set()
+        self._lock = threading.Lock()
+        self._watch: threading.Thread | None = None
 
     def unique_id(self) -> Any:
         """A new communicator's identity: one rank makes it, all of them join with it."""
@@ -52,7 +56,30 @@ class Nccl:
     def join(self, size: int, unique_id: Any, rank: int) -> Communicator:
         """The communicator, once all its ranks have joined: until then this waits."""
         with self.explained("join the other ranks"):
-            return Communicator(self, self._module.NcclCommunicator(size, unique_id, rank))
+            made = Communicator(self, self._module.NcclCommunicator(size, unique_id, rank))
+        with self._lock:
+            self._open.add(made)
+            if self._watch is None:
+                self._watch = threading.Thread(target=self._look, name="nccl-watch", daemon=True)
+                self._watch.start()
+        return made
+
+    def forget(self, closed: Communicator) -> None:
+        """Look after it no longer."""
+        with self._lock:
+            self._open.discard(closed)
+
+    def _look(self) -> None:
+        """NCCL reports what happened elsewhere only to those who ask; a kernel meanwhile waits for ever."""
+        while True:
+            time.sleep(POLL)
+            with self._lock:
+                held = list(self._open)
+                if not held:
+                    self._watch = None
+                    return
+            for one in held:
+                one.look()
 
     @contextmanager
     def group(self) -> Iterator[None]:
@@ -90,8 +117,7 @@ class Communicator:
     def __init__(self, nccl: Nccl, comm: Any) -> None:
         self._nccl, self._comm = nccl, comm
         self._failure: MeasureError | None = None
-        self._closed = threading.Event()
-        threading.Thread(target=self._watch, name="nccl-watch", daemon=True).start()
+        self._closed = False
 
     def all_reduce(self, send: int, receive: int, count: int, kind: int, stream: int) -> None:
         """The sum."""
@@ -134,29 +160,31 @@ class Communicator:
         if self._failure is not None:
             raise self._failure
 
+    def look(self) -> None:
+        """Ask NCCL whether all is well; end it where that is not so."""
+        try:
+            self._comm.check_async_error()
+        except Exception as error:
+            if not self._closed:
+                self._failure = self._nccl.sentence(error, "go on")
+                self.abort()
+
     def close(self) -> None:
-        """Give back what it holds, once all of its ranks call this and nothing is under way."""
-        if not self._closed.is_set():
-            self._closed.set()
-            self._comm.destroy()
+        """Give back what it holds, once nothing is under way."""
+        self._end(self._comm.destroy)
 
     def abort(self) -> None:
         """End it at once, with what is under way."""
-        if not self._closed.is_set():
-            self._closed.set()
-            self._comm.abort()
+        self._end(self._comm.abort)
+
+    def _end(self, how: Callable[[], None]) -> None:
+        self._nccl.forget(self)
+        if not self._closed:
+            self._closed = True
+            how()
 
     @contextmanager
     def _explained(self, doing: str) -> Iterator[None]:
         self.check()
         with self._nccl.explained(doing):
             yield
-
-    def _watch(self) -> None:
-        """NCCL reports what happened elsewhere only to those who ask; a kernel meanwhile waits for ever."""
-        while not self._closed.wait(POLL):
-            try:
-                self._comm.check_async_error()
-            except Exception as error:
-                self._failure = self._nccl.sentence(error, "go on")
-                self.abort()

@@ -7,6 +7,7 @@ reduce-scatter, whose part stays where it lies in the whole.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,10 +43,12 @@ class NcclWorld:
         identity = control.share(identity)[0]
         with nccl.log.listening() as heard:
             self._comm: Communicator = nccl.join(self.size, identity, self.rank)
+            weakref.finalize(self, self._comm.close).atexit = False  # the driver may have ended by then
             self._prove()
         self.connections = nccl_log.merged(control.share(nccl_log.connections("".join(heard))))
 
     def _take(self, control: World, dtype: str) -> None:
+        self._keeps: NcclWorld | None = None
         self.rank, self.size, self.host = control.rank, control.size, control.host
         self.local_rank, self.local_size = control.local_rank, control.local_size
         self._dtype = dtype
@@ -55,6 +58,7 @@ class NcclWorld:
         world = object.__new__(NcclWorld)
         world._nccl, world._runtime, world._control = self._nccl, self._runtime, self._control
         world._comm, world.connections, world._token = self._comm, self.connections, self._token
+        world._keeps = self
         world._take(self._control, dtype)
         return world
 

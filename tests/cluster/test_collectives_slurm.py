@@ -1,0 +1,90 @@
+"""The collectives suite on four nodes of a real Slurm, by srun and by sbatch; what cannot work there is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import openmpi
+from tests.cluster.campaigns import BENCHSUITE, COLLECTIVES, PYTHON, SCRIPT, assert_exact, run_of, words
+from tests.cluster.needs import lacking
+from tests.cluster.slurm import NODES, Slurm
+from tests.mpirun import MISSING
+
+ON_ALL = ("--launcher", "slurm", "--nodes", "4", "--per-node", "1")
+pytestmark = pytest.mark.mpi
+
+
+@pytest.fixture(autouse=True)
+def _mpich() -> None:
+    if MISSING:
+        lacking(MISSING)
+
+
+def salloc(slurm: Slurm, *command: str, **environment: str) -> tuple[int, str]:
+    """Exit code and words of a command in an allocation of all nodes."""
+    done = slurm("salloc", "--quiet", "--nodes=4", "--ntasks-per-node=1", *command, timeout=120.0, **environment)
+    return done.returncode, words(done)
+
+
+def test_the_collectives_across_four_nodes_by_srun_are_exact(slurm: Slurm, tmp_path: Path) -> None:
+    code, said = salloc(slurm, *BENCHSUITE, "run", *COLLECTIVES, *ON_ALL, "--out", str(tmp_path))
+    assert code == 0, said
+    run = run_of(tmp_path)
+    assert_exact(run, ranks=4, hosts=4, library="MPICH")
+
+
+def test_the_collectives_across_four_nodes_by_sbatch_are_exact(slurm: Slurm, tmp_path: Path) -> None:
+    """As a person submits them; the exit code is the job's."""
+    asked = ("--nodes", "4", "--per-node", "1", "--wait", "--out", str(tmp_path))
+    done = slurm(*BENCHSUITE, "launch", "slurm", *asked, "--", *COLLECTIVES, timeout=120.0)
+    logs = [path.read_text() for path in tmp_path.glob("slurm-*.out")]
+    assert done.returncode == 0, (words(done), logs)
+    run = run_of(tmp_path)
+    records = assert_exact(run, ranks=4, hosts=4, library="MPICH")
+    assert records
+    number = run.parent.name.removeprefix("job-")
+    assert slurm.job(number)["NodeList"] == "node[1-4]"
+
+
+@pytest.mark.parametrize(
+    ("variables", "why"),
+    [
+        pytest.param({"SLURM_MPI_TYPE": "none"}, "none", id="MPICH without a plugin"),
+        pytest.param(openmpi.chosen(), "Open MPI", id="Open MPI without pmix"),
+        pytest.param({**openmpi.chosen(), "SLURM_MPI_TYPE": "pmi2"}, "pmi2", id="Open MPI under pmi2"),
+    ],
+)
+def test_a_plugin_that_the_library_cannot_use_is_refused_at_once(
+    slurm: Slurm, tmp_path: Path, variables: dict[str, str], why: str
+) -> None:
+    if "MPI4PY_LIBMPI" in variables:
+        openmpi.needed()
+    code, said = salloc(slurm, *BENCHSUITE, "run", *COLLECTIVES, *ON_ALL, "--out", str(tmp_path), **variables)
+    assert code == 4, said
+    assert why in said
+    assert not list(tmp_path.glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("plugin", "variables"),
+    [
+        pytest.param("none", {}, id="MPICH without a plugin"),
+        pytest.param("pmi2", openmpi.chosen(), id="Open MPI under pmi2"),
+    ],
+)
+def test_ranks_that_a_wrong_plugin_left_alone_are_refused(slurm: Slurm, plugin: str, variables: dict[str, str]) -> None:
+    """What a person starts by hand gets past the launcher: the worker's own look at its world is the last one."""
+    if variables:
+        openmpi.needed()
+    command = ("srun", "--nodes=2", "--ntasks=2", f"--mpi={plugin}", PYTHON, "-c", SCRIPT, "2")
+    done = slurm(*command, **variables)
+    assert done.returncode == 4, words(done)
+    assert done.stdout.count("2 ranks, but each sees a world of 1") == 2
+    assert f"srun --mpi={plugin}" in done.stdout
+
+
+def test_the_nodes_are_those_of_the_allocation(slurm: Slurm) -> None:
+    done = slurm("srun", "--nodes=4", "printenv", "SLURMD_NODENAME")
+    assert sorted(done.stdout.split()) == list(NODES)

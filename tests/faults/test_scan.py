@@ -1,0 +1,53 @@
+"""Rows about a fleet with one culprit: a scan of four hosts, on real links, names it and nobody else.
+
+``scripts/scan-planted --tries 20`` does each many times; here each is done once, elsewhere each time.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import replace
+
+import pytest
+
+from benchsuite import scan
+from benchsuite.errors import Exit
+from benchsuite.model import Reference
+from tests.faults import hosts, planted
+
+MISSING = hosts.missing()
+FAST = replace(planted.PLAN, rounds=12, repeats=3)
+NUMBER = int(time.time()) % 24
+"""Which host or pair it is this time."""
+
+pytestmark = [pytest.mark.mpi, pytest.mark.skipif(bool(MISSING), reason=MISSING or "can be had")]
+
+
+@pytest.fixture(scope="module")
+def reference() -> Reference:
+    """What such hosts do when nothing is wrong."""
+    return planted.learned(plan=FAST)
+
+
+CODES = {"clean": Exit.DONE}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("clean", marks=pytest.mark.fault(55)),
+        pytest.param("quota", marks=pytest.mark.fault(56)),
+        pytest.param("pause", marks=pytest.mark.fault(57)),
+        pytest.param("link", marks=pytest.mark.fault(58)),
+        pytest.param("sender", marks=pytest.mark.fault(58)),
+        pytest.param("flip", marks=pytest.mark.fault(59)),
+    ],
+)
+def test_the_planted_culprit_is_named_and_nobody_else(kind: str, reference: Reference) -> None:
+    one = planted.attempt(kind, NUMBER, reference, FAST)
+    if not one.proved:
+        pytest.skip(f"the fault could not be brought about: {kind}")
+    assert one.right, one.said
+    assert scan.exit_code(one.diagnosis) is CODES.get(kind, Exit.REJECTED)
+    shutil.rmtree(one.folder.parents[1], ignore_errors=True)
