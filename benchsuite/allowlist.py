@@ -42,11 +42,13 @@ FAMILY = (
     r"|Piledriver|Steamroller|Excavator|[Zz]en\d?|skx|knl|haswell|NEOVERSE\w\d|CORTEXA\d\d|ARMV8\w{0,3}|A64FX|VORTEX)"
 )
 """What OpenBLAS and BLIS call the processors that they have kernels for."""
+CHOICE = r"(Tree|Ring|CollNetDirect|CollNetChain|NVLS|NVLSTree|PAT), (LL|LL128|Simple)"
+"""Algorithm and protocol that NCCL chose."""
 LIBRARY = (
     r"(NVRTC|cuBLAS|cuBLASLt|cuDNN|NCCL|CUDA|PyTorch|OpenBLAS|MKL|BLIS|numpy|scipy|MPICH|MVAPICH2?|Open MPI|mpi4py"
-    rf"|Intel\(R\) MPI Library) ?v?{NUMBER}(rc\d+)?(\+(cpu|cu\d{{2,3}}))?( \({FAMILY}\)| for Linux\* OS)?"
+    rf"|Intel\(R\) MPI Library) ?v?{NUMBER}(rc\d+)?(\+(cpu|cu\d{{2,3}}))?( \({FAMILY}\)| \({CHOICE}\)| for Linux\* OS)?"
 )
-"""A library with its version and the family of processors that it chose its kernels for."""
+"""A library with its version, and the family of processors that it chose its kernels for or how it moves messages."""
 WORD = re.compile(r"[A-Za-z0-9][\w.+:-]{0,59}( [\w.+-]{1,40}){0,4}|", re.ASCII)
 LABEL = re.compile(r"[^\W_][\w .,()&+/×-]{0,79}|")
 WORDS = r"benchsuite|scripted|threads|one process|host memory|numpy|scipy|numba|torch|mkl|mpi|driver|cublas|cublaslt"
@@ -100,7 +102,10 @@ FACTS: Mapping[str, Mapping[str, str]] = {
         "OMP_PROC_BIND": r"(?i:true|false|master|primary|close|spread)",
     },
     "libraries": dict.fromkeys(
-        ("python", "numpy", "scipy", "numba", "torch", "mkl", "driver", "cupy", "cublas", "cublaslt", "benchsuite"),
+        (
+            "python", "numpy", "scipy", "numba", "torch", "mkl", "driver", "cupy", "cublas", "cublaslt", "nccl",
+            "benchsuite",
+        ),
         rf"{LIBRARY}|{VERSION}|{WORDS}",
     ),
     "world": {
@@ -111,6 +116,26 @@ FACTS: Mapping[str, Mapping[str, str]] = {
         "thread_level": r"single|funneled|serialized|multiple",
         "transport": WORDS,
     },
+    "nccl": {
+        "version": LIBRARY,
+        "transports": r"(P2P|SHM|NET [A-Za-z]{1,20}|, ){1,9}",
+        "channels": COUNT,
+        "NVLS": r"(not )?available",
+        "NVLS channels": COUNT,
+        "links within a host": r"[A-Z0-9]{2,5}",
+        "links between hosts": r"[A-Z0-9]{2,5}",
+        **dict.fromkeys(
+            (
+                "NCCL_ALGO", "NCCL_PROTO", "NCCL_NVLS_ENABLE", "NCCL_P2P_DISABLE", "NCCL_P2P_LEVEL", "NCCL_SHM_DISABLE",
+                "NCCL_IB_DISABLE", "NCCL_NET_GDR_LEVEL", "NCCL_CROSS_NIC", "NCCL_MIN_NCHANNELS", "NCCL_MAX_NCHANNELS",
+                "NCCL_NTHREADS", "NCCL_BUFFSIZE", "NCCL_CUMEM_ENABLE", "NCCL_PXN_DISABLE", "NCCL_COLLNET_ENABLE",
+                "NCCL_GRAPH_FILE", "NCCL_TOPO_FILE", "NCCL_TUNER_PLUGIN",
+            ),
+            r"\^?((?i:Tree|Ring|CollNetDirect|CollNetChain|NVLSTree|NVLS|PAT|LL128|LL|Simple|LOC|NVL|PIX|PXB|PHB|SYS)"
+            r"|given|\d{1,9}|,){1,15}",
+        ),
+    },
+    "mpi-cuda": {"device memory": r"exchanged correctly|arrived wrong"},
 }  # fmt: skip
 """Section and name of every fact that may leave, and the form of its value (of which ``kept``, where it is named)."""
 
@@ -140,6 +165,7 @@ CAVEATS: Mapping[str, str] = {
     "LINK_NARROW": "The GPU's PCIe link was narrower or slower than it can be.",
     "MIG_SLICE": "This is a slice of a GPU: its neighbours share memory and power.",
     "MIXED_GPUS": "The GPUs of this machine differ.",
+    "NVLS": "The NVLink switches added: bus bandwidth may exceed what a link carries.",
     "NOT_STEADY": "The times had not become steady.",
     "OVERSUBSCRIBED": "There were more ranks than cores: times include waiting for one.",
     "POWER_CAP": "The power limit held the GPU's clock down.",

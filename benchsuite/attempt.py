@@ -222,7 +222,8 @@ def _exit_reason(code: int, finished: bool, folder: Path, starved: bool) -> str:
     if starved:
         return "OOM_KILLED: the memory limit was reached, and the kernel ended the process"
     text = _ending(folder / "stderr.log")
-    said, cause = _last_line(text), causes.cause(text)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    said, cause = _last_line(causes.own_words(lines)), causes.cause(text)
     if cause and (cause.weight is Weight.WHOLE or not said):
         return printable(cause.sentence)
     if cause and cause.weight is Weight.BESIDE:
@@ -233,6 +234,7 @@ def _exit_reason(code: int, finished: bool, folder: Path, starved: bool) -> str:
         what = "the process ended before it was done"
     else:
         what = f"the process ended with exit code {code}"
+    said = said or _last_line(lines)
     return f"{what}: {said}" if said else what
 
 
@@ -244,9 +246,7 @@ def _ending(path: Path) -> str:
         return ""
 
 
-def _last_line(text: str) -> str:
-    """The last line of the worker's own words, without control characters, at most 400 characters."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    said = causes.own_words(lines)
-    own = [line for line in said if not line.startswith(FRAMES)]
-    return printable((own or said or [""])[-1])[:400]
+def _last_line(lines: list[str]) -> str:
+    """The last of the lines that Python did not add, without control characters, at most 400 characters."""
+    own = [line for line in lines if not line.startswith(FRAMES)]
+    return printable((own or lines or [""])[-1])[:400]

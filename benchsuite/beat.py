@@ -139,8 +139,9 @@ def diagnosis(folder: Path, ranks: int = 0) -> str:
         for state, sign in found[:NAMED]
     ]
     more = [f"and {len(found) - NAMED} more"] if len(found) > NAMED else []
-    unseen = [f"nothing is seen from here of {ranks - len(found)} of {ranks} ranks"] if ranks > len(found) > 0 else []
-    return "; ".join([*told, *more, *unseen])
+    unseen = sorted(set(range(ranks)) - {sign.rank for _, sign in found}) if found else []
+    named = ", ".join(map(str, unseen[:NAMED])) + (" …" if len(unseen) > NAMED else "")
+    return "; ".join([*told, *more, *([f"no sign is seen here of rank {named}"] if unseen else [])])
 
 
 def _state(sign: Sign, folder: Path) -> str:

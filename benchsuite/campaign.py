@@ -15,6 +15,7 @@ from pathlib import Path
 from benchsuite import (
     __version__,
     assets,
+    awareness,
     backends,
     discovery,
     ending,
@@ -143,6 +144,7 @@ def make_plan(request: Request, found: Description) -> tuple[store.Campaign, Pla
     suite = suites.load(request.suite, benchmarks)
     seed = request.seed if request.seed is not None else int.from_bytes(os.urandom(4), "big")
     launcher, where = placing.layout(request.placing)
+    found, told = awareness.offered(found, suite, benchmarks)
     machine = capacity(request.backend, found, launcher, where)
     each = found.device.count if found.device else placing.cores(launcher, machine.cores)
     ranks, where = placing.spread(request.placing, where, request.ranks, suite.ranks, each)
@@ -160,7 +162,7 @@ def make_plan(request: Request, found: Description) -> tuple[store.Campaign, Pla
         backend=request.backend,
         suite=suite,
         plan=made,
-        facts=_with_offer(_facts(request.backend, found), request),
+        facts=_with_offer({**_facts(request.backend, found), **told}, request),
         caches={"L2": found.device.l2} if found.device else cpu.cache_sizes(),
         cores=machine.cores,
         cache=machine.cache,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from benchsuite.backends import open_backend
 from benchsuite.backends.cuda.describe import ask
-from benchsuite.launchers.mpi import MpiLauncher
+from benchsuite.launchers import library, slurm
+from benchsuite.launchers.mpi import MpiLauncher, find, identify
 from benchsuite.machine import cpu
 from benchsuite.units import size
 
@@ -25,7 +26,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Every finding, in the order a person would ask."""
-    return [_cores(), _memory(), *_libraries(), _mpi(), *_gpu(), _browser()]
+    return [_cores(), _memory(), *_libraries(), *_mpi(), *_gpu(), _browser()]
 
 
 def _cores() -> Finding:
@@ -64,9 +65,23 @@ def _libraries() -> list[Finding]:
     return found
 
 
-def _mpi() -> Finding:
+def _mpi() -> list[Finding]:
+    """What starts ranks here: mpiexec, whose it is and whose library mpi4py loads; and Slurm's srun."""
     problem = MpiLauncher().unavailable()
-    return Finding("MPI", not problem, "all-reduce between ranks", problem)
+    found = [Finding("MPI", not problem, _pair() if not problem else "all-reduce between ranks", problem)]
+    if shutil.which("srun"):
+        plugins = ", ".join(slurm.offered())
+        told = ".".join(f"{number:02d}" for number in slurm.version())
+        detail = f"{told}; srun --mpi offers {plugins}" if plugins else "srun is installed, but reaches no cluster"
+        found.append(Finding("Slurm", bool(plugins), detail, "" if plugins else "Log in to a node of the cluster."))
+    return found
+
+
+def _pair() -> str:
+    """Whose mpiexec starts the ranks, and whose library they load."""
+    launcher = library.NAMES[identify(find())]
+    loaded = library.loaded()
+    return f"{launcher}'s mpiexec; mpi4py loads {loaded.name if loaded.kind else 'the library that goes with it'}"
 
 
 def _gpu() -> list[Finding]:

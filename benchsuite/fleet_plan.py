@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchsuite import __version__, campaign, peers, placing, scanstore, store
+from benchsuite import __version__, campaign, peers, placing, scanstore, store, units
 from benchsuite.errors import UsageError
 from benchsuite.fleet import SCHEMA, Made, Phase
 from benchsuite.localise import cost
@@ -29,6 +29,7 @@ class ScanOptions:
 
     rounds: int = 24
     full: bool = False
+    nbytes: str = "16 MiB"
     apart: float = 0.0
     confirm_after: float = 0.0
     topology: Path | None = None
@@ -37,7 +38,7 @@ class ScanOptions:
     def words(self) -> tuple[str, ...]:
         """As options of ``scan``."""
         told = ["--rounds", str(self.rounds), *(["--full"] if self.full else [])]
-        told += ["--apart", f"{self.apart:g}", "--confirm-after", f"{self.confirm_after:g}"]
+        told += ["--bytes", self.nbytes, "--apart", f"{self.apart:g}", "--confirm-after", f"{self.confirm_after:g}"]
         for name, file in (("--topology", self.topology), ("--reference", self.reference)):
             told += [name, str(file.resolve())] if file else []
         return tuple(told)
@@ -138,10 +139,17 @@ def _words(where: Placing) -> tuple[str, ...]:
     return tuple(told)
 
 
+def _size(text: str) -> int:
+    try:
+        return units.parse_size(text)
+    except ValueError as error:
+        raise UsageError(f"{str(error)[:1].upper()}{str(error)[1:]}.", "For example --bytes '16 MiB'.") from error
+
+
 def _scan_seconds(asked: ScanOptions, where: Layout) -> float:
     rounds = max(asked.rounds, where.nodes - 1) if asked.full else asked.rounds
     sweeps = scanstore.Plan().sweeps
-    traffic = cost.seconds(max(2, where.nodes), rounds, scanstore.Plan().nbytes, PAIR_RATE)
+    traffic = cost.seconds(max(2, where.nodes), rounds, _size(asked.nbytes), PAIR_RATE)
     return traffic + asked.apart * (sweeps - 1) + STARTS * START
 
 

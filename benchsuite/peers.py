@@ -9,6 +9,7 @@ among the tasks, so it holds for the whole table.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,6 +27,8 @@ MARGIN = 0.05
 """The slowdown (a part of the peers' rate) below which nothing is called slow: healthy machines differ, too."""
 SHARE = 0.75
 """The least part of the runs in which a slow node must exceed."""
+FEWEST = 3
+"""Nodes below which nobody is called slow: of two, one may as well be fast."""
 TRIED = 64
 """The most runs that are named as what it would take."""
 
@@ -115,7 +118,7 @@ def _task(
             if run < runs and seconds is not None:
                 times[run, column] = math.log(seconds)
     measured = int((~np.isnan(times)).any(axis=0).sum())
-    rule = rankrule.rule(max(measured, 1), runs, alpha, max(measured, 1), SHARE)
+    rule = _rule(measured, runs, alpha)
     above = rankrule.excess(times[:, :, None], rule.part)[:, :, 0]
     judged = rankrule.judge(above, rule, margin)
     slowdowns = _relative(times)
@@ -141,9 +144,14 @@ def _task(
 
 def needed(nodes: int, alpha: float) -> int | None:
     """The fewest runs with which so many nodes can be told apart, if any number of them would do."""
-    return next(
-        (runs for runs in range(1, TRIED + 1) if rankrule.rule(nodes, runs, alpha, nodes, SHARE).possible), None
-    )
+    return next((runs for runs in range(1, TRIED + 1) if _rule(nodes, runs, alpha).possible), None)
+
+
+def _rule(nodes: int, runs: int, alpha: float) -> rankrule.Rule:
+    """The rule for so many nodes and runs; an impossible one where they are too few."""
+    if nodes < FEWEST:
+        return rankrule.Rule(nodes, runs, alpha, nodes, runs + 1, 0)
+    return rankrule.rule(nodes, runs, alpha, nodes, SHARE)
 
 
 def _seconds(record: Record) -> float | None:
@@ -214,7 +222,14 @@ class Verdict:
 def verdicts(found: Table, broken: Mapping[str, str]) -> tuple[Verdict, ...]:
     """What is said of each node, the gravest first. broken: nodes whose whole run failed or is missing, and why."""
     made = [_verdict(node, found, broken.get(node, "")) for node in dict.fromkeys((*found.nodes, *broken))]
-    return tuple(sorted(made, key=lambda one: (ORDER.index(one.standing), one.node)))
+    return tuple(sorted(made, key=lambda one: (ORDER.index(one.standing), natural(one.node))))
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A key that sorts ``node9`` before ``node10``."""
+    return [
+        (int(part), "") if part.isdigit() and part.isascii() else (-1, part) for part in re.split(r"([0-9]+)", name)
+    ]
 
 
 def _verdict(node: str, found: Table, broken: str) -> Verdict:

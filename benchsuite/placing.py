@@ -102,11 +102,25 @@ def cores(launcher: str, here: int, environment: Mapping[str, str] | None = None
     return min(here, given) if given else here
 
 
+def sentence(launcher: str, where: Layout) -> str:
+    """On which hosts ranks run, for a person; empty when it is this one."""
+    if not where.hosts:
+        return ""
+    program = "srun" if launcher == "slurm" else launcher
+    hosts = f"{where.nodes} hosts ({_listed(where.hosts)})" if where.nodes > 1 else where.hosts[0]
+    each = f", {where.per_node} on each" if where.per_node else ""
+    return f"Ranks run on {hosts}{each}, started by {program}; what needs no ranks runs on this host alone."
+
+
 def same_hosts(launcher: str, begun: Layout, command: str, environment: Mapping[str, str] | None = None) -> None:
-    """Refuse to go on where a run's nodes are not: its rest would be measured on others. Raises ``UsageError``."""
-    if launcher != "slurm":
+    """Refuse to go on where a run's nodes are not: its rest would be measured on others.
+
+    Where no scheduler says which hosts are here, those of the run are taken. Raises ``UsageError``.
+    """
+    told = os.environ if environment is None else environment
+    here = [machine.host for machine in _machines("", allocation(told), told)[0]]
+    if not here and launcher != "slurm":
         return
-    here = allocation(os.environ if environment is None else environment)
     if gone := [host for host in begun.hosts if host not in here]:
         now = f"this allocation has {_listed(here)}" if here else "there is no allocation of Slurm here"
         raise UsageError(

@@ -224,9 +224,11 @@ def _unfit(benchmark: Benchmark, case: Case, capacity: Capacity) -> str:
     if capacity.device and each > max(1, capacity.device.count):
         return f"{each} ranks a host need a GPU each, and {capacity.device.count} can be seen"
     outputs = sum(spec.nbytes for spec in benchmark.outputs(case).values())
-    needed = outputs if capacity.device else outputs * each
+    messages = int(benchmark.work(case).read) if case.ranks > 1 else 0  # the host holds both twice: as made, as wanted
+    needed = outputs + messages if capacity.device else (outputs + messages) * each
     if needed > MEMORY_SHARE * capacity.memory:
-        return f"its results alone need {units.size(needed)} of {units.size(capacity.memory)} free memory"
+        what = "messages and results" if messages else "results"
+        return f"its {what} alone need {units.size(needed)} of {units.size(capacity.memory)} free memory"
     return ""
 
 

@@ -151,7 +151,8 @@ def _impossible_times(samples: Samples) -> str:
     if len(samples.starts) < 2:
         return ""
     span = samples.starts[-1] - samples.starts[0]
-    work = samples.iterations * math.fsum(samples.seconds[:-1])
+    # Beginnings are rank 0's: of several ranks it may have been the last to begin the first sample.
+    work = samples.iterations * math.fsum(samples.seconds[1 if samples.by_rank else 0 : -1])
     return "the samples took longer than the time they were taken in" if work > CLOCKS_APART * span else ""
 
 

@@ -88,7 +88,6 @@ class Place:
 class Attempt:
     """What is known of a process group while it runs."""
 
-    pids: tuple[int, ...] = ()
     introduced: bool = False
     index: int = -1
     ended: set[int] = field(default_factory=set)
@@ -116,7 +115,7 @@ class Scanning:
         plan, seed = self.directory.made.plan, self.directory.made.seed
         self._contact()
         first = design.screen(self.directory.made.units, plan.rounds, seed, plan.full)
-        parts = _sweeps(first, plan.sweeps)
+        parts = _sweeps(first, plan.sweeps if plan.apart > 0.0 else 1)
         self._forecast(len(first), parts)
         for number, part in enumerate(parts):
             if number and self._open(part) == list(part):
@@ -167,7 +166,6 @@ class Scanning:
         def listen(message: Message) -> None:
             match message.kind:
                 case Kind.HELLO:
-                    state.pids = message.pids
                     self._learn(message)
                     self.watcher.started(message.pids)
                 case Kind.PHASE:
@@ -198,7 +196,7 @@ class Scanning:
         if state.index in state.ended or state.index < 0:
             return
         if state.index < len(rounds):
-            piece = blame.failed(rounds[state.index], folder, state.pids, end.reason)
+            piece = blame.failed(rounds[state.index], folder, end.reason)
             self.failures.update(blame.ranks(piece))
             take(piece)
         else:
@@ -250,10 +248,11 @@ class Scanning:
 
     def _forecast(self, first: int, parts: Sequence[Sequence[Round]]) -> None:
         """Tell how long the first look and the links take; a second look comes on top, if somebody is suspected."""
-        plan = self.directory.made.plan
-        rounds = first + plan.confirm_rounds
-        waits = plan.apart * (len(parts) - 1)
-        self.watcher.forecast(rounds, rounds * self.per_round + waits + START * (len(parts) + 1))
+        made = self.directory.made
+        links = made.plan.confirm_rounds if _seats(made.units) > FEWEST else 0
+        waits = made.plan.apart * (len(parts) - 1)
+        seconds = (first + links) * self.per_round + waits + START * (len(parts) + (links > 0))
+        self.watcher.forecast(first + links, seconds)
 
     def _wait(self, seconds: float, why: str) -> None:
         if seconds <= 0.0:
@@ -297,10 +296,14 @@ def _confirming(looked: Scan, suspects: Sequence[Finding], rounds: int, seed: in
 
 def _linking(looked: Scan, suspects: Sequence[Finding], plan: Plan, seed: int) -> tuple[Round, ...]:
     """The slowest pairs again. Among four nodes or fewer each was seen often: then those suspected, only."""
-    nodes = {unit.node for unit in looked.units}
-    seats = len(nodes) if len(nodes) > 1 else len(looked.units)
     suspected = sum(one.culprit is Culprit.PATH for one in suspects)
-    return design.links(looked, suspected if seats <= FEWEST else LINKS, plan.confirm_rounds, seed + 2)
+    return design.links(looked, suspected if _seats(looked.units) <= FEWEST else LINKS, plan.confirm_rounds, seed + 2)
+
+
+def _seats(units: Sequence[Unit]) -> int:
+    """How many meet each other: nodes, or on a single node its units."""
+    nodes = {unit.node for unit in units}
+    return len(nodes) if len(nodes) > 1 else len(units)
 
 
 def _sweeps(rounds: Sequence[Round], count: int) -> list[tuple[Round, ...]]:

@@ -32,7 +32,7 @@ REMEDY = "It was edited or damaged after it was measured; scan again."
 class Plan:
     """What a scan was asked to do. Times in seconds.
 
-    rounds, full: of the first look, which is made in ``sweeps`` parts that lie ``apart``; the second look begins
+    rounds, full: of the first look, in ``sweeps`` parts that lie ``apart`` (0: in one go); the second look begins
     ``confirm_after`` the first. nbytes: of a transfer. margin: the slowdown (log) below which nothing is called slow,
     ``None``: as the method chooses. deadline: how long a round may last before it counts as hung.
     """

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -43,6 +45,7 @@ def execute(
                 stderr=None if speaks else subprocess.STDOUT,
                 env={**os.environ, **environment},
                 start_new_session=True,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - the controller has no threads
             )
     except OSError as error:
         raise MeasureError(
@@ -57,6 +60,13 @@ def execute(
     finally:
         _end(process)
     return process.returncode
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to end the command when we are killed ourselves: nobody would wait for it."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

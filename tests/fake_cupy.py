@@ -101,6 +101,12 @@ class _Array:
         self.data = SimpleNamespace(ptr=self.host.ctypes.data)
         self.device = SimpleNamespace(id=device)
 
+    base = None
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {"shape": self.shape, "typestr": self.dtype.str, "data": (self.data.ptr, False), "version": 3}
+
     def set(self, array: np.ndarray) -> None:
         self.host[...] = array
 

@@ -53,6 +53,8 @@ CASES: list[tuple[Case, Metric, str | None]] = [
     (attention(causal=False, dtype="fp16", head_dim=64), FLOPS, "attention forward bf16 full head_dim=64"),
     (attention(seq=2048), FLOPS, None),
     (Case.of("allreduce", 8, bytes=GIB, dtype="fp32"), BUS, "allreduce busbw ranks=8 nodes=1"),
+    (Case.of("allreduce", 8, bytes=GIB, dtype="fp32", place="out"), BUS, "allreduce busbw ranks=8 nodes=1"),
+    (Case.of("allreduce", 8, bytes=GIB, dtype="fp32", place="in"), BUS, None),
     (Case.of("allreduce", 8, bytes=MIB, dtype="fp32"), BUS, None),
     (Case.of("allreduce", 1, bytes=GIB, dtype="fp32"), BUS, None),
     (peers(), BUS, "allreduce busbw ranks=8 nodes=1"),

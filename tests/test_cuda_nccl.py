@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchsuite import units
+from benchsuite import discovery, units
 from benchsuite.backends.cuda import collective, devices, nccl_log
 from benchsuite.backends.cuda.cupy_runtime import CupyRuntime
 from benchsuite.backends.cuda.nccl import KINDS, Nccl, version
@@ -21,7 +23,9 @@ from benchsuite.backends.cuda.nccl_log import Choice, Log, choice, connections, 
 from benchsuite.backends.cuda.nccl_world import NcclWorld
 from benchsuite.backends.cuda.view import View, view
 from benchsuite.errors import MeasureError
-from benchsuite.model import Buffers, Case, LocalOps, World
+from benchsuite.model import TYPICAL, Buffers, Case, LocalOps, Plan, World
+from benchsuite.plan import Capacity, Options, build
+from benchsuite.suite import parse
 from benchsuite.world.solo import SoloWorld
 from benchsuite.world.threads import run as run_threads
 from tests import fake_cupy, fake_nccl
@@ -243,6 +247,35 @@ def test_giving_up_aborts_and_closing_destroys_once() -> None:
 def test_versions_read_as_nccl_counts_them() -> None:
     assert version(23203) == "NCCL 2.32.3"
     assert version(2708) == "NCCL 2.7.8"
+
+
+# -- the library itself, where it is installed ------------------------------------------------
+
+
+def test_the_real_library_is_called_heard_and_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It makes identities without a GPU; what it says of a communicator without one is its own warning."""
+    binding = pytest.importorskip("cupy.cuda.nccl")
+    if not hasattr(binding, "get_version") or shutil.which("nvidia-smi"):
+        pytest.skip("needs NCCL and no GPU")
+    for name in (nccl_log.LEVEL, nccl_log.SUBSYSTEMS, nccl_log.FILE):
+        monkeypatch.setenv(name, "")  # so that they are put back
+        monkeypatch.delenv(name)
+    library = Nccl(binding, Log())
+    assert library.version.startswith("NCCL 2.")
+    with library.log.listening() as heard:
+        one = library.unique_id()
+    assert "NCCL INFO" in heard[0]
+    other = library.unique_id()
+    assert len(one) == 128
+    assert one != other
+    said = []
+    for _ in range(2):
+        with library.log.listening() as heard, pytest.raises(MeasureError, match=r"could not join .*UNHANDLED_CUDA"):
+            library.join(1, one, 0)
+        said.append(heard[0])
+        with pytest.raises(MeasureError, match="CUDA"):
+            library.join(1, one, 0)
+    assert all("NCCL WARN" in text for text in said)
 
 
 # -- what NCCL writes -------------------------------------------------------------------------
@@ -568,3 +601,39 @@ def test_more_ranks_than_gpus_are_refused_with_a_sentence() -> None:
     held = [("a", "1"), ("a", "2"), ("b", "1"), ("b", "1"), ("b", "2")]
     assert devices.shared(held) == "3 ranks on b share 2 GPUs, but each needs its own"
     assert devices.shared(held[:3]) == ""
+
+
+# -- planning ---------------------------------------------------------------------------------
+
+SUITE = '[[bench]]\nselect = ["allreduce"]\nbytes = ["1 GiB"]\nimplementations = ["nccl"]\n'
+
+
+def planned(gpus: int, ranks: int | None, nodes: int = 1) -> Plan:
+    benchmarks = discovery.discover()
+    device = replace(TYPICAL["sm_90a"], count=gpus)
+    offered = frozenset({"cuda", "nccl"})
+    capacity = Capacity(offered, cores=4, cache=1 << 20, memory=8 << 30, device=device, nodes=nodes)
+    return build(parse(SUITE, "s", benchmarks), benchmarks, capacity, Options(ranks=ranks, seed=1))
+
+
+def test_a_rank_for_each_gpu_unless_told_otherwise() -> None:
+    for gpus in (2, 8, 16):
+        (task,) = planned(gpus, None).tasks
+        assert task.case.ranks == gpus, "and the message fits each GPU, whatever their number"
+    assert planned(8, 4).tasks[0].case.ranks == 4
+
+
+@pytest.mark.parametrize(
+    ("gpus", "ranks", "nodes", "reason"),
+    [
+        (8, 16, 2, ""),
+        (8, 17, 2, "9 ranks a host need a GPU each, and 8 can be seen"),
+        (8, 9, 1, "9 ranks a host need a GPU each, and 8 can be seen"),
+        (1, None, 1, "2 ranks a host need a GPU each, and 1 can be seen"),
+        (1, 4, 4, ""),
+    ],
+)
+def test_more_ranks_than_gpus_are_not_planned(gpus: int, ranks: int | None, nodes: int, reason: str) -> None:
+    made = planned(gpus, ranks, nodes)
+    assert [skip.reason for skip in made.skips] == ([reason] if reason else [])
+    assert len(made.tasks) == (0 if reason else 1)

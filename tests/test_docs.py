@@ -146,9 +146,18 @@ def test_the_guide_s_toml_is_valid() -> None:
     assert len(parse(text, "guide", discovery.discover()).entries) == 2
 
 
+@pytest.mark.parametrize(("page", "number"), [("suites.md", 1), ("training.md", 0)])
+def test_the_patterns_of_the_guides_are_valid(page: str, number: int) -> None:
+    from benchsuite import discovery
+    from benchsuite.suite import parse
+
+    text = blocks((ROOT / "docs" / page).read_text(), "toml")[number]
+    assert parse(text, "guide", discovery.discover()).patterns
+
+
 def test_every_feature_shows_in_help(tmp_path: Path) -> None:
     page = benchsuite("--help", cwd=tmp_path).stdout
-    for command in ("run", "list", "show", "report", "compare", "doctor", "selftest", "schema"):
+    for command in ("run", "list", "show", "report", "compare", "doctor", "selftest", "schema", "patterns"):
         assert re.search(rf"\b{command}\b", page)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchsuite.errors import UnavailableError
-from benchsuite.launchers import mpi
+from benchsuite.launchers import library
 from benchsuite.launchers.local import LocalLauncher
 from benchsuite.launchers.mpi import MpiLauncher, beside_python, find, identify, oversubscribed
 
@@ -28,7 +28,7 @@ Make = Callable[..., str]
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     """Makes an mpiexec that only says its version, in a folder of its own; mpi4py's choice is left to us."""
-    for name in mpi.CHOICES:
+    for name in library.CHOICES:
         monkeypatch.delenv(name, raising=False)
 
     def make(kind: str, folder: str = "system", text: str = "") -> str:
@@ -96,7 +96,7 @@ def test_a_launcher_beside_python_names_no_abi(fake: Make, monkeypatch: pytest.M
     assert "MPI4PY_MPIABI" not in MpiLauncher(path).environment(2)
 
 
-@pytest.mark.parametrize("choice", mpi.CHOICES)
+@pytest.mark.parametrize("choice", library.CHOICES)
 def test_a_person_s_choice_of_library_stands(fake: Make, monkeypatch: pytest.MonkeyPatch, choice: str) -> None:
     monkeypatch.setenv(choice, "mine")
     assert "MPI4PY_MPIABI" not in MpiLauncher(fake("openmpi")).environment(2)

@@ -33,6 +33,7 @@ ABOVE = {
     "backends": {"assets", "model", "units", "errors", "machine", "telemetry"},
     "machine": {"model", "units", "errors"},
     "doctor": {"backends", "launchers", "machine", "units"},
+    "placing": {"errors", "launchers", "model", "reading"},
     "patterns": {"catalog", "model", "units"},
     "suite": {"model", "reading", "units", "errors", "assets", "catalog", "patterns"},
     "bandwidths": {"model"},
@@ -40,6 +41,7 @@ ABOVE = {
     "plan": {"model", "units", "errors", "suite"},
     "catalog": {"errors", "model", "reading", "units"},
     "kernels": {"errors", "model", "plan", "suite"},
+    "awareness": {"backends", "errors", "launchers", "model", "suite", "world"},
     "inspection": {"backends", "errors", "kernels", "machine", "model", "units"},
     "reportable": {"model"},
     "selftest": {
@@ -114,13 +116,21 @@ ABOVE = {
     "protocol": {"model", "errors"},
     "journal": {"errors", "protocol", "reading"},
     "store": {"errors", "journal", "model", "protocol", "reading", "record"},
-    "beat": {"errors", "protocol"},
+    "beat": {"errors", "protocol", "world"},
     "ending": {"beat", "errors", "protocol"},
     "identity": {"assets", "discovery"},
     "lock": {"errors"},
     "interrupt": {"errors"},
     "attempt": {"beat", "ending", "errors", "launchers", "machine", "protocol", "model", "reading"},
     "execute": {"attempt", "errors", "model", "protocol", "record", "store"},
+    "pauses": {"model"},
+    "resting": {"model"},
+    "pairwise": {"model", "protocol"},
+    "localkernels": {"backends", "discovery", "errors", "measure", "model", "world"},
+    "scanning": {"backends", "errors", "localkernels", "model", "pairwise", "pauses", "protocol", "resting"},
+    "blame": {"beat", "model", "scanning"},
+    "scanstore": {"errors", "journal", "localise", "model", "protocol", "reading", "store"},
+    "scanexecute": {"attempt", "blame", "errors", "execute", "localise", "model", "protocol", "scanstore"},
 }
 """What each module or folder of ours may import of ours (besides itself): the arrows of the data's road."""
 

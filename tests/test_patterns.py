@@ -130,6 +130,13 @@ def test_a_matrix_larger_than_a_bucket_is_one_message() -> None:
     assert first.bytes == 2 * 128256 * 4096
 
 
+def test_the_last_layer_s_gradients_leave_first_and_the_embedding_s_last() -> None:
+    small = MODELS["smollm2-135m"]
+    first, *_, last = sent(Parallelism.DATA, small)
+    assert first.bytes == 2 * small.hidden * small.ffn
+    assert last.bytes > 2 * small.vocab * small.hidden
+
+
 def test_what_cannot_be_trained_so_is_refused() -> None:
     small = MODELS["smollm2-135m"]
     with pytest.raises(ValueError, match="smollm2-135m has no experts"):
@@ -138,6 +145,7 @@ def test_what_cannot_be_trained_so_is_refused() -> None:
         sent(Parallelism.PIPELINE, small, tokens=1000, micro_batches=3)
     assert refusal(Parallelism.TENSOR, small, 2) == "9 heads cannot be dealt evenly to 2 ranks"
     assert refusal(Parallelism.TENSOR, small, 3) == ""
+    assert refusal(Parallelism.TENSOR, small, 9) == ""  # its three KV heads are then kept by three ranks each
     assert refusal(Parallelism.PIPELINE, small, 31) == "30 layers make no 31 stages"
     assert refusal(Parallelism.PIPELINE, small, 30) == ""
     assert refusal(Parallelism.EXPERT, MODELS["mixtral-8x7b"], 3) == "8 experts cannot be dealt evenly to 3 ranks"

@@ -159,6 +159,15 @@ def test_whatever_is_spread_is_even(nodes: int, each: int, wanted: int, cores: i
     assert made.per_node == each or not each
 
 
+def test_a_person_is_told_where_ranks_run() -> None:
+    assert placing.sentence("slurm", Layout(FOUR, 2)).startswith(
+        "Ranks run on 4 hosts (node1, node2, node3, node4), 2 on each, started by srun;"
+    )
+    many = placing.sentence("mpiexec", Layout(tuple(f"n{number}" for number in range(99))))
+    assert "99 hosts (n0, n1, n2, n3, n4, n5, n6, n7 and 91 more), started by mpiexec" in many
+    assert placing.sentence("mpiexec", Layout()) == ""
+
+
 def test_cores_of_an_allocation(slurm: dict[str, str]) -> None:
     assert placing.cores("slurm", 64, slurm) == 2
     assert placing.cores("slurm", 1, slurm) == 1
@@ -173,5 +182,8 @@ def test_going_on_needs_the_same_nodes(slurm: dict[str, str]) -> None:
         same_hosts("slurm", Layout(("node3", "node5")), "again", slurm)
     assert "node5" in refused.value.remedy
     assert "again" in refused.value.remedy
+    with pytest.raises(UsageError, match="begun on elsewhere, but this allocation has node1"):
+        same_hosts("mpiexec", Layout(("elsewhere",)), "again", slurm)
+    same_hosts("mpiexec", Layout(), "again", slurm)
     with pytest.raises(UsageError, match="no allocation of Slurm here"):
         same_hosts("slurm", Layout(("node3",)), "again", {})

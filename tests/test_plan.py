@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchsuite import discovery
+from benchsuite import discovery, units
 from benchsuite.errors import UsageError
 from benchsuite.model import (
     TYPICAL,
@@ -69,6 +69,19 @@ def test_what_cannot_run_is_skipped_with_a_reason(toys: dict[str, Benchmark]) ->
 def test_results_larger_than_memory_are_skipped(toys: dict[str, Benchmark]) -> None:
     made = plan(toys, capacity=replace(HOST, memory=1000))
     assert any("free memory" in skip.reason for skip in made.skips)
+
+
+def test_of_collectives_the_messages_count_too() -> None:
+    """1 GiB each of message and result, on two ranks of a host, and the host keeps both once more."""
+    benchmarks = discovery.discover()
+    entry = 'title = "x"\n[[bench]]\nselect = ["alltoall"]\nimplementations = ["mpi"]\nbytes = ["1 GiB"]\n'
+    suite = parse(entry, "x", benchmarks)
+    options = Options(ranks=2)
+    assert not build(suite, benchmarks, replace(HOST, memory=11 * units.GIB), options).skips
+    reasons = [skip.reason for skip in build(suite, benchmarks, replace(HOST, memory=9 * units.GIB), options).skips]
+    assert reasons == [
+        f"its messages and results alone need {units.size(4 * units.GIB)} of {units.size(9 * units.GIB)} free memory"
+    ]
 
 
 def test_a_missing_mpi_skips_collectives_only() -> None:

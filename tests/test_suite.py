@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,13 @@ def test_a_pattern_asks_for_one_case_of_each_message() -> None:
     assert {case.ranks for case in made} == {4}
 
 
+def test_an_axis_with_several_defaults_keeps_the_first() -> None:
+    known = dict(discovery.discover())
+    axes = [replace(axis, values=axis.choices or axis.values) for axis in known["allgather"].axes]
+    found = parse(STEPS, "mine", {**known, "allgather": replace(known["allgather"], axes=tuple(axes))})
+    assert found.entries[0].axes["place"] == ("out",)
+
+
 @pytest.mark.parametrize(
     ("change", "line", "hint"),
     [
@@ -203,3 +211,16 @@ def test_the_suites_of_training_have_a_model_for_a_laptop_and_a_real_one(name: s
     largest = max(one.bytes for one in small.messages)
     assert largest <= 96 << 20
     assert max(one.bytes for one in real.messages) > largest
+
+
+def test_messages_too_large_for_the_memory_are_skipped_with_that_reason() -> None:
+    from benchsuite import plan
+
+    known = discovery.discover()
+    capacity = plan.Capacity(frozenset({"host", "ranks", "mpi"}), 2, 1 << 25, 2 << 30)
+    made = plan.build(load("train-dp", known), known, capacity, plan.Options(ranks=2))
+    left_out = {skip.case["bytes"]: skip.reason for skip in made.skips if skip.case.benchmark == "allreduce"}
+    assert set(left_out) == {2 * 128256 * 4096}
+    assert "free memory" in left_out[2 * 128256 * 4096]
+    small, _ = load("train-dp", known).patterns
+    assert {one.bytes for one in small.messages} <= {task.case["bytes"] for task in made.tasks}

@@ -76,7 +76,8 @@ def test_the_fastest_verified_implementation_counts() -> None:
     scores = data.sent(DP, 2)
     slower = data.score(scores[0].case, [9.0] * 3, "ring")
     wrong = replace(data.failed(scores[0].case, Status.REJECTED, "wrong"), implementation="doubling")
-    (found,) = spent([DP], [slower, wrong, *scores])
+    rejected = replace(data.score(scores[0].case, [1e-9] * 3, "doubling"), status=Status.REJECTED)
+    (found,) = spent([DP], [slower, wrong, rejected, *scores])
     assert found.messages[0].implementation == "mpi"
     assert found.total is not None
 

@@ -7,9 +7,11 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from mpirun import mpirun, needs_mpi, python
 
+from benchsuite import units
 from benchsuite.errors import UnavailableError, UsageError
 from benchsuite.world import launched_by, open_world
 
@@ -98,6 +100,43 @@ def test_a_subset_gives_back_its_communicator() -> None:
     done = mpirun(1, "-c", OPEN.format(1) + "[world.subset([0]) and None for _ in range(3000)]; print('made all')")
     assert done.returncode == 0, done.stderr[-500:]
     assert "made all" in done.stdout
+
+
+MANY = """
+import numpy as np
+from benchsuite.world import open_world
+world = open_world("mpi", 2)
+count = 2**31 + 7
+x, y = np.zeros(count, np.int8), np.full(count, 9, np.int8)
+x[[0, 2**31, -1]] = world.rank + 1
+ends = lambda: y[[0, 1, 2**31 - 1, 2**31, -1]].tolist()
+world.sendrecv(x, 1 - world.rank, y, 1 - world.rank)
+told = [ends() == [2 - world.rank, 0, 0, 2 - world.rank, 2 - world.rank]]
+world.allreduce(x, y)
+told.append(ends() == [3, 0, 0, 3, 3])
+world.allreduce(y, y)
+told.append(ends() == [6, 0, 0, 6, 6])
+half = count // 2
+world.allgather(x[:half], y[: 2 * half])
+told.append(y[[0, half - 1, half]].tolist() == [1, 0, 2])
+world.reduce_scatter(x[: 2 * half], y[:half])
+told.append(y[[0, 1]].tolist() == [3 * (world.rank == 0), 0])
+world.alltoall(x[: 2 * half], y[: 2 * half])
+told.append(y[[0, half]].tolist() == ([1, 2] if world.rank == 0 else [0, 0]))
+world.broadcast(x, 1)
+told.append(x[[0, 1, 2**31, -1]].tolist() == [2, 0, 2, 2])
+every = world.share(told)
+world.rank or print(all(map(all, every)), every)
+"""
+
+
+@needs_mpi
+@pytest.mark.long
+def test_counts_beyond_32_bits_are_whole() -> None:
+    if psutil.virtual_memory().available < 14 * units.GIB:
+        pytest.skip("needs 14 GiB")
+    done = mpirun(2, "-c", MANY, timeout=500)
+    assert done.stdout.startswith("True"), done.stdout + done.stderr[-2000:]
 
 
 def test_without_mpi4py_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,15 @@ WAITING: dict[str, Callable[[World], object]] = {
     "barrier": lambda world: world.barrier(),
     "share": lambda world: world.share(1),
     "sendrecv": lambda world: world.sendrecv(np.zeros(2), 1, np.zeros(2), 1),
+    "receive": lambda world: world.receive(np.zeros(2), 1),
     "allreduce": lambda world: world.allreduce(np.zeros(2), np.zeros(2)),
+    "start_allreduce": lambda world: world.start_allreduce(np.zeros(2), np.zeros(2))(),
+    "allgather": lambda world: world.allgather(np.zeros(2), np.zeros(2 * world.size)),
+    "reduce_scatter": lambda world: world.reduce_scatter(np.zeros(2 * world.size), np.zeros(2)),
+    "alltoall": lambda world: world.alltoall(np.zeros(world.size), np.zeros(world.size)),
+    "alltoallv": lambda world: world.alltoallv(np.zeros(9), [1] * world.size, np.zeros(9), [1] * world.size),
+    "broadcast": lambda world: world.broadcast(np.zeros(2), 1),
+    "subset": lambda world: world.subset([0]),
 }
 
 

@@ -42,6 +42,7 @@ def fleet(
     per_node: PerNode = 0,
     rounds: Annotated[int, typer.Option(metavar="N", min=1, help="Rounds of the scan.")] = 24,
     full: Annotated[bool, typer.Option("--full", help="Scan every pair.")] = False,
+    nbytes: Annotated[str, typer.Option("--bytes", metavar="SIZE", help="Size of a transfer of the scan.")] = "16 MiB",
     apart: Annotated[float, typer.Option(metavar="SECONDS", min=0.0, help="Time between sweeps of the scan.")] = 0.0,
     confirm_after: Annotated[
         float, typer.Option(metavar="SECONDS", min=0.0, help="Time before the scan's second look.")
@@ -88,7 +89,7 @@ def fleet(
         tuple(one for one in Phase if not phase or one in phase),
         margin / 100.0,
         Placing(launcher, hosts, nodes, per_node),
-        ScanOptions(rounds, full, apart, confirm_after, topology, reference),
+        ScanOptions(rounds, full, nbytes, apart, confirm_after, topology, reference),
         out,
     )
     raise typer.Exit(command.run(request, as_json=json, with_report=report))

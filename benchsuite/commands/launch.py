@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from benchsuite import discovery, placing, store
 from benchsuite import suite as suites
@@ -103,19 +104,23 @@ def kubernetes(asked: manifest.Pods, output: Path | None, *, as_json: bool) -> i
 
 
 def ssh(words: Sequence[str], where: Placing, out: Path, *, dry_run: bool, as_json: bool) -> int:
-    """Run the command on the hosts; or print what starts its ranks."""
+    """Become the command on the hosts; or print what starts its ranks."""
     layout = placing.layout(where)[1]
     command = [*words, *_placed(where), "--out", str(out)]
-    if dry_run:
-        ranks = per_node(0, layout) or 1
-        tokens = MpiLauncher(layout=layout).tokens(ranks * layout.nodes)
-        told = {"command": ["benchsuite", *command], "launcher": list(tokens), "hosts": list(layout.hosts)}
-        shown = f"{shlex.join(told['command'])}\nstarts its ranks with\n{shlex.join(tokens)}"
-        print(json.dumps(told) if as_json else printable_lines(shown))
-        return int(Exit.DONE)
-    return subprocess.run(
-        [sys.executable, "-m", "benchsuite", *command, *(["--json"] if as_json else [])], check=False
-    ).returncode
+    if not dry_run:
+        _become([sys.executable, "-m", "benchsuite", *command, *(["--json"] if as_json else [])])
+    ranks = per_node(0, layout) or 1
+    tokens = MpiLauncher(layout=layout).tokens(ranks * layout.nodes)
+    told = {"command": ["benchsuite", *command], "launcher": list(tokens), "hosts": list(layout.hosts)}
+    shown = f"{shlex.join(told['command'])}\nstarts its ranks with\n{shlex.join(tokens)}"
+    print(json.dumps(told) if as_json else printable_lines(shown))
+    return int(Exit.DONE)
+
+
+def _become(command: list[str]) -> NoReturn:
+    """Replace this process, so that a signal to it reaches the one that measures."""
+    sys.stdout.flush()
+    os.execv(command[0], command)  # noqa: S606 - tokens, no shell
 
 
 def printable_lines(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchsuite import campaign, results, scanstore, store
+from benchsuite import campaign, placing, results, scanstore, store
 from benchsuite.commands import normality, scan, show
 from benchsuite.errors import BenchsuiteError
 from benchsuite.render import progress
@@ -18,7 +18,8 @@ def run(request: campaign.Request, *, as_json: bool, with_report: bool, all_impl
     store.prepare_folder(request.out)
     settled, found, line = campaign.settle(request)
     made, plan = campaign.make_plan(settled, found)
-    print(line, file=sys.stderr)
+    where = placing.sentence(made.launcher, made.layout) if any(task.case.ranks > 1 for task in plan.tasks) else ""
+    print(" ".join(filter(None, (line, where))), file=sys.stderr)
     with progress.watcher(plan, sys.stderr) as watcher:
         ended = _until_stopped(lambda: campaign.run(made, request.out, watcher, found, request.wait))
     against = normality.Against(catalog=request.rental.catalog)

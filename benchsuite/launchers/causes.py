@@ -144,6 +144,13 @@ SIGNS = (
         ),
     ),
     _Sign(
+        re.compile(r"can not load PMIx library|Invalid MPI type '(\w+)'"),
+        lambda said: (
+            f"srun lists --mpi={said[1] or 'pmix'}, but its plugin does not load here (PMIx is not installed): "
+            "use --launcher mpiexec"
+        ),
+    ),
+    _Sign(
         re.compile(r"Requested nodes are busy|More processors requested than permitted|Job step creation temporarily"),
         lambda said: (
             "Slurm had no room for the ranks in this allocation: give fewer with --per-node, or end other steps"

@@ -26,7 +26,7 @@ Volumes = Mapping[str, tuple[str, Mapping[str, Any]]]
 SHARED: Volumes = {"shm": ("/dev/shm", {"emptyDir": {"medium": "Memory"}})}  # noqa: S108
 """Shared memory for the ranks of a pod: a container has 64 MiB of it by itself."""
 PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"} | {"Y", "N", "Yes", "No", "On", "Off"})
+WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 """Keys that some readers of YAML take for something else than a text."""
 
 
@@ -162,7 +162,7 @@ def yaml(value: Any) -> str:
 def _lines(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping) and value:
         for key, below in value.items():
-            yield from _headed(f"{key if PLAIN.fullmatch(key) and key not in WORDS else json.dumps(key)}:", below)
+            yield from _headed(f"{key if PLAIN.fullmatch(key) and key.lower() not in WORDS else _quoted(key)}:", below)
     elif isinstance(value, list) and value:
         for item in value:
             if isinstance(item, str):
@@ -172,7 +172,7 @@ def _lines(value: Any) -> Iterator[str]:
             yield f"- {first}"
             yield from (f"  {line}" for line in rest)
     else:
-        yield json.dumps(value)
+        yield _quoted(value) if isinstance(value, str) else json.dumps(value)
 
 
 def _headed(head: str, below: Any) -> Iterator[str]:
@@ -185,6 +185,17 @@ def _headed(head: str, below: Any) -> Iterator[str]:
         yield from (f"  {line}" if line else "" for line in below.removesuffix("\n").split("\n"))
     else:
         yield f"{head} {lines[0]}"
+
+
+def _quoted(text: str) -> str:
+    """As JSON writes it, but for characters beyond 16 bits, which YAML does not write as two."""
+    return '"' + "".join(map(_character, text)) + '"'
+
+
+def _character(one: str) -> str:
+    if ord(one) >= 1 << 16:
+        return f"\\U{ord(one):08x}"
+    return json.dumps(one)[1:-1]
 
 
 def _literal(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,13 +13,15 @@ from pathlib import Path
 
 from benchsuite.errors import UnavailableError
 from benchsuite.launchers import library
-from benchsuite.launchers.library import CHOICES, REMEDY
+from benchsuite.launchers.library import REMEDY
 from benchsuite.model import Caveat
 from benchsuite.model.fleet import Layout
 
 HERE = Layout()
-CARRIED = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH", *CHOICES)
-"""What a rank on another host must have as it is here. Open MPI carries nothing that it is not told to."""
+CARRIED = re.compile(
+    "PATH|LD_LIBRARY_PATH|PYTHONPATH|(MPI4PY|BENCHSUITE|NCCL|UCX|FI|CUDA|CUPY|NUMBA|OMP|OPENBLAS|MKL)_[A-Z0-9_]+"
+)
+"""Variables that ranks on another host must have as they are here. Open MPI carries nothing that it is not told to."""
 
 
 class MpiLauncher:
@@ -64,12 +67,12 @@ class MpiLauncher:
         return {**_abi(self._mpiexec, kind), **dict.fromkeys(root, "1")}
 
     def _open_mpi(self, each: int) -> Iterator[str]:
-        """Its options. On hosts told with ``each`` slots nothing is crowded but what was asked for so."""
-        yield from ("--oversubscribe", "--bind-to", "none")
+        """Its options. Of this host it counts the cores and would refuse more ranks; of others it is told the slots."""
+        yield from ("--bind-to", "none") if self._layout.hosts else ("--oversubscribe", "--bind-to", "none")
         if self._layout.hosts:
             yield from ("--host", ",".join(f"{host}:{each}" for host in self._layout.hosts))
             yield from ("--map-by", f"ppr:{each}:node")
-            known = {*self._exported, *self.environment(1), *(name for name in CARRIED if name in os.environ)}
+            known = {*self._exported, *self.environment(1), *filter(CARRIED.fullmatch, os.environ)}
             for name in sorted(known):
                 yield from ("-x", name)
 

@@ -72,10 +72,11 @@ class SlurmLauncher:
 def plugin(kind: str, offers: tuple[str, ...]) -> tuple[str, str]:
     """The plugin of ``srun --mpi`` for a library of this kind, and why there is none.
 
-    ``SLURM_MPI_TYPE`` is a person's choice, and stands if that library can use it.
+    ``SLURM_MPI_TYPE`` is a person's choice, and stands if that library can use it; within a step it is only what that
+    step was started with.
     """
     wanted = PLUGINS.get(kind, ("pmix", "pmi2"))
-    asked = os.environ.get(CHOICE, "")
+    asked = "" if "SLURM_STEP_ID" in os.environ else os.environ.get(CHOICE, "")
     if asked:
         fits = any(asked == one or asked.startswith(f"{one}_v") for one in wanted)
         problem = f"{CHOICE}={asked} does not connect ranks of {library.NAMES[kind]}, which needs {wanted[0]}. Unset it"

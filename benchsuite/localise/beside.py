@@ -8,7 +8,7 @@ from math import exp, log, sqrt
 import numpy as np
 
 from benchsuite.localise import computes, rankrule, small
-from benchsuite.localise.families import LEAST_LEAVES, MARGIN, SPREADS, Screened
+from benchsuite.localise.families import LEAST_LEAVES, MARGIN, SPREADS, Screened, rails
 from benchsuite.localise.rankrule import percent
 from benchsuite.localise.settings import Settings
 from benchsuite.localise.table import Floats
@@ -30,7 +30,10 @@ def fleet(scan: Scan, screen: Screened, settings: Settings) -> list[Finding]:
     found = []
     table = screen.table
     if small.usable(reference, scan.nbytes) and len(table.seats) > 2 and table.logs.size:
-        levels = np.array([np.median(row[np.isfinite(row)]) for row in table.logs if np.isfinite(row).any()])
+        pairs = rails(table.logs).mean(axis=-1)
+        pairs = pairs[np.isfinite(pairs).any(axis=1)]
+        few = len(table.seats) < small.FEW  # one bad node is in a large part of so few pairs: the best must be slow
+        levels = np.nanmin(pairs, axis=1) if few else np.nanmedian(pairs, axis=1)
         found += _slow(levels - reference.pair, screen.margin, ranks, f"all nodes: exchange at {{}} % of {whose}")
     for kernel in computes.kernels(scan, Stage.SCREEN, settings):
         if kernel.name in reference.kernels:
@@ -121,9 +124,8 @@ def blind(scan: Scan, screen: Screened, settings: Settings) -> tuple[str, ...]:
         told.append("Nothing was computed, so slow processors or GPUs were not looked for.")
     if screen.own and n >= small.FEW:
         told.append(f"How much healthy nodes differ (sd {100 * screen.between:.1f} %) was taken from this scan itself.")
-    least = screen.rule.needed(np.isfinite(table.at(table.logs.mean(axis=(2, 3)))).sum(axis=0))
-    seen = np.isfinite(table.at(table.logs.mean(axis=(2, 3)))).sum(axis=0)
-    short = np.flatnonzero(least > seen)
+    seen = np.isfinite(table.at(rails(table.logs))).all(axis=2).sum(axis=0)
+    short = np.flatnonzero(screen.rule.needed(seen) > seen)
     if screen.rule.possible and short.size:
         names = ", ".join(table.seats.name(seat) for seat in short[:5].tolist())
         told.append(f"Too few rounds were measured of {names}{' and others' if short.size > 5 else ''} to judge them.")

@@ -59,8 +59,8 @@ def _kernel(name: str, ranks: tuple[int, ...], logs: Floats, settings: Settings)
     few = len(ranks) < FEW and known is None
     if known is not None:
         between = known[1]
-    elif few:
-        between = residuals.scale(residuals.medians(left, 0)[0])
+    elif few:  # of two, nobody can say which is the one that differs
+        between = 0.0 if len(ranks) < LEAST else residuals.scale(residuals.medians(left, 0)[0])
     else:
         between = residuals.between(left)
     least, spreads = (FEW_MARGIN, FEW_SPREADS) if few else (families.MARGIN, families.SPREADS)

@@ -85,20 +85,21 @@ def against(
     own: Floats, pool: Floats, noise: Floats, margin: float, tests: int, alpha: float, share: float | None
 ) -> Told:
     """The rank rule for values (R,) of one suspicion against a pool (R, p), at alpha over all ``tests``."""
-    measured = np.isfinite(own)
     others = np.isfinite(pool).sum(axis=1)
-    measured &= others > 0
-    rounds = int(measured.sum())
-    if not rounds:
+    measured = np.isfinite(own) & (others > 0)
+    if not measured.any():
         return Told()
     values = int(np.median(others[measured])) + 1
+    rounds = int(measured.sum())
     if share is None:
         rule = rankrule.chosen(tests, rounds, alpha, values, noise, margin, families.TARGET)
     else:
         rule = rankrule.rule(tests, rounds, alpha, values, share)
+    measured &= rule.part * (others + 1) >= 1 - rankrule.TINY  # among fewer, no rank is rare enough to count
     excess = rankrule.against(own[measured, None], pool[measured], rule.part)
     judged = rankrule.judge(excess, rule, margin)
-    return Told(int(judged.exceeded[0]), rounds, bool(judged.slow[0]), rule.possible)
+    able = rule.possible and bool(rule.needed(judged.rounds)[0] <= judged.rounds[0])
+    return Told(int(judged.exceeded[0]), int(judged.rounds[0]) or rounds, bool(judged.slow[0]), able)
 
 
 def series(table: Table, values: Floats, one: Suspicion) -> Floats:
@@ -119,7 +120,8 @@ def level(left: Floats, one: Suspicion) -> Floats:
 
 def _relabelled(screen: Screened, table: Table, values: Floats, one: Suspicion, above: list[Suspicion]) -> Suspicion:
     """The suspicion with direction and slowdown from the medians over both looks."""
-    first = families.without(screen.table, level(screen.left, one), above)
+    nodes = [other for other in above if other.culprit not in LEAVES]
+    first = families.without(screen.table, level(screen.left, one), nodes)
 
     def both(label: Culprit) -> float:
         told = replace(one, culprit=label)

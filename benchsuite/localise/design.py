@@ -7,7 +7,7 @@ spread over all leaf switches: consecutive blocks would pair whole leaves, and a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from benchsuite.model import Culprit, Finding, Round, Scan, Stage, Unit
 
 Ends = NDArray[np.int64]
 
+TRIES = 20
+"""How often controls are drawn until none of the suspicious pairs is among them."""
 UNPAIRED = frozenset({Culprit.STALLED, Culprit.FLEET, Culprit.PATH})
 """What no other partner can confirm: a fact with its time, what all share, and what one pair has."""
 
@@ -71,7 +73,7 @@ def confirmation(scan: Scan, suspects: Sequence[Finding], rounds: int, seed: int
     table = seats(scan.units)
     bad = suspected(table, suspects)
     good = np.array([seat for seat in range(len(table)) if seat not in set(bad)], dtype=np.int64)
-    if not bad or good.size < 2 * len(bad):
+    if rounds < 1 or not bad or good.size < 2 * len(bad):
         return ()
     rng = np.random.default_rng(seed)
     turns = []
@@ -88,22 +90,34 @@ def confirmation(scan: Scan, suspects: Sequence[Finding], rounds: int, seed: int
 def links(scan: Scan, count: int, rounds: int, seed: int) -> tuple[Round, ...]:
     """The ``count`` slowest pairs again, ``rounds`` times each, while the other seats meet at random as controls.
 
-    A pair counts as slow beyond what its two ends are slow with others. Pairs with a common end take turns.
+    A pair counts as slow beyond what its two ends are slow with others. Pairs with a common end take turns, and at
+    least half of a round is controls.
     """
     table = seats(scan.units)
     worst = paths.worst(scan, count)
     rng = np.random.default_rng(seed)
     turns = []
-    for matching in _matchings(worst):
+    for matching in _matchings(worst, max(1, len(table) // 4)):
         taken = {seat for pair in matching for seat in pair}
         free = np.array([seat for seat in range(len(table)) if seat not in taken], dtype=np.int64)
         for number in range(rounds):
-            rest = rng.permutation(free)[: free.size // 2 * 2].reshape(-1, 2)
-            rest = rest[[tuple(sorted(pair)) not in worst for pair in rest.tolist()]]
+            rest = _controls(free, worst, rng)
             own = np.array(matching, dtype=np.int64)[:, :: 1 if number % 2 else -1]  # either direction first
             turns.append(np.concatenate([own, rest]))
     order = rng.permutation(len(turns))
     return _rounds(Stage.LINKS, table, [turns[at] for at in order])
+
+
+def _controls(free: Ends, worst: Container[tuple[int, int]], rng: np.random.Generator) -> Ends:
+    """Random pairs of these seats, none of the suspicious ones among them."""
+    best = np.empty((0, 2), dtype=np.int64)
+    for _ in range(TRIES):
+        rest = rng.permutation(free)[: free.size // 2 * 2].reshape(-1, 2)
+        good = rest[[tuple(sorted(pair)) not in worst for pair in rest.tolist()]]
+        best = max(best, good, key=len)
+        if len(good) == len(rest):
+            break
+    return best
 
 
 def suspected(table: Seats, suspects: Iterable[Finding]) -> list[int]:
@@ -112,12 +126,12 @@ def suspected(table: Seats, suspects: Iterable[Finding]) -> list[int]:
     return sorted({table.where[rank][0] for one in named for rank in one.ranks})
 
 
-def _matchings(pairs: Iterable[tuple[int, int]]) -> list[list[tuple[int, int]]]:
-    """The pairs in as few lists as first fit makes, none with a seat twice."""
+def _matchings(pairs: Iterable[tuple[int, int]], most: int) -> list[list[tuple[int, int]]]:
+    """The pairs in as few lists as first fit makes, none with a seat twice or longer than ``most``."""
     lists: list[list[tuple[int, int]]] = []
     for pair in pairs:
         for one in lists:
-            if not {seat for other in one for seat in other} & set(pair):
+            if len(one) < most and not {seat for other in one for seat in other} & set(pair):
                 one.append(pair)
                 break
         else:

@@ -24,12 +24,12 @@ ENOUGH = 16
 def common(screen: Screened) -> tuple[tuple[int, ...], str, str] | None:
     """Ranks, words and remedy when what is slow is no exception, so that ranks cannot tell who is; else ``None``."""
     table = screen.table
-    leaves = [one for one in screen.suspicions if one.culprit in confirm.LEAVES]
-    values = families.without(table, families.rails(screen.left), leaves).mean(axis=-1)
+    values = families.rails(screen.left).mean(axis=-1)
     if not values.size:
         return None
     seats = residuals.medians(table.at(values), 0)[0]
-    slow = np.flatnonzero(seats > screen.margin)
+    margin = families.MARGIN if screen.own else screen.margin  # when many are slow, the scan's own spread is theirs
+    slow = np.flatnonzero(seats > margin)
     n = len(table.seats)
     if slow.size > max(1, COMMON * n):
         ranks = tuple(rank for seat in slow.tolist() for rank in table.seats.ranks[seat])
@@ -38,16 +38,20 @@ def common(screen: Screened) -> tuple[tuple[int, ...], str, str] | None:
     finite = values[np.isfinite(values)]
     if n >= ENOUGH and finite.size:
         low, high = (float(one) for one in np.quantile(finite, [0.05, 0.95]))
-        if low < -2 * screen.margin and -low > high:
+        if low < -2 * margin and -low > high:
             words = "some pairs are much faster than most: either most nodes are slow, or pairs are of two kinds"
             return tuple(sorted(table.seats.where)), words, "Tell the leaf switches (--topology), or give a reference."
     return None
 
 
-def settled(screen: Screened, suspicions: Sequence[Suspicion], single: bool) -> tuple[Suspicion, ...]:
-    """The suspicions with their doubts. single: too few nodes for more than one fault at a time."""
+def settled(screen: Screened, suspicions: Sequence[Suspicion], single: bool, compared: bool) -> tuple[Suspicion, ...]:
+    """The suspicions with their doubts.
+
+    single: too few nodes for more than one fault at a time; compared: seats were judged against a reference, which
+    has named them already.
+    """
     seats = [one for one in suspicions if one.culprit not in {*confirm.LEAVES, Culprit.PATH} and one.rail < 0]
-    return tuple(_doubted(screen, one, len(seats), single) for one in suspicions)
+    return tuple(one if compared and one in seats else _doubted(screen, one, len(seats), single) for one in suspicions)
 
 
 def _doubted(screen: Screened, one: Suspicion, seats: int, single: bool) -> Suspicion:

@@ -91,11 +91,10 @@ def _blamed(culprit: Culprit, bad: Sequence[Transfer], scan: Scan, seats: Seats)
     whole, events = _whole_rounds(bad, scan, seats, events)
     findings = []
     named: list[int] = []
-    while (seat := _common(events)) is not None:
-        own = [one for one in events if seat in one.seats]
-        findings.append(_seat(culprit, seat, own, seats))
-        named.append(seat)
-        events = [one for one in events if seat not in one.seats]
+    while top := _common(events, max(1, len(seats) // 4)):
+        findings += [_seat(culprit, seat, [one for one in events if seat in one.seats], seats) for seat in top]
+        named += top
+        events = [one for one in events if not set(top) & set(one.seats)]
     fine = _fine(scan, seats, named)
     pairs: dict[tuple[int, int], list[Event]] = defaultdict(list)
     for one in events:
@@ -126,18 +125,16 @@ def _whole_rounds(bad: Sequence[Transfer], scan: Scan, seats: Seats, events: lis
     return len(whole), [event for event, one in zip(events, known, strict=True) if (one.stage, one.round) not in whole]
 
 
-def _common(events: Iterable[Event]) -> int | None:
-    """The seat that had trouble with two partners or more, and with more of them than any other; else nobody."""
+def _common(events: Iterable[Event], most: int) -> tuple[int, ...]:
+    """The seats (at most so many) that had trouble with two partners or more, and more than anybody else; or nobody."""
     partners: dict[int, set[int]] = defaultdict(set)
     for one in events:
         first, second = one.seats
         partners[first].add(second)
         partners[second].add(first)
-    ranked = sorted(partners, key=lambda seat: -len(partners[seat]))
-    if not ranked or len(partners[ranked[0]]) < 2:
-        return None
-    alone = len(ranked) == 1 or len(partners[ranked[1]]) < len(partners[ranked[0]])
-    return ranked[0] if alone else None
+    highest = max(map(len, partners.values()), default=0)
+    top = tuple(seat for seat, own in partners.items() if len(own) == highest)
+    return top if highest >= 2 and len(top) <= most else ()
 
 
 def _seat(culprit: Culprit, seat: int, own: Sequence[Event], seats: Seats) -> Finding:
@@ -165,26 +162,24 @@ def _seat(culprit: Culprit, seat: int, own: Sequence[Event], seats: Seats) -> Fi
     )
 
 
-def _fine(scan: Scan, seats: Seats, named: Iterable[int]) -> dict[int, set[int]]:
-    """With whom each seat exchanged without trouble; those that are named already do not count."""
-    found: dict[int, set[int]] = defaultdict(set)
-    for one in scan.transfers:
-        if one.seconds is not None and not one.wrong and one.sender in seats.where and one.receiver in seats.where:
-            sender, receiver = seats.where[one.sender][0], seats.where[one.receiver][0]
-            found[sender].add(receiver)
-            found[receiver].add(sender)
-    return {seat: partners - set(named) for seat, partners in found.items()}
+def _fine(scan: Scan, seats: Seats, named: Iterable[int]) -> set[tuple[int, int]]:
+    """Which seats sent to which without trouble; those that are named already do not count."""
+    good = (one for one in scan.transfers if one.seconds is not None and not one.wrong)
+    known = (one for one in good if one.sender in seats.where and one.receiver in seats.where)
+    ways = {(seats.where[one.sender][0], seats.where[one.receiver][0]) for one in known}
+    return {way for way in ways if not set(way) & set(named)}
 
 
-def _pair(culprit: Culprit, own: Sequence[Event], seats: Seats, fine: dict[int, set[int]]) -> Finding:
+def _pair(culprit: Culprit, own: Sequence[Event], seats: Seats, fine: set[tuple[int, int]]) -> Finding:
     """The path of one pair if it was in trouble again and again while both ends were fine with others."""
     first, second = own[0].seats
     ranks = tuple(dict.fromkeys(rank for one in own for rank in (one.sender, one.receiver)))
     between = f"{seats.name(first)} and {seats.name(second)}"
     reason = next((one.reason for one in own if one.reason), "")
     what, _ = ACTS[culprit]
-    elsewhere = all(len(fine.get(seat, set()) - {first, second}) >= OTHERS for seat in (first, second))
-    if len(own) > 2 and elsewhere and second not in fine.get(first, set()):
+    others = [{seat for way in fine if end in way for seat in way} - {first, second} for end in (first, second)]
+    elsewhere = all(len(one) >= OTHERS for one in others)
+    if len(own) > 2 and elsewhere and not {one.seats for one in own} & fine:
         return Finding(
             culprit,
             Decision.ACCUSED,

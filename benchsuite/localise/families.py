@@ -11,7 +11,7 @@ from benchsuite.localise import rankrule, residuals
 from benchsuite.localise.rankrule import Judged, Rule
 from benchsuite.localise.settings import LEAVES, PAIRS, RECEIVES, SENDS, Settings
 from benchsuite.localise.suspicion import Suspicion
-from benchsuite.localise.table import Floats, Table
+from benchsuite.localise.table import Bools, Floats, Table
 from benchsuite.model import Culprit
 
 MARGIN, LEAF_MARGIN = 0.02, 0.015
@@ -27,10 +27,10 @@ ONE_WAY = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Screened:
-    """What the screen says. left: residuals (R, G, m, 2); offsets: of the classes of pairs.
+    """What the screen says.
 
-    values: lower medians over the rails (R, G, 2), without the slow leaves' part; margin, between: d0 and su that
-    were used, own: whether su is from this scan. rule, pool: of the pair averages of seats.
+    left: residuals (R, G, m, 2) without what slow leaves explain; offsets: of the classes of pairs. margin, between:
+    d0 and su that were used, own: whether su is from this scan. rule, pool: of the pair averages of seats.
     """
 
     table: Table
@@ -52,9 +52,9 @@ class Screened:
 def screened(table: Table, settings: Settings) -> Screened:
     """Judge the transfers of the screen: leaves, then seats, then the units of seats that have several."""
     left, offsets = residuals.of(table)
+    if leaves := _leaves(table, rails(left), settings):
+        left, offsets = residuals.of(table.with_logs(without(table, table.logs, leaves)))
     seats = rails(left)
-    leaves = _leaves(table, seats, settings)
-    seats = without(table, seats, leaves)
     between, own = spread(table, seats, settings)
     margin = settings.margin if settings.margin is not None else max(MARGIN, SPREADS * between)
     several = table.seats.rails > 1
@@ -62,7 +62,7 @@ def screened(table: Table, settings: Settings) -> Screened:
     nodes, rule, pool = _level(table, seats[:, :, None], half, margin, whole=True)
     units: list[Suspicion] = []
     if several:
-        inner = without(table, np.moveaxis(left, 2, -2), [*leaves, *nodes])
+        inner = without(table, left, nodes)
         units = _level(table, inner, half, margin, whole=False)[0]
     found = (*leaves, *nodes, *(one for one in units if not _covered(one, nodes)))
     return Screened(table, left, offsets, margin, between, own, rule, pool, found)
@@ -79,7 +79,7 @@ def spread(table: Table, seats: Floats, settings: Settings) -> tuple[float, bool
         return settings.between, False
     if settings.reference is not None:
         return settings.reference.between, False
-    return residuals.between(table.at(seats.mean(axis=-1))), True
+    return residuals.between(table.at(seats.mean(axis=-1)), residuals.HIDDEN), True
 
 
 def without(table: Table, values: Floats, faults: Iterable[Suspicion]) -> Floats:
@@ -131,14 +131,23 @@ def _leaves(table: Table, seats: Floats, settings: Settings) -> list[Suspicion]:
     rule = rankrule.rule(values.shape[1], measured, LEAVES * settings.alpha, values.shape[1], share)
     judged = rankrule.judge(rankrule.excess(values[:, :, None], rule.part)[:, :, 0], rule, LEAF_MARGIN)
     found = []
-    for leaf in np.flatnonzero(judged.slow).tolist():
-        slowdown = float(np.nanmedian(values[:, leaf]))
-        inside = averages[table.paired & (np.append(table.seats.leaves, -1)[table.ends] == leaf).all(axis=-1)]
-        slow_inside = np.isfinite(inside).any() and float(np.nanmedian(inside)) > max(slowdown / 2, LEAF_MARGIN)
+    slow = np.flatnonzero(judged.slow)
+    touched = np.isin(np.append(table.seats.leaves, -1)[table.ends], slow).any(axis=-1) | ~table.paired
+    for leaf in slow.tolist():
+        own = (np.append(table.seats.leaves, -1)[table.ends] == leaf).any(axis=-1)
+        slowdown = _beyond(averages, table.cross() & own, table.cross() & ~touched)
+        within = _beyond(averages, ~table.cross() & own, ~table.cross() & ~touched)
+        inside = within > max(slowdown / 2, LEAF_MARGIN)
         ranks = tuple(r for seat in np.flatnonzero(table.seats.leaves == leaf) for r in table.seats.ranks[seat])
-        culprit = Culprit.LEAF if slow_inside else Culprit.UPLINK
+        culprit = Culprit.LEAF if inside else Culprit.UPLINK
         found.append(Suspicion(culprit, ranks, leaf, -1, slowdown, *_counts(judged, leaf)))
     return found
+
+
+def _beyond(values: Floats, own: Bools, others: Bools) -> float:
+    """The median of some values beyond that of others; 0 where either has none."""
+    sides = [one[np.isfinite(one)] for one in (values[own], values[others])]
+    return float(np.median(sides[0]) - np.median(sides[1])) if all(one.size for one in sides) else 0.0
 
 
 def _level(

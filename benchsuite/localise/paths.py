@@ -18,8 +18,9 @@ from benchsuite.model import Culprit, Scan, Stage
 Pair = tuple[int, int]
 MOST = 64
 """So many of the slowest pairs are looked for in the rounds that measured pairs again."""
-OFTEN = 6
-"""Rounds in which a pair must have been measured again to be judged; chance meetings of controls are fewer."""
+LEAST, OFTEN = 6, 0.9
+"""Rounds in which a pair must have been measured again to be judged, and which part of the most of any pair: controls
+meet by chance and less often."""
 
 
 def worst(scan: Scan, count: int) -> tuple[Pair, ...]:
@@ -63,7 +64,9 @@ def judged(again: Table, screen: Screened, accused: Container[int], settings: Se
     if not again.logs.size:
         return []
     left = residuals.of(again, screen.offsets)[0]
-    own = {pair: at for pair, at in _meetings(again).items() if at[0].size >= OFTEN}
+    own = _meetings(again)
+    most = max((at[0].size for at in own.values()), default=0)
+    own = {pair: at for pair, at in own.items() if at[0].size >= max(LEAST, OFTEN * most)}
     targets = [pair for pair in ranked(screen.table, screen.left)[:MOST] if pair in own]
     targets = [pair for pair in targets if not (pair[0] in accused or pair[1] in accused)]
     if not targets:

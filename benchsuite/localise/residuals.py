@@ -8,6 +8,10 @@ from benchsuite.localise.table import Floats, Table
 
 TURNS = 2
 """How often round and class medians are taken away in turn."""
+HIDDEN = 1.5
+"""How much larger the sd between nodes is than what their pairs show, as simulated (docs/localisation.md)."""
+UPPER_ERROR, SCALE_ERROR = 2.97, 2.33
+"""Standard errors of the squares of (84th centile - median) and of ``scale``, of n normal values, times sqrt(n)."""
 
 
 def medians(values: Floats, axis: int | tuple[int, ...] | None = None) -> Floats:
@@ -54,18 +58,28 @@ def lower(values: Floats) -> Floats:
     return np.asarray(np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, axis=-1)[..., 0])
 
 
-def between(values: Floats) -> float:
-    """The log sd between seats, from their values in each round (R, n): what two halves of the rounds agree on.
+def between(values: Floats, hidden: float = 1.0) -> float:
+    """The log sd between seats, from their values in each round (R, n), as far as it is sure.
 
-    The covariance of the seats' medians over even and over odd rounds holds no noise of a round. By robust scales
-    (Gnanadesikan & Kettenring 1972), less two standard errors of itself, for noise must not pass for spread.
+    Each seat counts with the lower quartile of its rounds: the slower end governs a pair, and some pairs collide, so
+    that a seat shows what it is itself in its better rounds. Of these, how far the 84th centile lies above the median
+    (a few broken seats move neither), less the noise, which is what even and odd rounds differ by, and less one and a
+    half standard errors: noise must not pass for spread. hidden: what to multiply by, for what partners cover.
     """
-    if values.shape[0] < 4 or values.shape[1] < 4:
+    known = ~np.isnan(values).all(axis=0)
+    if values.shape[0] < 8 or known.sum() < 4:
         return 0.0
-    first, second = medians(values[::2], 0)[0], medians(values[1::2], 0)[0]
-    together, apart = scale(first + second) ** 2, scale(first - second) ** 2
-    error = (together**2 + apart**2) ** 0.5 * (2.7 / values.shape[1]) ** 0.5
-    return float(max(0.0, (together - apart - 2 * error) / 4) ** 0.5)
+    first, second = (_quartiles(one[:, known]) for one in (values[::2], values[1::2]))
+    total = float(np.diff(np.nanquantile((first + second) / 2, [0.5, 0.8413]))[0]) ** 2
+    noise = scale((first - second) / 2) ** 2
+    error = ((UPPER_ERROR * total) ** 2 + (SCALE_ERROR * noise) ** 2) ** 0.5 / first.size**0.5
+    return float(hidden * max(0.0, total - noise - 1.5 * error) ** 0.5)
+
+
+def _quartiles(values: Floats) -> Floats:
+    """The lower quartile of each column; 0 where it holds no number."""
+    empty = np.isnan(values).all(axis=0)
+    return np.asarray(np.nanquantile(np.where(empty, 0.0, values), 0.25, axis=0))
 
 
 def scale(values: Floats) -> float:

@@ -32,7 +32,7 @@ class Seats:
     @property
     def rails(self) -> int:
         """The most units that a seat has."""
-        return max(map(len, self.ranks), default=0)
+        return max(map(len, self.ranks), default=1)
 
     def name(self, seat: int, rail: int | None = None) -> str:
         """What a person calls a seat, or one unit of it."""

@@ -121,7 +121,7 @@ def against_reference(screen: Screened, reference: Reference, settings: Settings
         return Named()  # seen against the reference of all (``beside.fleet``)
     if not rivals:
         reach = float(norm.isf(settings.alpha)) * sd(reference, float(cycles.mean()))
-        return Named(_suspicions(screen, best, effect, reach))
+        return Named(_suspicions(screen, best, reference.pair, effect, reach))
     candidates = sorted({seat for one in close for seat in one.seats})
     return Named((), tuple(candidates), effect, _set(screen, close))
 
@@ -145,7 +145,7 @@ def _words(one: Hypothesis, seats: Seats) -> str:
             return "all of them"
 
 
-def _suspicions(screen: Screened, best: Hypothesis, effect: float, reach: float) -> tuple[Suspicion, ...]:
+def _suspicions(screen: Screened, best: Hypothesis, level: float, effect: float, reach: float) -> tuple[Suspicion, ...]:
     """The named hypothesis as suspicions; a node's direction from the medians of both."""
     table = screen.table
     if best.kind == "link":
@@ -154,10 +154,11 @@ def _suspicions(screen: Screened, best: Hypothesis, effect: float, reach: float)
         return (Suspicion(Culprit.PATH, ranks, best.seats[0], 0, effect, effect - reach, rounds, rounds),)
     found = []
     for seat in best.seats:
-        sends, receives = (float(np.nanmedian(one[:, seat])) for one in table.directed(families.rails(screen.left)))
+        ways = families.rails(table.logs) - level
+        sends, receives = (float(np.nanmedian(one[:, seat])) for one in table.directed(ways))
         label = families.directed(sends, receives)
         culprit = families.whole(table, seat, -1) if label is Culprit.NODE else label
-        values = table.at(families.rails(screen.left).mean(axis=-1))[:, seat]
+        values = table.at(ways.mean(axis=-1))[:, seat]
         measured = np.isfinite(values)
         slow = int((values[measured] >= screen.margin).sum())
         slowdown = {Culprit.SENDS: sends, Culprit.RECEIVES: receives}.get(label, effect)

@@ -13,6 +13,7 @@ from benchsuite.model import Scan, Stage, Transfer
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ def _looked(scan: Scan, transfers: Table, settings: Settings) -> Looked:
         if named.candidates:
             settled.append(_candidates(named, seats, usable is not None))
     single = usable is None and len(seats) < small.FEW
-    return Looked(screen, doubts.settled(screen, suspicions, single), kernels, tuple(settled), usable)
+    return Looked(screen, doubts.settled(screen, suspicions, single, compared), kernels, tuple(settled), usable)
 
 
 def _second(looked: Looked, tables: Mapping[Stage, Table], settings: Settings) -> list[Second]:

@@ -128,7 +128,7 @@ def _rows(scores: Sequence[Score], scale: float, parameter: str) -> list[Row]:
     """A row per score; the series is a parameter or else the implementation, with what else the cases differ in."""
     several = {
         name
-        for name in ("dtype", "place")
+        for name in ("dtype", "place", "skew")
         if len({dict(score.case.params).get(name) for score in scores}) > 1 and not parameter
     }
     made = [
@@ -144,6 +144,7 @@ def _series(score: Score, parameter: str, several: Collection[str]) -> str:
     params = dict(score.case.params)
     words = [str(params["dtype"])] if "dtype" in several else []
     words += ["in place"] if "place" in several and params["place"] == "in" else []
+    words += [f"skew {params['skew']}"] if "skew" in several else []
     return clean(", ".join([score.implementation, *words]))
 
 

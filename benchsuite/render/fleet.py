@@ -19,7 +19,7 @@ def show(view: FleetView, console: Console) -> None:
     counts = ", ".join(f"{count} {word}" for count, word in view.counts)
     for text in (*view.problems, *([f"Nodes: {counts}."] if counts else []), *view.sentences):
         console.print(Text(text), soft_wrap=True)
-    bad = [row for row in view.nodes if row.tone != "good"]
+    bad = [row for row in view.nodes if row.tone in {"bad", "caution"}]
     for row in bad[:MOST]:
         for text in row.sentences:
             console.print(Text(f"{row.glyph} {text}", style=COLOURS[row.tone]), soft_wrap=True)

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchsuite import fleet_plan, fleet_results, results
+from benchsuite import bandwidths, fleet_plan, fleet_results
 from benchsuite.fleet import Phase
 from benchsuite.fleet_results import Fleet
 from benchsuite.nodework import folder_name
+from benchsuite.model import Score
 from benchsuite.peers import Task, Verdict
 from benchsuite.render import fleet_words, shades
 from benchsuite.render.scan_view import ScanView
@@ -34,7 +35,7 @@ def document(found: Fleet, headline: str, scan: ScanView | None) -> dict[str, An
         "nodes": [_node_document(one, found) for one in found.verdicts],
         "tasks": [_task_document(task) for task in found.table.tasks],
         "scan": dict(scan.data) if scan is not None else None,
-        "together": [results.case_document(score) for score in found.together.scores] if found.together else None,
+        "together": [_together(score) for score in found.together.scores] if found.together else None,
         "problems": list(found.problems),
     }
 
@@ -48,6 +49,22 @@ def _phase_document(found: Fleet, phase: Phase) -> dict[str, Any]:
         "seconds": sum(one.ended - one.began for one in found.spells if one.phase is phase),
         "forecast": found.made.predicted.get(phase.value),
         "reason": spell.reason if spell else "it was not done",
+    }
+
+
+def _together(score: Score) -> dict[str, Any]:
+    found = bandwidths.algbw(score)
+    return {
+        "benchmark": score.case.benchmark,
+        "parameters": dict(score.case.params),
+        "ranks": score.case.ranks,
+        "implementation": score.implementation,
+        "status": score.status.value,
+        "value": score.value,
+        "interval": [score.low, score.high] if score.value is not None else None,
+        "unit": score.metric.value,
+        "algbw": found.value if found else None,
+        "reason": score.reason,
     }
 
 

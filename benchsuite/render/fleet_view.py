@@ -290,4 +290,4 @@ def _copy(
     lines += [text for row in nodes if row.tone != "good" for text in row.sentences]
     lines += [f"In pairs: {scan.headline}"] if scan is not None else []
     lines.append(f"benchsuite {found.made.version}, fleet {found.made.id}, {found.made.command}")
-    return "\n".join(lines).replace(units.NO_BREAK_SPACE, " ")
+    return "\n".join(map(clean, lines)).replace(units.NO_BREAK_SPACE, " ")

@@ -174,8 +174,8 @@ def _method(diagnosis: Diagnosis) -> tuple[tuple[str, str], ...]:
     margin = units.percent(shades.rate(diagnosis.margin))
     told = {
         "Rule": """In every round each unit meets one other, all at the same time. A unit exceeds in a round if its
-        time, less the margin, is among the slowest few of that round; it is a suspect if that happens in more rounds than
-        chance allows. Only places are counted, so noise of any shape is allowed for.""",
+        time, less the margin, is among the slowest few of that round; it is a suspect if that happens in more rounds
+        than chance allows. Only places are counted, so noise of any shape is allowed for.""",
         "Margin": f"Nothing is called slow above {margin} of its peers: healthy nodes differ, too.",
         "Twice": """Whoever is suspected is measured again with partners that are known good. Only who is slow again is
         accused.""",
@@ -267,4 +267,4 @@ def _copy(
     lines += [f"{row.glyph} {row.word}: {row.sentence} {row.evidence}; {row.slowdown}. {row.remedy}" for row in rows]
     lines += [f"Not seen: {text}" for text in blind]
     lines.append(f"benchsuite {about.version}, scan {about.id}, {about.started}, {about.command}")
-    return "\n".join(lines).replace(units.NO_BREAK_SPACE, " ")
+    return "\n".join(map(clean, lines)).replace(units.NO_BREAK_SPACE, " ")

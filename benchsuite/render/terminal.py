@@ -126,8 +126,8 @@ def listing(document: Mapping[str, Any], console: Console) -> None:
             Text(clean(name), style="" if offered else "dim strike")
             for name, offered in item["implementations"].items()
         )
-        axes = ", ".join(item["axes"])
-        grid.add_row(Text(clean(item["name"]), style="bold"), Text(clean(f"{item['question']} ({axes})")), names)
+        axes = f" ({', '.join(item['axes'])})" if item["axes"] else ""
+        grid.add_row(Text(clean(item["name"]), style="bold"), Text(clean(f"{item['question']}{axes}")), names)
     console.print(grid)
     suites = columned("suite", "what it answers")
     for item in document["suites"]:

@@ -125,7 +125,13 @@ def _kernel(name: str, cells: Mapping[int, Cell], who: Sequence[Unit], diagnosis
     words += [f"{len(slow) - MOST_OUTLIERS} more"] if len(slow) > MOST_OUTLIERS else []
     words += [f"{name} computed wrongly" for name in wrong]
     drawing = _dots(name, values, diagnosis) if values else ""
-    return Kernel(clean(name), drawing, tuple(words), tuple(lost), f"{len(values)} of {counted(len(who), 'unit')}")
+    return Kernel(
+        clean(name),
+        drawing,
+        tuple(map(clean, words)),
+        tuple(map(clean, lost)),
+        f"{len(values)} of {counted(len(who), 'unit')}",
+    )
 
 
 def _dots(name: str, values: Mapping[Unit, float], diagnosis: Diagnosis) -> str:
@@ -187,7 +193,7 @@ def of_pauses(scan: Scan) -> tuple[str, tuple[str, ...]]:
     drawing = element("svg", *marks, kind="pauses", viewBox=f"0 0 {width:.0f} {bottom}", width=width, height=bottom,
                       role="img", aria_label=label)  # fmt: skip
     worst = sorted(scan.pauses, key=lambda pause: -pause.seconds)
-    return markup(drawing), tuple(_pause(pause, of) for pause in worst[:MOST_OUTLIERS])
+    return markup(drawing), tuple(clean(_pause(pause, of)) for pause in worst[:MOST_OUTLIERS])
 
 
 def _pause(pause: Pause, of: Mapping[int, str]) -> str:

@@ -164,4 +164,15 @@ def _finish(request: Any) -> None:
 def _overlap(one: Array, other: Array) -> bool:
     """Whether they lie in one buffer, which is how the caller asks for an operation in place."""
     owner = one if one.base is None else one.base
-    return owner is (other if other.base is None else other.base) and bool(np.may_share_memory(one, other))
+    if owner is not (other if other.base is None else other.base):
+        return False
+    if not hasattr(one, "__cuda_array_interface__"):
+        return bool(np.may_share_memory(one, other))
+    (low, high), (begin, end) = _device_range(one), _device_range(other)
+    return low < end and begin < high
+
+
+def _device_range(array: Any) -> tuple[int, int]:
+    """First address of an array in device memory, and that behind its last."""
+    start = int(array.__cuda_array_interface__["data"][0])
+    return start, start + int(array.nbytes)

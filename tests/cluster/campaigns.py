@@ -11,10 +11,12 @@ from benchsuite.model import Record, Status
 
 PYTHON = sys.executable
 BENCHSUITE = (PYTHON, "-m", "benchsuite")
-SMALL = ("--only", "barrier", "--only", "tag:collective bytes=8", "--only", "tag:collective bytes=65536")
-SHORT = ("--runs", "1", "--budget", "4", "--seed", "1")
+SMALL = ("--only", "barrier", "--only", "tag:collective bytes=65536")
+SHORT = ("--runs", "1", "--budget", "6", "--seed", "1")
 COLLECTIVES = ("collectives", "--backend", "host", "--no-report", *SMALL, *SHORT)
 """What stands behind ``benchsuite run``."""
+EIGHT_BYTES = ("--only", "tag:collective bytes=8", "--budget", "10")
+"""And the smallest message too: most ranks then have no element of it."""
 SCRIPT = """
 import sys
 from benchsuite.errors import BenchsuiteError

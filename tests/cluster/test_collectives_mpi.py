@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import openmpi
-from tests.cluster.campaigns import BENCHSUITE, COLLECTIVES, PYTHON, SCRIPT, assert_exact, run_of, words
+from tests.cluster.campaigns import BENCHSUITE, COLLECTIVES, EIGHT_BYTES, PYTHON, SCRIPT, assert_exact, run_of, words
 from tests.cluster.needs import clean_environment, lacking
 from tests.mpirun import MISSING
 
@@ -39,7 +39,7 @@ def execute(*command: object, **environment: str) -> subprocess.CompletedProcess
 
 
 def test_the_collectives_of_mpich_are_exact(tmp_path: Path) -> None:
-    done = execute(*BENCHSUITE, "run", *COLLECTIVES, "--ranks", 4, "--out", tmp_path)
+    done = execute(*BENCHSUITE, "run", *COLLECTIVES, *EIGHT_BYTES, "--ranks", 4, "--out", tmp_path)
     assert done.returncode == 0, words(done)
     assert_exact(run_of(tmp_path), ranks=4, hosts=1, library="MPICH")
 
@@ -47,7 +47,7 @@ def test_the_collectives_of_mpich_are_exact(tmp_path: Path) -> None:
 def test_the_collectives_of_open_mpi_are_exact(tmp_path: Path) -> None:
     """Three ranks: not a power of two, so other algorithms."""
     openmpi.needed()
-    command = (*BENCHSUITE, "run", *COLLECTIVES, "--ranks", 3, "--out", tmp_path)
+    command = (*BENCHSUITE, "run", *COLLECTIVES, *EIGHT_BYTES, "--ranks", 3, "--out", tmp_path)
     done = execute(*command, **openmpi.chosen())
     assert done.returncode == 0, words(done)
     assert_exact(run_of(tmp_path), ranks=3, hosts=1, library="Open MPI")
@@ -63,12 +63,13 @@ def test_ranks_of_open_mpi_under_mpich_s_mpiexec_are_refused() -> None:
 
 
 def test_ranks_of_mpich_under_open_mpi_s_mpiexec_are_refused() -> None:
+    """MPICH 5 sees by itself that nobody there speaks its protocol; an older one leaves it to us."""
     openmpi.needed()
     command = (openmpi.MPIEXEC, "--oversubscribe", "-n", 2, PYTHON, "-c", SCRIPT, 2)
     done = execute(*command, **openmpi.AS_ROOT)
-    assert done.returncode == 4, words(done)
-    assert "Open MPI's mpiexec started 2 ranks, but each sees a world of 1" in done.stdout
-    assert "library (MPICH" in done.stdout
+    assert done.returncode != 0, words(done)
+    assert "a world of" not in done.stdout.replace("sees a world of 1", "")
+    assert "unsupported PMI version" in done.stderr or "each sees a world of 1" in done.stdout
 
 
 def test_a_library_without_its_mpiexec_is_refused_before_anything_starts(tmp_path: Path) -> None:

@@ -226,14 +226,7 @@ def start(
     wrapper: words before it, such as those of ``unshare``. preexec: called in the new process before it begins.
     """
     tag = secrets.token_hex(8)
-    (folder / "first").mkdir(exist_ok=True)
-    chosen = {
-        discovery.EXTRA: str(folder / "benchmarks"),
-        "FAULT_FOLDER": str(folder / "first"),
-        "XDG_CACHE_HOME": str(folder / "cache"),
-        TAG: tag,
-        **(environment or {}),
-    }
+    chosen = {**faulted(folder), TAG: tag, **(environment or {})}
     out = out or folder / "runs"
     where = () if command[0] == "doctor" else ("--out", str(out))
     words = [*wrapper, sys.executable, "-m", "benchsuite", *command, *where]
@@ -249,6 +242,16 @@ def start(
             preexec_fn=preexec,  # noqa: PLW1509  no other thread runs here
         )
     return Running(process, tag, out, folder)
+
+
+def faulted(folder: Path) -> dict[str, str]:
+    """The variables of a command that finds the benchmark of ``folder``, and where its ``first`` leaves marks."""
+    (folder / "first").mkdir(exist_ok=True)
+    return {
+        discovery.EXTRA: str(folder / "benchmarks"),
+        "FAULT_FOLDER": str(folder / "first"),
+        "XDG_CACHE_HOME": str(folder / "cache"),
+    }
 
 
 def begin(

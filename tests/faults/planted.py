@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +14,8 @@ from benchsuite import scan
 from benchsuite.model import Culprit, Decision, Diagnosis, Finding, Reference, Round, Scan
 from benchsuite.scanexecute import Silent, Watcher
 from benchsuite.scanstore import Made, Plan
-from tests.faults.hosts import Hosts, InHosts, flipping, slowed, stopped, throttled
+from tests.faults.hosts import Hosts, InHosts, enter, flipping, stopped, throttled
+from tests.faults.hosts import quota as limited
 
 COUNT = 4
 STOP = 3.0
@@ -34,8 +37,9 @@ times slower and neighbours on two cores cost some per cent."""
 
 @dataclass
 class Acting(Silent):
-    """A watcher that does something to a rank when a number of rounds has passed."""
+    """A watcher that does something to the ranks when they have started, and when some rounds have passed."""
 
+    begin: Callable[[Sequence[int]], None] = lambda pids: None
     act: Callable[[Sequence[int]], None] = lambda pids: None
     after: int = 5
     pids: Sequence[int] = ()
@@ -44,6 +48,7 @@ class Acting(Silent):
     def started(self, pids: Sequence[int]) -> None:
         """Note the processes."""
         self.pids = pids
+        self.begin(pids)
 
     def round(self, one: Round, piece: Scan) -> None:
         """Act, once."""
@@ -82,62 +87,80 @@ class Tried:
         return "; ".join(told) or "nothing found"
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a fault is planted. number: of the try, so that it is somewhere else each time."""
+
+    hosts: Hosts
+    folder: Path
+    number: int
+
+
 @contextmanager
-def clean(hosts: Hosts, folder: Path, number: int) -> Iterator[Planted]:
+def clean(place: Place) -> Iterator[Planted]:
     """Nothing is wrong."""
     yield Planted()
 
 
 @contextmanager
-def quota(hosts: Hosts, folder: Path, number: int) -> Iterator[Planted]:
-    """A rank gets a fifth of a core."""
-    rank = number % COUNT
-    with slowed(rank) as (variables, group):
-        yield Planted(
-            (rank,), frozenset({Culprit.COMPUTES, Culprit.NODE}), variables, proof=lambda: throttled(group) > 0
-        )
+def quota(place: Place) -> Iterator[Planted]:
+    """A rank gets a tenth of a core."""
+    rank = place.number % COUNT
+    with limited() as group:
+        acting = Acting(begin=lambda pids: enter(group, pids[rank]))
+        slow = frozenset({Culprit.COMPUTES, Culprit.NODE})
+        yield Planted((rank,), slow, watcher=acting, proof=lambda: throttled(group) > 0)
 
 
 @contextmanager
-def pause(hosts: Hosts, folder: Path, number: int) -> Iterator[Planted]:
+def pause(place: Place) -> Iterator[Planted]:
     """A rank is stopped for three seconds."""
-    rank = number % COUNT
-    acting = Acting(lambda pids: stopped(pids[rank], STOP), after=5)
+    rank = place.number % COUNT
+    acting = Acting(act=lambda pids: stopped(pids[rank], STOP), after=5)
     yield Planted((rank,), frozenset({Culprit.STALLED}), watcher=acting, proof=lambda: acting.count >= acting.after)
 
 
 @contextmanager
-def link(hosts: Hosts, folder: Path, number: int) -> Iterator[Planted]:
+def link(place: Place) -> Iterator[Planted]:
     """The path between two hosts carries a tenth."""
     pairs = [(one, other) for one in range(COUNT) for other in range(one + 1, COUNT)]
-    pair = pairs[number % len(pairs)]
-    hosts.tenth(*pair)
+    pair = pairs[place.number % len(pairs)]
+    place.hosts.tenth(*pair)
     yield Planted(pair, frozenset({Culprit.PATH}))
 
 
 @contextmanager
-def sender(hosts: Hosts, folder: Path, number: int) -> Iterator[Planted]:
+def sender(place: Place) -> Iterator[Planted]:
     """A host sends at a tenth, and receives as ever."""
-    rank = number % COUNT
-    hosts.slow_sender(rank)
+    rank = place.number % COUNT
+    place.hosts.slow_sender(rank)
     yield Planted((rank,), frozenset({Culprit.SENDS, Culprit.NODE}))
 
 
 @contextmanager
-def flip(hosts: Hosts, folder: Path, number: int) -> Iterator[Planted]:
+def flip(place: Place) -> Iterator[Planted]:
     """One bit of every seventh large message of a rank is wrong."""
-    rank = number % COUNT
-    variables = {"LD_PRELOAD": flipping(folder), "FLIP_RANK": str(rank), "FLIP_EVERY": "7"}
+    rank = place.number % COUNT
+    variables = {"LD_PRELOAD": flipping(place.folder), "FLIP_RANK": str(rank), "FLIP_EVERY": "7"}
     yield Planted((rank,), frozenset({Culprit.CORRUPTS}), variables)
 
 
+@contextmanager
+def hang(place: Place) -> Iterator[Planted]:
+    """A rank is stopped in its third round, and never goes on."""
+    rank = place.number % COUNT
+    acting = Acting(act=lambda pids: os.kill(pids[rank], signal.SIGSTOP), after=3)
+    yield Planted((rank,), watcher=acting)
+
+
 KINDS = {"clean": clean, "quota": quota, "pause": pause, "link": link, "sender": sender, "flip": flip}
+"""What ``scripts/scan-planted`` tries; ``hang`` ends by a deadline and names a pair."""
 
 
 def attempt(kind: str, number: int, reference: Reference | None, plan: Plan = PLAN) -> Tried:
     """One scan of four hosts with this fault, somewhere else each time."""
     folder = Path(tempfile.mkdtemp(prefix="benchsuite-planted-"))
-    with Hosts() as hosts, KINDS[kind](hosts, folder, number) as planted:
+    with Hosts() as hosts, {**KINDS, "hang": hang}[kind](Place(hosts, folder, number)) as planted:
         made, diagnosis = measured(hosts, folder, planted, number, reference, plan)
         proved = planted.proof()
     return Tried(judged(diagnosis, planted), proved, diagnosis, folder / "runs" / made.id)
@@ -162,11 +185,19 @@ def measured(
 
 
 def judged(diagnosis: Diagnosis, planted: Planted) -> bool:
-    """Whether exactly the planted ranks are accused, of what was planted; of nothing, where nothing was planted."""
+    """Whether exactly the planted ranks are accused, of what was planted; of nothing, where nothing was planted.
+
+    What befell all ranks alike, because their one machine stood still, is no suspicion of any of them.
+    """
     accused = [one for one in diagnosis.findings if one.decision is Decision.ACCUSED]
     if not planted.ranks:
-        return not diagnosis.findings
+        return not accused and not suspected(diagnosis)
     return bool(accused) and all(fits(one, planted) for one in accused)
+
+
+def suspected(diagnosis: Diagnosis) -> list[Finding]:
+    """Findings about some of the hosts."""
+    return [one for one in diagnosis.findings if len(one.ranks) < COUNT]
 
 
 def fits(finding: Finding, planted: Planted) -> bool:

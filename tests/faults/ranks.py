@@ -66,25 +66,31 @@ POLICY: dict[str, object] = {
 }
 
 
-def begin(
-    folder: Path,
-    fault: str = "",
-    *,
-    backend: str = "fake",
-    policy: Mapping[str, object] | None = None,
-    environment: Mapping[str, str] | None = None,
-    wrapper: tuple[str, ...] = (),
-    only: str = "",
-    n: int = 64,
-    options: Sequence[str] = ("--ranks", "2"),
-) -> Running:
-    """Start a campaign of the sum, on two ranks unless ``options`` say otherwise."""
+def write(
+    folder: Path, fault: str = "", *, policy: Mapping[str, object] | None = None, only: str = "", n: int = 64
+) -> Path:
+    """The benchmark with its fault, and a suite of its two implementations (or ``only`` one); the suite's path."""
     (folder / "benchmarks").mkdir()
     (folder / "benchmarks" / "summed.py").write_text(BENCHMARK.replace("#FAULT", fault))
     settings = "".join(f"{key} = {value!r}\n" for key, value in {**POLICY, **(policy or {})}.items()).replace("'", '"')
     chosen = f'implementations = ["{only}"]\n' if only else ""
     suite = folder / "ranks.toml"
     suite.write_text(f'[policy]\n{settings}\n[[bench]]\nselect = ["summed"]\nn = [{n}]\n{chosen}')
+    return suite
+
+
+def begin(
+    folder: Path,
+    fault: str = "",
+    *,
+    backend: str = "fake",
+    environment: Mapping[str, str] | None = None,
+    wrapper: tuple[str, ...] = (),
+    options: Sequence[str] = ("--ranks", "2"),
+    **more: object,
+) -> Running:
+    """Start a campaign of the sum, on two ranks unless ``options`` say otherwise; ``more`` goes to ``write``."""
+    suite = write(folder, fault, **more)  # type: ignore[arg-type]
     words = ("run", str(suite), "--backend", backend, "--no-report", "--seed", "1", *options)
     return start(folder, *words, environment=environment, wrapper=wrapper)
 

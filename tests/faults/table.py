@@ -131,15 +131,15 @@ ROWS: dict[int, Row] = {
     ),
     50: Row(
         "A node dies",
-        "ended within the deadline, the reason names the node; what was measured is kept; resumed when it is back",
+        "its task fails in time and names the node; the rest is not failed but left, and resumed when it is back",
         "SIGKILL of slurmd, its step daemon and its rank",
     ),
-    51: Row(
-        "A node's daemon dies and its ranks go on",
-        "what they measure is kept; what cannot be started any more is not counted as failed; resumed afterwards",
-        "SIGKILL of slurmd",
+    51: Row("A node's daemon dies and its ranks go on", "measured to the end", "SIGKILL of slurmd"),
+    52: Row(
+        "The job is cancelled",
+        "ended at once; what was measured is kept, nothing counts as failed; resumed in another allocation",
+        "scancel",
     ),
-    52: Row("The job is cancelled", "ended with 143; what was measured is kept; can be resumed", "scancel"),
     53: Row(
         "The job is preempted and requeued",
         "it goes on where it was, without a result lost or measured twice",

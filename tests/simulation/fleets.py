@@ -54,7 +54,7 @@ class Fault:
     @classmethod
     def node(cls, *nodes: int, by: float) -> Fault:
         """Nodes that are slow both ways."""
-        return cls({one: by for one in nodes}, {one: by for one in nodes})
+        return cls(dict.fromkeys(nodes, by), dict.fromkeys(nodes, by))
 
 
 HEALTHY = Fault()

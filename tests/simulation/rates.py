@@ -70,7 +70,7 @@ def tally(
     counts = np.zeros(4, dtype=int)
     for _ in range(scans):
         one = Fleet(n, noise, rng, fault=fault)
-        found = diagnosed(one, rounds, settings or Settings())
+        found = diagnosed(one, rounds, settings or Settings(), confirm=max(12, rounds // 2))
         counts += says(found, fault, len(one.units))
     return Tally(*(Count(int(hits), scans) for hits in counts))
 

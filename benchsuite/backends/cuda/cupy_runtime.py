@@ -20,6 +20,7 @@ import numpy as np
 
 from benchsuite.backends.cuda import arrays, gate, libraries, tensormap
 from benchsuite.backends.cuda.faults import Faults
+from benchsuite.backends.cuda.nccl import version
 from benchsuite.backends.cuda.runtime import Spent
 from benchsuite.backends.cuda.streams import Part, Streams, devices
 from benchsuite.errors import MeasureError, UnavailableError
@@ -69,8 +70,6 @@ class CupyRuntime:
             self._start, self._stop = (self._cupy.cuda.Event() for _ in range(2))
         self._gate: gate.Gate | None = None
 
-    # -- what there is ------------------------------------------------------------------------
-
     def device(self) -> Device:
         """The GPU that computes."""
         return self._device
@@ -92,9 +91,7 @@ class CupyRuntime:
 
     def capabilities(self) -> frozenset[str]:
         """``cuda``, the architecture, ``peers`` where two GPUs reach each other, and the libraries found."""
-        found = {"cuda", self._device.arch, *libraries.found()}
-        with contextlib.suppress(UnavailableError):
-            found |= {"nccl"} if _nccl(self._cupy) else set()
+        found = {"cuda", self._device.arch, *libraries.found(), *self._nccl_version()}
         if self._device.count > 1 and self._streams.reaches(0, 1) and self._streams.reaches(1, 0):
             found.add("peers")
         return frozenset(found)
@@ -102,7 +99,13 @@ class CupyRuntime:
     def providers(self) -> dict[str, str]:
         """Versions of driver, compiler, CuPy and the vendor libraries."""
         driver = libraries.cuda_version(self._cupy.cuda.runtime.driverGetVersion())
-        return {"driver": f"CUDA {driver}", "cupy": self._cupy.__version__, **libraries.versions()}
+        ours = {"driver": f"CUDA {driver}", "cupy": self._cupy.__version__}
+        return ours | self._nccl_version() | libraries.versions()
+
+    def _nccl_version(self) -> dict[str, str]:
+        with contextlib.suppress(UnavailableError):
+            return {"nccl": version(self.nccl().get_version())}
+        return {}
 
     def free_memory(self) -> int:
         """What the driver and CuPy's own pool have left."""
@@ -115,8 +118,11 @@ class CupyRuntime:
         return str(self._cupy.cuda.Device(0).pci_bus_id)
 
     def nccl(self) -> Any:
-        """``cupy.cuda.nccl``."""
-        return _nccl(self._cupy)
+        """``cupy.cuda.nccl``, which can be imported where no library was found, but then has nothing to call."""
+        binding = self._cupy.cuda.nccl if hasattr(self._cupy.cuda, "nccl") else _import_nccl()
+        if not hasattr(binding, "get_version"):
+            raise UnavailableError("NCCL cannot be loaded.", "pip install nvidia-nccl-cu13 (or -cu12) brings it.")
+        return binding
 
     # -- memory -------------------------------------------------------------------------------
 
@@ -329,20 +335,12 @@ def _import_cupy() -> Any:
     return cupy
 
 
-def _nccl(cupy: Any) -> Any:
-    """The binding to NCCL. Where no library was found it can be imported, but has nothing to call."""
-    binding = getattr(cupy.cuda, "nccl", None) or _import_nccl()
-    if not hasattr(binding, "get_version"):
-        raise UnavailableError("NCCL cannot be loaded.", "pip install nvidia-nccl-cu13 (or -cu12) brings it.")
-    return binding
-
-
 def _import_nccl() -> Any:
-    with contextlib.suppress(ImportError):
+    try:
         from cupy.cuda import nccl
-
-        return nccl
-    return None
+    except ImportError:
+        return None
+    return nccl
 
 
 def _import_driver() -> Any:

@@ -84,9 +84,15 @@ def connections(text: str) -> dict[str, str]:
 
 
 def merged(told: Sequence[dict[str, str]]) -> dict[str, str]:
-    """What all ranks say of their connections: the transports of any of them, all else as rank 0 has it."""
+    """What all ranks say of their connections: the transports of any of them, all else as rank 0 has it.
+
+    Without a network the way from a GPU to a network card, which NCCL tells all the same, is nobody's.
+    """
     via = sorted({word for each in told for word in each.get("transports", "").split(", ") if word})
-    return {**told[0], **({"transports": ", ".join(via)} if via else {})}
+    found = {**told[0], **({"transports": ", ".join(via)} if via else {})}
+    if not any(word.startswith("NET") for word in via):
+        found.pop("links between hosts", None)
+    return found
 
 
 def settings(environment: Mapping[str, str]) -> dict[str, str]:

@@ -152,7 +152,7 @@ def test_every_round_is_kept_once_and_read_back(tmp_path: Path) -> None:
     assert [unit.node for unit in found.units] == ["node0", "node1", "node2", "node3"]
     assert len([one for one in found.transfers if one.stage is Stage.SCREEN]) == 6 * 4
     assert {one.left_out for one in found.groups} == {"", "node0", "node1", "node2", "node3"}
-    assert notes.foretold[0][0] == 6 + 12
+    assert notes.foretold[0][0] == 6
     assert all(one.decision is not Decision.ACCUSED for one in diagnosis.findings)
 
 
