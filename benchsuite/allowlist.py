@@ -167,6 +167,7 @@ CAVEATS: Mapping[str, str] = {
     "MIXED_GPUS": "The GPUs of this machine differ.",
     "NVLS": "The NVLink switches added: bus bandwidth may exceed what a link carries.",
     "NOT_STEADY": "The times had not become steady.",
+    "ONE_GPU_SENSED": "Only one GPU's sensors were read.",
     "OVERSUBSCRIBED": "There were more ranks than cores: times include waiting for one.",
     "POWER_CAP": "The power limit held the GPU's clock down.",
     "POWER_LIMIT_LOWERED": "The GPU's power limit was set below its default.",

@@ -25,6 +25,8 @@ from benchsuite.protocol import Job, Kind, Message, decode, encode
 from benchsuite.reading import printable
 
 POLL = 0.03
+KEPT = 2.0
+"""Seconds from one sign of the controller to the next."""
 FAREWELL = 10.0
 """Seconds in which ranks that have told everything get to end: MPI hangs there when a host is gone."""
 CAPTURE = 1 << 20
@@ -173,9 +175,13 @@ def allowed(phase: str, policy: Policy) -> float:
 
 def _follow(process: subprocess.Popen[bytes], mail: Mail, job: Job, folder: Path, poll: Poll) -> str:
     """Wait for the end; the reason why we did not wait longer, or nothing."""
+    kept = 0.0
     while process.poll() is None:
         mail.collect()
         poll()
+        if time.monotonic() - kept > KEPT:
+            beat.keep(folder)
+            kept = time.monotonic()
         limit = allowed(mail.phase, job.policy)
         if time.monotonic() - mail.heard > limit:
             ranks = beat.diagnosis(folder, job.ranks)

@@ -32,6 +32,9 @@ STATES = {
 }
 """What the kernel says of a process, in words."""
 USUAL = frozenset({STATES[psutil.STATUS_SLEEPING], STATES[psutil.STATUS_RUNNING], "is alive"})
+CONTROLLER = "controller.sign"
+PATIENCE = 180.0
+"""Seconds without a sign of a controller on another host: a shared folder may show what is new a minute later."""
 NAMED = 16
 """Ranks in one sentence."""
 
@@ -51,13 +54,15 @@ class Sign:
 
 class Beat:
     """A rank's own sign, kept fresh until ``close``, where the attempt's folder can be seen: on another host perhaps
-    it cannot. ``controller``: the process on this host that must not be outlived, 0 where there is none.
+    it cannot. ``controller``: the process on this host that must not be outlived, 0 where there is none; one on
+    another host is outlived by ``PATIENCE`` seconds at most, where its sign is seen.
     """
 
     def __init__(self, folder: Path, rank: int, controller: int = 0) -> None:
         self.rank = rank
         self._sign = Sign(rank, os.getpid(), began(os.getpid()), host=socket.gethostname(), node=host_name())
         self._controller = controller
+        self._other, self._seen, self._since = folder / CONTROLLER, 0, time.monotonic()
         self._descriptor = -1
         with suppress(OSError):
             self._descriptor = os.open(path(folder, rank), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -82,8 +87,26 @@ class Beat:
         while not self._ended.wait(INTERVAL):
             with suppress(OSError):
                 os.utime(self._descriptor)
-            if self._controller and not psutil.pid_exists(self._controller):
+            if self._abandoned():
                 os._exit(1)  # nobody reads what this rank would still measure
+
+    def _abandoned(self) -> bool:
+        """Whether the controller has ended. Of one on another host its sign only is seen, and by another clock."""
+        if self._controller:
+            return not psutil.pid_exists(self._controller)
+        try:
+            seen = self._other.stat().st_mtime_ns
+        except OSError:
+            return False
+        if seen != self._seen:
+            self._seen, self._since = seen, time.monotonic()
+        return time.monotonic() - self._since > PATIENCE
+
+
+def keep(folder: Path) -> None:
+    """The controller is there: it says so many times in ``PATIENCE``."""
+    with suppress(OSError):
+        (folder / CONTROLLER).touch(0o600)
 
 
 def path(folder: Path, rank: int) -> Path:

@@ -239,7 +239,7 @@ class Work:
             words = ["run", self.made.together, *self.made.together_words, *placing, "--out", str(folder)]
         command = [sys.executable, "-m", "benchsuite", *words, "--json"]
         code = execute(command, {}, self.path / phase, stop, speaks=True)
-        return code, "" if code in nodework.GOOD else f"exit code {code}: see {phase}.log"
+        return code, "" if code in nodework.GOOD else f"it ended with exit code {code}, and said why on standard error"
 
     def _nodes(self, stop: Stop) -> tuple[int, str]:
         """Run the suite on every node at the same time; bring the records here if they are elsewhere."""

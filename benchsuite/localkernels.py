@@ -27,7 +27,9 @@ HOST: Mapping[str, Case] = {
 }
 CUDA: Mapping[str, Case] = {
     "gemm": Case.of("gemm", m=4096, n=4096, k=4096, dtype="bf16", layout="nt", data="normal"),
-    "copy": Case.of("memory", op="copy", bytes=1024 * MIB),
+    "copy": Case.of("memory", op="copy", bytes=256 * MIB),
+    "to the GPU": Case.of("transfer", direction="h2d", host="pinned", bytes=64 * MIB),
+    "from the GPU": Case.of("transfer", direction="d2h", host="pinned", bytes=64 * MIB),
 }
 """What each kernel is on a backend. A copy must be larger than the last-level cache to tell of memory: on a processor
 with more than 64 MiB it tells of the cache."""
@@ -36,8 +38,8 @@ FIRST = ("numpy", "cublaslt", "memcpy")
 
 
 def names(backend: str) -> tuple[str, ...]:
-    """The kernels of a backend."""
-    return tuple(CUDA if backend == "cuda" else HOST)
+    """The kernels of a backend; a scripted clock has nothing to tell of any."""
+    return tuple({"host": HOST, "cuda": CUDA}.get(backend, {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A kernel that is ready to run, or the reason why it is not. iterations: those that fill a batch here."""
+    """A kernel that is ready to run, or the reason why it is not."""
 
     name: str
     backend: Backend
@@ -61,8 +63,14 @@ class Kernel:
     prepared: task.Prepared | None = None
     step: Step = lambda: None
     held: buffers.BufferSet | None = None
-    iterations: int = 1
     reason: str = ""
+
+    def filling(self) -> int:
+        """How many iterations fill a batch on this rank."""
+        if self.prepared is None:
+            return 1
+        once = min(self.backend.elapsed([self.step]).seconds for _ in range(3))
+        return max(1, math.ceil(BATCH / once)) if once > 0.0 else 1
 
     def run(self, iterations: int) -> Timing:
         """A batch of so many iterations, and whether the result of the last is right."""
@@ -85,7 +93,6 @@ def prepare(name: str, backend: Backend, seed: int) -> Kernel:
     """The kernel called ``name`` with its inputs, run once; all ranks get the same inputs."""
     case = (CUDA if backend.name == "cuda" else HOST)[name]
     benchmark = discovery.discover()[case.benchmark]
-    bare = Kernel(name, backend, benchmark, case)
     try:
         implementation = _implementation(benchmark, case, backend)
         places = benchmark.places(case)
@@ -93,11 +100,9 @@ def prepare(name: str, backend: Backend, seed: int) -> Kernel:
         held = buffers.allocate(backend, prepared.inputs, benchmark.outputs(case), CacheMode.HOT, places)[0]
         step = backend.bind(implementation, held.all, case, SoloWorld(), places)
         step()
-        once = min(backend.elapsed([step]).seconds for _ in range(3))
     except (BenchsuiteError, MemoryError, ImportError) as error:
         return Kernel(name, backend, benchmark, case, reason=str(error) or "there was not enough memory")
-    iterations = max(1, math.ceil(BATCH / once)) if once > 0.0 else 1
-    return Kernel(bare.name, backend, benchmark, case, prepared, step, held, iterations)
+    return Kernel(name, backend, benchmark, case, prepared, step, held)
 
 
 def _implementation(benchmark: Benchmark, case: Case, backend: Backend) -> Implementation:

@@ -175,8 +175,6 @@ def _relative(times: Floats) -> list[float | None]:
 
 def _bad(own: Mapping[int, Record], runs: int) -> tuple[Standing, str] | None:
     """What keeps a node from being judged at a task at all: the worst of its runs, and why."""
-    if not own:
-        return Standing.MISSING, "nothing came from this node"
     for status, standing in (
         (Status.REJECTED, Standing.WRONG),
         (Status.FAILED, Standing.FAILED),

@@ -49,13 +49,13 @@ def layout(placing: Placing, environment: Mapping[str, str] | None = None) -> tu
     when the file of hosts cannot be read.
     """
     told = os.environ if environment is None else environment
-    _once(told)
     if placing.launcher not in NAMES:
         raise UsageError(f"There is no launcher {placing.launcher!r}.", f"Choose one of {', '.join(NAMES)}.")
     if placing.launcher == "local":
         if placing.hosts or placing.nodes > 1:
             raise UsageError("The local launcher knows this host only.", "Leave --hosts and --nodes out.")
         return "local", Layout(per_node=placing.per_node)
+    _once(told)
     allocated = allocation(told)
     name = placing.launcher
     if name == "auto":
@@ -186,5 +186,6 @@ def _once(told: Mapping[str, str]) -> None:
         if told.get(variable, "").isdigit() and int(told[variable]) > 1:
             raise UsageError(
                 f"benchsuite was itself started {told[variable]} times by a launcher.",
-                "Start it once: it starts its ranks itself, on all nodes of the allocation.",
+                "Start it once: it starts its ranks itself, on all nodes of the allocation. What each node is to "
+                "measure alone, 'benchsuite fleet' starts on all of them, or --launcher local.",
             )

@@ -222,7 +222,8 @@ def _unfit(benchmark: Benchmark, case: Case, capacity: Capacity) -> str:
         return capacity.ranks_missing
     each = -(-case.ranks // capacity.nodes)
     if capacity.device and each > max(1, capacity.device.count):
-        return f"{each} ranks a host need a GPU each, and {capacity.device.count} can be seen"
+        seen = f"and {capacity.device.count} can be seen: --backend host measures processors"
+        return f"{each} ranks a host need a GPU each, {seen}"
     outputs = sum(spec.nbytes for spec in benchmark.outputs(case).values())
     messages = int(benchmark.work(case).read) if case.ranks > 1 else 0  # the host holds both twice: as made, as wanted
     needed = outputs + messages if capacity.device else (outputs + messages) * each

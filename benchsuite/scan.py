@@ -160,6 +160,7 @@ def resume(
             "This scan was begun with another benchsuite, so the rest would not compare.",
             f"Begin a new one: {made.command}",
         )
+    placing.same_hosts(made.launcher, made.layout, made.command)
     found = backends.describe(made.backend)
     with lock.hold(path / store.LOCK, f"The scan {path.name}"), _alone(made.backend, wait):
         ending.clean(sorted((path / "attempts").glob("[0-9]*")))

@@ -78,14 +78,18 @@ class _Rank:
         self._watch, self._doing = watch, doing
         self._rest = Rest(world)
         device = f"GPU {world.local_rank}" if backend.name == "cuda" else ""
-        told = world.share((Unit(world.rank, world.host, world.local_rank, device), resting.here()))
-        self.units: tuple[Unit, ...] = tuple(unit for unit, _ in told)
-        self._machines: list[Machine] = [machine for _, machine in told]
+        ranks = world.share((Unit(world.rank, world.host, world.local_rank, device), resting.here()))
+        self.units: tuple[Unit, ...] = tuple(unit for unit, _ in ranks)
+        self._machines: list[Machine] = [machine for _, machine in ranks]
         self._neighbours = resting.neighbours(self._machines, world.rank)
         self._line = Line(world, asked, job.seed)
-        self._kernels = self._in_turn(lambda: [prepare(name, backend, job.seed) for name in asked.kernels])
-        counts = world.share([kernel.iterations for kernel in self._kernels])
-        self._iterations = [max(theirs) for theirs in zip(*counts, strict=True)]  # the quickest rank's: alike on all
+        ready = [prepare(name, backend, job.seed) for name in asked.kernels]
+        filling = self._in_turn(lambda: [kernel.filling() for kernel in ready])
+        told = world.share([(count, kernel.reason) for count, kernel in zip(filling, ready, strict=True)])
+        each = list(zip(*told, strict=True))
+        able = [number for number, one in enumerate(each) if not all(reason for _, reason in one)]
+        self._kernels = [ready[number] for number in able]  # what nobody can run is nobody's fault
+        self._iterations = [max(count for count, _ in each[number]) for number in able]  # the quickest rank's, on all
 
     def introduced(self) -> Scan:
         """Who takes part, before anything is measured."""
@@ -177,10 +181,11 @@ class _Rank:
 
 
 def _allreduced(world: World, nbytes: int, asked: ScanJob) -> tuple[list[float], str]:
-    """The times of this rank, and what was wrong with a result."""
+    """The times of this rank, and what was wrong with a result. One before them warms up."""
     send = np.ones(max(1, nbytes // 4), np.float32)
     receive = np.zeros_like(send)
     times: list[float] = []
+    wrong = False
     began = time.perf_counter()
     enough = False
     while not enough:
@@ -188,8 +193,7 @@ def _allreduced(world: World, nbytes: int, asked: ScanJob) -> tuple[list[float],
         start = time.perf_counter()
         world.allreduce(send, receive)
         times.append(time.perf_counter() - start)
-        if not np.all(receive == world.size):
-            return times, "the sum of an all-reduce was wrong"
+        wrong = wrong or not np.all(receive == world.size)
         over = len(times) > asked.repeats or time.perf_counter() - began > asked.seconds
         enough = len(times) > FEWEST and world.share(over)[0]
-    return times[1:], ""
+    return times[1:], "the sum of an all-reduce was wrong" if wrong else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ from benchsuite.model import (
     Tolerance,
     Work,
 )
+from tests import beside
 from tests.cluster.fixtures import cluster, slurm  # noqa: F401  fixtures of tests/cluster and tests/faults
 
 # A busy machine must not fail a property for being slow, and CI must fail for the same reason twice.
@@ -41,26 +43,37 @@ os.environ.setdefault("BENCHSUITE_LOCKS", tempfile.mkdtemp(prefix="benchsuite-lo
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """For the whole suite, begin to compile the GPU kernels on another core: the compile gate finds them in the cache.
+    """For the whole suite, begin on another core what takes long: to compile the GPU kernels, and some tests.
 
-    Nothing depends on it: what it has not compiled by then, or could not, the gate compiles itself.
+    Nothing depends on the first: what it has not compiled by then, or could not, the gate compiles itself.
     """
     if session.config.args == session.config.getini("testpaths") and not session.config.option.keyword:
         command = [sys.executable, "-m", "benchsuite", "list", "--kernels", "--json"]
         session.config.stash[AHEAD] = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
+        session.config.stash[BESIDE] = beside.begin(session.config.rootpath, Path(tempfile.mkdtemp(prefix="beside-")))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Those tests only report what became of them there."""
+    if BESIDE in config.stash:
+        beside.take_over(config.stash[BESIDE], items)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Leave no process behind."""
+    """Leave no process and no file behind."""
     ahead = session.config.stash.get(AHEAD, None)
     if ahead is not None:
         ahead.kill()
         ahead.wait()
+    if BESIDE in session.config.stash:
+        session.config.stash[BESIDE].end()
+        shutil.rmtree(session.config.stash[BESIDE].folder)
 
 
 AHEAD = pytest.StashKey[subprocess.Popen[bytes]]()
+BESIDE = pytest.StashKey[beside.Beside]()
 
 
 def _double(buffers: Buffers, case: Case) -> None:

@@ -161,7 +161,6 @@ class Communicator:
         for peer in self._peers.values():
             with suppress(OSError), socket.socket(fileno=os.dup(peer.fileno())) as held:
                 held.shutdown(socket.SHUT_RDWR)
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def destroy(self) -> None:
         self._module.log.append(("destroy",))
@@ -216,16 +215,18 @@ class Communicator:
 
 def _mesh(folder: Path, size: int, rank: int) -> dict[int, Connection]:
     peers: dict[int, Connection] = {}
-    with Listener(str(folder / f"{rank}.ready"), "AF_UNIX", backlog=size) as listener:
-        (folder / str(rank)).touch()
-        for other in range(rank):
-            while not (folder / str(other)).exists():
-                time.sleep(0.005)
-            peers[other] = Client(str(folder / f"{other}.ready"), "AF_UNIX")
-            peers[other].send(rank)
-        while len(peers) < size - 1:
-            arrived = listener.accept()
-            peers[arrived.recv()] = arrived
+    listener = Listener(str(folder / f"{rank}.ready"), "AF_UNIX", backlog=size)
+    (folder / str(rank)).touch()
+    for other in range(rank):
+        while not (folder / str(other)).exists():
+            time.sleep(0.005)
+        peers[other] = Client(str(folder / f"{other}.ready"), "AF_UNIX")
+        peers[other].send(rank)
+    while len(peers) < size - 1:
+        arrived = listener.accept()
+        peers[arrived.recv()] = arrived
+    with suppress(FileNotFoundError):  # whoever was faster may have tidied up
+        listener.close()
     return peers
 
 

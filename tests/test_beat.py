@@ -30,6 +30,7 @@ from benchsuite import beat
 from benchsuite.protocol import Job, decode
 from benchsuite.worker import _show_stacks
 folder = Path(sys.argv[1])
+beat.PATIENCE = float(sys.argv[3])
 told = decode((folder / "job.json").read_bytes(), Job)
 sign = beat.Beat(folder, int(sys.argv[2]), told.controller)
 _show_stacks(folder, sign.rank)
@@ -42,9 +43,11 @@ stuck_in_a_collective()
 
 
 @contextmanager
-def rank(folder: Path, number: int = 0, controller: int = 0) -> Iterator[subprocess.Popen[str]]:
+def rank(
+    folder: Path, number: int = 0, controller: int = 0, patience: float = beat.PATIENCE
+) -> Iterator[subprocess.Popen[str]]:
     (folder / "job.json").write_bytes(encode(job(folder, controller, socket.gethostname())))
-    command = [sys.executable, "-c", RANK, str(folder), str(number)]
+    command = [sys.executable, "-c", RANK, str(folder), str(number), str(patience)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -88,6 +91,45 @@ def test_a_rank_ends_when_its_controller_is_gone(tmp_path: Path) -> None:
         assert process.poll() is None
         controller.communicate(b"\n")
         assert process.wait(10) == 1
+
+
+def test_a_rank_ends_when_a_controller_on_another_host_gives_no_sign_any_more(tmp_path: Path) -> None:
+    beat.keep(tmp_path)
+    with rank(tmp_path, 0, patience=2.0) as process:
+        for _ in range(8):
+            time.sleep(0.5)
+            beat.keep(tmp_path)
+        assert process.poll() is None, "it was kept for twice its patience"
+        assert process.wait(10) == 1
+
+
+def test_where_no_controller_ever_gave_a_sign_none_is_missed(tmp_path: Path) -> None:
+    with rank(tmp_path, 0, patience=0.5) as process:
+        time.sleep(2.0)
+        assert process.poll() is None
+
+
+def test_of_another_host_s_rank_only_its_freshness_is_known(tmp_path: Path) -> None:
+    """Its pid means nothing here, and whatever has it here is not ended."""
+    there = beat.Sign(1, os.getpid(), beat.began(os.getpid()), "measure: x", host="elsewhere", node="node2")
+    here = beat.Sign(0, os.getpid(), beat.began(os.getpid()), "measure: x", host=socket.gethostname(), node="node1")
+    for sign in (here, there):
+        beat.path(tmp_path, sign.rank).write_bytes(encode(sign))
+    assert beat.process(there) is None
+    assert beat.process(here) is not None
+    assert "rank 1 on node2 is alive (measure: x)" in beat.diagnosis(tmp_path)
+    long_ago = time.time() - 60
+    os.utime(beat.path(tmp_path, 1), (long_ago, long_ago))
+    assert beat.diagnosis(tmp_path).startswith(
+        "rank 1 on node2 is alive, silent for 60 s (measure: x); rank 0 on node1"
+    )
+
+
+def test_ranks_that_left_no_sign_are_named(tmp_path: Path) -> None:
+    beat.path(tmp_path, 1).write_bytes(encode(beat.Sign(1, os.getpid(), beat.began(os.getpid()), "x")))
+    assert beat.diagnosis(tmp_path, 4).endswith("no sign is seen here of rank 0, 2, 3")
+    assert beat.diagnosis(tmp_path, 40).endswith("14, 15, 16 …")
+    assert "no sign" not in beat.diagnosis(tmp_path)
 
 
 def test_a_rank_asked_for_its_stacks_writes_where_it_hangs(tmp_path: Path) -> None:

@@ -134,6 +134,64 @@ def test_a_size_that_cannot_be_divided_is_rounded_and_told(name: str) -> None:
     assert subject.work(case_of(subject, 4, bytes=8)).payload == 16  # one element for each is the least
 
 
+class Counting:
+    """A world that counts the bytes that it is asked to send to others."""
+
+    def __init__(self, world: World) -> None:
+        self._world, self.sent = world, 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._world, name)
+
+    def send(self, buffer: np.ndarray, to: int) -> None:
+        self.sent += buffer.nbytes
+        self._world.send(buffer, to)
+
+    def sendrecv(self, send: np.ndarray, to: int, receive: np.ndarray, source: int) -> None:
+        self.sent += send.nbytes
+        self._world.sendrecv(send, to, receive, source)
+
+
+def sent(subject: Benchmark, name: str, case: Case) -> list[int]:
+    """Bytes that each rank sends in one call."""
+    (item,) = (one for one in subject.implementations if one.name == name)
+
+    def rank(world: World) -> int:
+        backend, counting = HostBackend(threads=1), Counting(world)
+        buffers = {
+            **backend.upload(RankInputs(subject, case, SEED)[world.rank]),
+            **backend.allocate(subject.outputs(case)),
+        }
+        backend.bind(item, buffers, case, counting)()  # type: ignore[arg-type]
+        return counting.sent
+
+    return run_threads(case.ranks, rank)
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 4, 7])
+@pytest.mark.parametrize(
+    ("name", "algorithm"),
+    [("allreduce", "ring"), ("allgather", "ring"), ("reduce_scatter", "ring"), ("alltoall", "pairwise")],
+)
+def test_our_algorithms_send_what_must_be_sent_and_no_more(name: str, algorithm: str, ranks: int) -> None:
+    subject = BENCHMARKS[name]
+    case = case_of(subject, ranks, bytes=4 * 84 * 5)
+    assert set(sent(subject, algorithm, case)) == {int(subject.work(case).wire)}
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 4, 7])
+def test_what_a_broadcast_sends(ranks: int) -> None:
+    """By scatter and ring, 2(n-1)/n of the message from the root; all others hand on less. The tree: n-1 messages."""
+    case = case_of(broadcast.BENCHMARK, ranks, bytes=4 * 84)
+    size = 4 * 84
+    found = sent(broadcast.BENCHMARK, "scatter-ring", case)
+    assert found[0] == max(found) == 2 * (ranks - 1) * size // ranks
+    scattered = sum(one - (ranks - 1) * size // ranks for one in found)
+    hops = sum(rank.bit_count() for rank in range(ranks))  # a part travels once for every bit of its rank
+    assert scattered == hops * size // ranks
+    assert sum(sent(broadcast.BENCHMARK, "binomial", case)) == (ranks - 1) * size
+
+
 def test_alltoallv_without_skew_is_an_alltoall() -> None:
     even, equal = (case_of(BENCHMARKS[name], 4, bytes=units.MIB, skew=1.0).params for name in ("alltoallv", "alltoall"))
     one = alltoallv.work(Case("alltoallv", even, 4))

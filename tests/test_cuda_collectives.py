@@ -5,6 +5,11 @@ Threads are the ranks, the simulator runs our kernel, and what each rank ends wi
 
 from __future__ import annotations
 
+import ctypes
+import tempfile
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -16,12 +21,13 @@ from benchsuite.errors import MeasureError, UnavailableError
 from benchsuite.measure.task import RankInputs, generator
 from benchsuite.measure.verify import check
 from benchsuite.model import Benchmark, Case, CollectiveCall, Implementation, Rejected, World
+from benchsuite.world.solo import SoloWorld
 from benchsuite.world.threads import run as run_threads
 from tests import fake_cupy, fake_nccl
 from tests.cuda_host import simulate
 
 pytestmark = pytest.mark.skipif(not simulate.available(), reason="needs g++")
-SEED = 3
+SEED, SOLO = 3, SoloWorld()
 SIZES = (8, 20_004)
 """Bytes: the smallest, and parts that begin anywhere."""
 PAIRS = [
@@ -33,8 +39,9 @@ PAIRS = [
 
 
 @pytest.fixture(autouse=True)
-def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """NCCL's variables, which are the process's, stay as they are."""
+def _quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NCCL's variables, which are the process's, stay as they are; the double's ranks meet in a folder of the test."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv(nccl_log.LEVEL, "WARN")
 
 
@@ -97,18 +104,13 @@ def test_a_wrong_element_of_one_rank_is_noticed() -> None:
     subject = discovery.discover()["allreduce"]
     item = next(one for one in subject.implementations if one.name == "nccl")
 
-    class Wrong(fake_nccl.Nccl):
-        def get_version(self) -> int:
-            self.calls = 0
-            return super().get_version()
-
-    module = Wrong()
+    module = fake_nccl.Nccl()
     real = fake_nccl.Communicator.allReduce
 
     def spoilt(self: fake_nccl.Communicator, send: int, receive: int, count: int, *rest: int) -> None:
         real(self, send, receive, count, *rest)
         if self.rank == 1 and count == 5001:
-            np.frombuffer((fake_nccl.ctypes.c_uint8 * 4).from_address(receive + 400), np.uint8)[0] ^= 64
+            np.frombuffer((ctypes.c_uint8 * 4).from_address(receive + 400), np.uint8)[0] ^= 64
 
     case = Case.of("allreduce", 2, bytes=20_004, dtype="fp32", place="out")
     with pytest.MonkeyPatch.context() as patch:
@@ -125,7 +127,7 @@ def test_without_the_library_the_step_cannot_be_bound() -> None:
         CudaBackend(simulate.SimulatedRuntime()).bind(item, {}, Case.of("allreduce", 2), None)  # type: ignore[arg-type]
     with (
         pytest.raises(UnavailableError, match="NCCL cannot be loaded"),
-        CudaBackend(simulate.SimulatedRuntime()).joined(_Solo, ["nccl"]),
+        CudaBackend(simulate.SimulatedRuntime()).joined(SOLO, ["nccl"]),
     ):
         pass
 
@@ -138,9 +140,9 @@ def test_ranks_on_real_streams_enqueue_all_between_the_events() -> None:
     subject = discovery.discover()["allreduce"]
     item = next(one for one in subject.implementations if one.name == "nccl")
     case = Case.of("allreduce", 1, bytes=64, dtype="fp32", place="out")
-    with backend.joined(_Solo, ["nccl"]):
+    with backend.joined(SOLO, ["nccl"]):
         buffers = {**backend.upload(RankInputs(subject, case, SEED)[0]), **backend.allocate(subject.outputs(case))}
-        step = backend.bind(item, buffers, case, _Solo)
+        step = backend.bind(item, buffers, case, SOLO)
         step()
         module.log.clear()
         cupy.world.log.clear()
@@ -156,11 +158,8 @@ def test_a_failure_elsewhere_makes_a_time_no_result(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("benchsuite.backends.cuda.nccl.POLL", 0.05)
     module = fake_nccl.Nccl()
     backend = CudaBackend(simulate.SimulatedRuntime(nccl=module))
-    with pytest.raises(MeasureError, match="could not go on"), backend.joined(_Solo, ["nccl"]):  # noqa: PT012
+    with pytest.raises(MeasureError, match="could not go on"), backend.joined(SOLO, ["nccl"]):  # noqa: PT012
         backend.elapsed([lambda: None])
         module.plan.fails_later = True
         for _ in range(40):
-            backend.elapsed([lambda: __import__("time").sleep(0.05)])
-
-
-_Solo = __import__("benchsuite.world.solo", fromlist=["SoloWorld"]).SoloWorld()
+            backend.elapsed([lambda: time.sleep(0.05)])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchsuite import discovery, units
+from benchsuite import allowlist, discovery, units
 from benchsuite.backends.cuda import collective, devices, nccl_log
 from benchsuite.backends.cuda.cupy_runtime import CupyRuntime
 from benchsuite.backends.cuda.nccl import KINDS, Nccl, version
@@ -35,6 +37,12 @@ sys.path.append(str(Path(__file__).parent / "conformance"))
 from world_contract import CHECKS
 
 simulated = pytest.mark.skipif(not simulate.available(), reason="needs g++")
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the double's ranks find each other."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 class Silent(Log):
@@ -336,6 +344,20 @@ def test_settings_of_a_user_are_kept_but_no_path() -> None:
     assert told == {"NCCL_ALGO": "Ring", "NCCL_PROTO": "^LL", "NCCL_GRAPH_FILE": "given"}
 
 
+def test_what_is_told_of_nccl_may_be_published_and_nothing_else() -> None:
+    told = {**connections(NEW), **connections(OLD), "version": "NCCL 2.32.3", "NCCL_ALGO": "^Tree,Ring"}
+    assert {name: allowlist.fact("nccl", name, value) for name, value in told.items()} == told
+    for name, value in {
+        "NCCL_ALGO": "node17", "NCCL_TOPO_FILE": "/home/me/topo.xml", "NCCL_PROTO": "secret",
+        "transports": "NET /home/me", "NCCL_NET": "mine",
+    }.items():  # fmt: skip
+        assert allowlist.fact("nccl", name, value) == "", name
+    for chosen in ("NCCL 2.32.3", "NCCL 2.32.3 (Ring, LL128)", "NCCL 2.32.3 (NVLSTree, Simple)"):
+        assert allowlist.library(chosen) == chosen
+    assert "(" not in allowlist.library("NCCL 2.32.3 (my, host)")
+    assert collective.NVLS.code in allowlist.CAVEATS
+
+
 def written(environment: dict[str, str], level: str, text: str) -> None:
     """What NCCL would do: append ``text`` if its level is wanted."""
     if environment[nccl_log.LEVEL] == level:
@@ -497,7 +519,39 @@ def test_parts_that_begin_anywhere_are_added(dtype: str, low: int, other: int, c
     assert np.array_equal(units.as_float(y, dtype), expected), "neither wrong inside nor changed outside"
 
 
+@simulated
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("at < head; at += stride", "at + 1 < head; at += stride"),
+        ("skipped = head * sizeof(Element)", "skipped = head"),
+        ("add_vectors(y + skipped, a + skipped", "add_vectors(y + skipped, a"),
+    ],
+)
+def test_faults_planted_in_the_kernel_are_found(before: str, after: str) -> None:
+    runtime = simulate.SimulatedRuntime(edit={before: after})
+    y, x = runtime.upload(np.arange(300, dtype=np.float32)), runtime.upload(np.arange(7, 307, dtype=np.float32))
+    expected = np.arange(300, dtype=np.float32)
+    expected[1:290] += np.arange(12, 301, dtype=np.float32)
+    with contextlib.suppress(MeasureError):  # the simulator may find a stray address
+        collective.DeviceOps(runtime, "fp32").add_into(y[1:290], x[5:294])
+    assert not np.array_equal(y, expected)
+
+
 RUNTIME = simulate.SimulatedRuntime()
+
+
+def test_all_of_a_message_goes_at_once_on_a_gpu() -> None:
+    def check(world: NcclWorld) -> None:
+        runtime, module = simulate.SimulatedRuntime(), discovery.discover()["allreduce"]
+        x = runtime.upload(np.ones(3 << 20, np.float32))
+        y = runtime.upload(np.zeros_like(x))
+        op = next(item.op for item in module.implementations if item.name == "device-ring")
+        op.function(world, {"x": x, "y": y}, CASE, collective.DeviceOps(runtime, "fp32"))  # type: ignore[union-attr]
+        assert np.all(y == 2.0)
+
+    sent = [words[1] for words in each_rank(2, check).log if words[0] == "send"]
+    assert set(sent) == {6 << 20}, "half of 12 MiB each time"
 
 
 def test_another_element_type_is_refused() -> None:
@@ -635,5 +689,5 @@ def test_a_rank_for_each_gpu_unless_told_otherwise() -> None:
 )
 def test_more_ranks_than_gpus_are_not_planned(gpus: int, ranks: int | None, nodes: int, reason: str) -> None:
     made = planned(gpus, ranks, nodes)
-    assert [skip.reason for skip in made.skips] == ([reason] if reason else [])
+    assert [skip.reason.partition(":")[0] for skip in made.skips] == ([reason] if reason else [])
     assert len(made.tasks) == (0 if reason else 1)

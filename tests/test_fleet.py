@@ -188,6 +188,7 @@ def test_an_archive_cannot_leave_its_folder(tmp_path: Path) -> None:
         one = tarfile.TarInfo("../outside")
         one.size = 3
         archive.addfile(one, io.BytesIO(b"bad"))
+    (tmp_path / "inside").mkdir()
     with pytest.raises(MeasureError, match="could not be unpacked"):
         gathering.unpack(stream.getvalue(), tmp_path / "inside")
     assert not (tmp_path / "outside").exists()

@@ -182,7 +182,7 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.text(max_size=12), VALUES, max_size=5))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_the_text_means_exactly_the_value(value: dict[str, Any]) -> None:
     reader = pytest.importorskip("yaml")
     assert reader.safe_load(yaml(value)) == value

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import fleet_data
 import pytest
 from fleet_data import TASKS, Faults
@@ -117,3 +120,11 @@ def test_slower_never_looks_better(one: float, other: float) -> None:
 
 def test_nodes_are_sorted_as_a_person_would() -> None:
     assert sorted(["node10", "node9", "a", "node9b"], key=peers.natural) == ["a", "node9", "node9b", "node10"]
+
+
+def test_the_guide_s_table_of_runs_is_what_the_rule_gives() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "fleet.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| (\d+) \|$", text, flags=re.MULTILINE)
+    assert len(rows) == 5
+    for nodes, runs in rows:
+        assert peers.needed(int(nodes), peers.ALPHA / 40) == int(runs)

@@ -126,6 +126,7 @@ def test_an_empty_and_a_missing_file(tmp_path: Path) -> None:
 
 
 def test_one_process_of_a_launcher_is_no_crowd(slurm: dict[str, str]) -> None:
+    assert layout(Placing("local"), {"SLURM_STEP_NUM_TASKS": "16"}) == ("local", Layout()), "each on its node alone"
     assert layout(Placing(), {**slurm, "SLURM_STEP_NUM_TASKS": "1", "PMI_SIZE": "1"})[0] == "slurm"
 
 

@@ -14,13 +14,13 @@ from fleet_data import Faults
 from rich.console import Console
 from test_render_html import EVIL, Page
 
-from benchsuite import fleet_results
+from benchsuite import fleet_results, peers
 from benchsuite.errors import Exit
 from benchsuite.fleet import Phase, Spell
 from benchsuite.fleet_results import Fleet
 from benchsuite.model import Status
 from benchsuite.nodework import Node
-from benchsuite.render import fleet, fleet_page, fleet_view, scan_view
+from benchsuite.render import fleet, fleet_page, fleet_view, fleet_words, scan_view, task_map
 from benchsuite.render.fleet_view import FleetView
 
 SLOW = Faults(slow={("node3", 0): 0.342})
@@ -85,6 +85,14 @@ def test_a_missing_node_is_named_and_hatched() -> None:
     assert len(hatched) == len(fleet_data.TASKS)
 
 
+def test_a_task_of_which_runs_are_missing_has_no_shade() -> None:
+    records = fleet_data.records(16, 5)
+    records["node2"] = tuple(one for one in records["node2"] if one.run < 4)
+    table = peers.table(records, 5)
+    root = ElementTree.fromstring(task_map.task_map(table, list(records), {}))
+    assert len([box for box in root.iter("rect") if box.get("class") == "none"]) == len(fleet_data.TASKS)
+
+
 def test_the_cell_of_a_slow_node_is_outlined_and_of_a_wrong_one_crossed() -> None:
     faults = Faults(slow={("node3", 0): 0.342}, bad={("node5", 2): Status.REJECTED})
     root = ElementTree.fromstring(view(fleet_data.fleet(16, 5, faults)).map)
@@ -141,3 +149,10 @@ def test_curves_hold_both_bandwidths(tmp_path: Path) -> None:
     kinds = [path.get("class") for path in root.iter("path")]
     assert kinds.count("busbw") == kinds.count("algbw") == 1
     assert kinds.count("point") == 11
+
+
+def test_long_times_are_told_in_hours_and_reasons_follow_a_colon() -> None:
+    assert fleet_words.duration(125.0).replace("\u00a0", " ") == "2 min 5 s"
+    assert fleet_words.duration(161_536.0).replace("\u00a0", " ") == "44 h 52 min"
+    found = fleet_data.fleet(16, 5, Faults(bad={("node5", 2): Status.REJECTED}))
+    assert "[chase]: wrong result: the result differs from the reference." in terminal(found)

@@ -11,9 +11,11 @@ import render_data
 import training_data as data
 from rich.console import Console
 
-from benchsuite import patterns
-from benchsuite.model import Parallelism, Score, Status
-from benchsuite.render import html, terminal, terminal_training, training, view, words
+from benchsuite import bandwidths, frame, patterns, results
+from benchsuite.model import Case, Metric, Parallelism, Score, Status
+from benchsuite.render import html, markdown, terminal, terminal_training, training, view, words
+from benchsuite.render.explorer.scores import detail
+from benchsuite.render.site.case_page import formula
 from benchsuite.training import Amount, Spent, exposures, spent
 
 BANNED = ("significant", "beats", "up to", "best-in-class", "proven")
@@ -88,6 +90,7 @@ def test_what_hides_is_one_sentence() -> None:
     assert sentence(overlapped=[4e-3, 6e-3, 9e-3]).startswith("The runs are too far apart to tell")
     one = {name: values[:1] for name, values in TIMES.items()}
     assert sentence(**one).startswith("In one run 50 % of the all-reduce hid behind the multiplication")
+    assert sentence(**{**one, "overlapped": [7e-3]}).startswith("In one run nothing hid, and both at once took longer")
 
 
 def test_a_negative_time_keeps_its_sign_and_a_wide_one_says_so() -> None:
@@ -131,8 +134,35 @@ def test_the_table_names_busbw_and_algbw() -> None:
     stream = io.StringIO()
     terminal.table([replace(one, best=True) for one in scores], Console(file=stream, width=100))
     assert "All-gather, busbw" in stream.getvalue()
-    assert stream.getvalue().count("algbw") == len(scores)
+    head, *body = stream.getvalue().splitlines()
+    assert "algbw" in head
+    assert "algbw" not in "".join(body)  # the title says it
+    mixed = [replace(one, best=True) for one in (*scores, *render_data.campaign([*render_data.probes()]).scores)]
+    stream = io.StringIO()
+    terminal.table(mixed, Console(file=stream, width=100))
+    head, *body = stream.getvalue().splitlines()
+    assert "ceiling" in head
+    assert "".join(body).count("algbw") == len(scores)
     assert "nccl-tests" in " ".join(terminal.summary_lines(scores))
+
+
+def test_both_bandwidths_stand_in_every_form() -> None:
+    scores = step(Parallelism.EXPERT)[1]
+    (told,) = scores
+    rate = told.work.payload / 1.1e-3
+    text = markdown.run([replace(told, best=True)], "a run").replace("\u00a0", " ")
+    assert "algbw" in text
+    assert detail(told)["algbw"] == pytest.approx(rate, rel=0.01)
+    assert detail(told)["factor"] == "(n−1)/n"
+    (row,) = frame.frame(scores).to_dict("records")
+    assert row["algbw"] == pytest.approx(rate, rel=0.01)
+    assert row["busbw_factor"] == 0.75
+    document = results.case_document(told)["algbw"]
+    assert document["value"] * document["factor"] == pytest.approx(told.value)
+    assert document["source"] == bandwidths.SOURCE
+    assert "algbw × (n−1)/n" in formula(Metric.BUSBW, "alltoall")
+    assert "algbw" not in formula(Metric.BUSBW, "transfer")
+    assert "algbw" not in detail(data.overlap(TIMES)[0])
 
 
 def page(found: Sequence[Spent], scores: Sequence[Score]) -> str:
@@ -165,6 +195,7 @@ def test_collectives_have_names_for_people() -> None:
     assert words.parameters(case).replace("\u00a0", " ") == "fp32 1 MiB, in place, 4 ranks"
     assert words.parameters(data.case("alltoallv", 1 << 20, 4)).replace("\u00a0", " ").startswith("fp32 1 MiB, skew")
     assert words.parameters(data.overlap(TIMES)[0].case).startswith("multiplication alone, fp32 1024³")
+    assert words.parameters(Case.of("barrier", 4)) == "4 ranks"
     for kind in Parallelism:
         for name in {one.benchmark for one in step(kind)[0].pattern.messages}:
             assert words.family(name) != name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,12 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchsuite import localkernels, resting, scanning
+from benchsuite.backends.cuda.backend import CudaBackend
 from benchsuite.backends.fake import FakeBackend
+from benchsuite.discovery import discover
 from benchsuite.model import Array, Case, Policy, Round, Stage, World
 from benchsuite.pairwise import Payload, differing
 from benchsuite.protocol import Job, Kind, Message, ScanJob
 from benchsuite.resting import Machine, Rest, neighbours, waves
 from benchsuite.world.threads import ThreadWorld, run
+from tests.cuda_host import simulate
 
 ROUNDS = (
     Round(Stage.SCREEN, 0, ((0, 1), (2, 3))),
@@ -174,11 +177,63 @@ def test_a_kernel_that_cannot_run_here_says_so(monkeypatch: pytest.MonkeyPatch) 
     assert "Nothing here can run" in told.reason
 
 
+@pytest.mark.skipif(not simulate.available(), reason="needs g++")
+def test_the_kernels_of_a_gpu_run_and_are_verified_over_the_simulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {
+        "gemm": Case.of("gemm", m=64, n=64, k=64, dtype="bf16", layout="nt", data="normal"),
+        "copy": Case.of("memory", op="copy", bytes=1 << 22),
+        "to the GPU": Case.of("transfer", direction="h2d", host="pinned", bytes=1 << 16),
+        "from the GPU": Case.of("transfer", direction="d2h", host="pinned", bytes=1 << 16),
+    }
+    assert set(small) == set(localkernels.CUDA)
+    monkeypatch.setattr(localkernels, "CUDA", small)
+    backend = CudaBackend(simulate.SimulatedRuntime())
+    for name in small:
+        told = localkernels.prepare(name, backend, 1).run(1)
+        assert (told.seconds is not None, told.wrong, told.reason) == (True, 0, ""), name
+
+
+@pytest.mark.parametrize("case", [*localkernels.HOST.values(), *localkernels.CUDA.values()], ids=lambda case: case.key)
+def test_every_kernel_is_a_case_of_its_benchmark(case: Case) -> None:
+    benchmark = discover()[case.benchmark]
+    assert {name for name, _ in case.params} == {axis.name for axis in benchmark.axes}
+    assert benchmark.invalid(case) == ""
+
+
+def test_a_kernel_that_no_rank_can_run_is_nobodys_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    eight_bits = Case.of("gemm", m=16, n=16, k=16, dtype="e4m3", layout="nt", data="normal")
+    monkeypatch.setattr(localkernels, "HOST", {**SMALL, "odd": eight_bits})
+    (message,) = pieces(served(replace(WORK, rounds=ROUNDS[:1], kernels=("odd", "gemm"))))
+    assert message.scan is not None
+    assert [(one.kernel, one.seconds is not None) for one in message.scan.locals] == [("gemm", True)] * 4
+
+
+def test_a_kernel_that_one_rank_cannot_run_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(localkernels, "HOST", SMALL)
+    known, guard, count = scanning.prepare, threading.Lock(), [0]
+
+    def prepare(name: str, backend: FakeBackend, seed: int) -> localkernels.Kernel:
+        with guard:
+            count[0] += 1
+            first = count[0] == 1
+        ready = known(name, backend, seed)
+        return replace(ready, prepared=None, reason="its memory is gone") if first else ready
+
+    monkeypatch.setattr(scanning, "prepare", prepare)
+    (message,) = pieces(served(replace(WORK, rounds=ROUNDS[:1], kernels=("gemm",))))
+    assert message.scan is not None
+    assert sorted(one.reason for one in message.scan.locals) == ["", "", "", "its memory is gone"]
+    assert [one.seconds is None for one in message.scan.locals if one.reason] == [True]
+
+
 def test_ranks_of_the_same_cores_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     busy, most, guard = [0], [0], threading.Lock()
 
     class Slow:
-        iterations = 1
+        reason = ""
+
+        def filling(self) -> int:
+            return 1
 
         def run(self, iterations: int) -> scanning.Timing:
             with guard:
@@ -264,13 +319,11 @@ def test_waves_hold_each_pair_once_and_no_machine_too_many(fleet: tuple[list[tup
     pairs, machines = fleet
     found = waves(pairs, machines)
     assert sorted(pair for wave in found for pair in wave) == sorted(pairs)
+    cores = {one.boot: len(one.cores) for one in machines}
     for wave in found:
-        load: dict[str, int] = {}
-        for pair in wave:
-            for rank in pair:
-                load[machines[rank].boot] = load.get(machines[rank].boot, 0) + 1
-        cores: Mapping[str, int] = {one.boot: len(one.cores) for one in machines}
-        assert len(wave) == 1 or all(count <= cores[boot] for boot, count in load.items())
+        for boot, count in cores.items():
+            busy = [sum(machines[rank].boot == boot for rank in pair) for pair in wave]
+            assert sum(busy) <= count or sum(map(bool, busy)) == 1, "a pair that is too many itself goes alone"
 
 
 def test_ranks_with_cores_of_their_own_all_go_at_once() -> None:

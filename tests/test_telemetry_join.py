@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given
@@ -162,6 +163,16 @@ def test_conditions_are_medians_in_si_units_and_every_throttle_bit_that_was_set(
     assert told["sm_clock"] == 1e9 + 9.5
     assert told["power"] == 400.0
     assert told["readings"] == 10.0
+
+
+def test_of_several_gpus_only_one_is_seen_and_none_is_billed_for_all() -> None:
+    several = replace(samples(), by_rank=((0.01, 0.01),) * 20)
+    seen = quiet(**HEALTHY)
+    joined = join(several, 0.5, seen, Expected(gpu=True))
+    assert codes(joined) == ["ONE_GPU_SENSED"]
+    assert {one.source: one.reason for one in joined.energy}["gpu"] == "the sensors of one of 2 GPUs were read"
+    assert all(one.joules is None for one in joined.energy if one.source == "gpu")
+    assert "ONE_GPU_SENSED" not in codes(join(several, 0.5, quiet(), Expected(gpu=False))), "ranks of a processor"
 
 
 def test_earlier_caveats_and_conditions_stay() -> None:

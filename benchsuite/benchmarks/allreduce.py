@@ -86,7 +86,7 @@ def ring(world: World, buffers: Buffers, case: Case, ops: LocalOps) -> None:
     following, before = (rank + 1) % n, (rank - 1) % n
     if n == 1:
         buffers[common.Y][...] = buffers[common.X]
-    for x, y in segments(buffers, n * SEGMENT):
+    for x, y in segments(buffers, n * ops.segment):
         chunks = [slice(x.size * i // n, x.size * (i + 1) // n) for i in range(n)]
         send, outgoing = x, chunks[rank]
         for step in range(1, n):

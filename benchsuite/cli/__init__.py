@@ -22,6 +22,7 @@ __all__ = [
     "main",
     "measure",
     "patterns",
+    "scan",
     "show",
     "site",
 ]

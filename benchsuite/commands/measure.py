@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from benchsuite import campaign, placing, results, scanstore, store
-from benchsuite.commands import normality, scan, show
+from benchsuite import fleet as fleets
+from benchsuite.commands import fleet, normality, scan, show
 from benchsuite.errors import BenchsuiteError
 from benchsuite.render import progress
 
@@ -30,6 +31,8 @@ def resume(name: str, out: Path, wait: float, *, as_json: bool, with_report: boo
     """Go on with a run that ended early; like ``run`` from there."""
     if (begun := scanstore.find(name, out)) is not None:
         return scan.resume(begun, wait, as_json=as_json, with_report=with_report)
+    if (whole := fleets.find(name, out)) is not None:
+        return fleet.resume(whole, as_json=as_json, with_report=with_report)
     path = store.find(name, out)
     watcher = partial(progress.watcher, stream=sys.stderr)
     ended = _until_stopped(lambda: campaign.resume(path, watcher, wait))

@@ -11,7 +11,8 @@ import msgspec
 from rich.console import Console
 
 from benchsuite import assets, campaign, discovery, exhibits, keys, results, scanstore, store
-from benchsuite.commands import normality, scan
+from benchsuite import fleet as fleets
+from benchsuite.commands import fleet, normality, scan
 from benchsuite.errors import UsageError
 from benchsuite.model import Record, Score
 from benchsuite.reading import printable
@@ -37,6 +38,8 @@ def show(
     """
     if (measured := scanstore.find(name, out)) is not None:
         return scan.show(measured, as_json=form == "json")
+    if (whole := fleets.find(name, out)) is not None:
+        return fleet.show(whole, as_json=form == "json", with_report=False)
     loaded = results.load(name, out)
     scores = results.scores_of(loaded)
     if form == "csv":

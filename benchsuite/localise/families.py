@@ -110,14 +110,18 @@ def without(table: Table, values: Floats, faults: Iterable[Suspicion]) -> Floats
 
 def leaf_values(table: Table, averages: Floats) -> Floats:
     """Of each leaf and round, the median of its pair averages (R, G) across leaves: (R, L)."""
+    leaves = len(table.seats.leaf_names)
+    found = np.full(table.rounds * leaves, np.nan)
     ends = np.append(table.seats.leaves, -1)[table.ends]
-    crossing = np.where(table.cross(), averages, np.nan)
-    found = np.full((table.rounds, len(table.seats.leaf_names)), np.nan)
-    for leaf in range(found.shape[1]):
-        own = np.where((ends == leaf).any(axis=-1), crossing, np.nan)
-        some = np.isfinite(own).any(axis=1)
-        found[some, leaf] = np.nanmedian(own[some], axis=1)
-    return found
+    known = table.cross() & np.isfinite(averages)
+    rows = np.nonzero(known)[0]
+    keys = np.concatenate([rows * leaves + ends[known][:, end] for end in (0, 1)])
+    values = np.tile(averages[known], 2)
+    order = np.lexsort((values, keys))
+    keys, values = keys[order], values[order]
+    groups, begin, count = np.unique(keys, return_index=True, return_counts=True)
+    found[groups] = (values[begin + (count - 1) // 2] + values[begin + count // 2]) / 2
+    return found.reshape(table.rounds, leaves)
 
 
 def _leaves(table: Table, seats: Floats, settings: Settings) -> list[Suspicion]:

@@ -68,6 +68,12 @@ def sd(reference: Reference, cycles: float) -> float:
     return max(sqrt(reference.between**2 + reference.link**2 + repeat), 1e-4)
 
 
+def levelled(screen: Screened, table: Table) -> Table:
+    """The table without what pairs across leaf switches take longer than those below one: a reference knows neither."""
+    farther = max(0.0, float(screen.offsets[1] - screen.offsets[0]))
+    return table.with_logs(table.logs - farther * table.cross()[:, :, None, None])
+
+
 def pair_values(table: Table) -> dict[Pair, Floats]:
     """The mean log times of each pair of seats, of all its cycles."""
     values = families.rails(table.logs).mean(axis=-1)
@@ -103,7 +109,8 @@ def against_reference(screen: Screened, reference: Reference, settings: Settings
     """The hypothesis that the screen's pairs speak for, if any, and whether it stands out from every other."""
     from scipy.stats import norm
 
-    pairs, medians, cycles = pair_medians(screen.table)
+    table = levelled(screen, screen.table)
+    pairs, medians, cycles = pair_medians(table)
     if not pairs:
         return Named()
     y = medians - reference.pair
@@ -121,7 +128,7 @@ def against_reference(screen: Screened, reference: Reference, settings: Settings
         return Named()  # seen against the reference of all (``beside.fleet``)
     if not rivals:
         reach = float(norm.isf(settings.alpha)) * sd(reference, float(cycles.mean()))
-        return Named(_suspicions(screen, best, reference.pair, effect, reach))
+        return Named(_suspicions(table, best, reference, effect, reach))
     candidates = sorted({seat for one in close for seat in one.seats})
     return Named((), tuple(candidates), effect, _set(screen, close))
 
@@ -145,22 +152,23 @@ def _words(one: Hypothesis, seats: Seats) -> str:
             return "all of them"
 
 
-def _suspicions(screen: Screened, best: Hypothesis, level: float, effect: float, reach: float) -> tuple[Suspicion, ...]:
+def _suspicions(
+    table: Table, best: Hypothesis, reference: Reference, effect: float, reach: float
+) -> tuple[Suspicion, ...]:
     """The named hypothesis as suspicions; a node's direction from the medians of both."""
-    table = screen.table
     if best.kind == "link":
         ranks = tuple(table.seats.ranks[seat][0] for seat in best.seats)
         rounds = int((np.sort(table.ends, axis=-1) == np.array(best.seats)).all(axis=-1).sum())
         return (Suspicion(Culprit.PATH, ranks, best.seats[0], 0, effect, effect - reach, rounds, rounds),)
     found = []
     for seat in best.seats:
-        ways = families.rails(table.logs) - level
+        ways = families.rails(table.logs) - reference.pair
         sends, receives = (float(np.nanmedian(one[:, seat])) for one in table.directed(ways))
         label = families.directed(sends, receives)
         culprit = families.whole(table, seat, -1) if label is Culprit.NODE else label
         values = table.at(ways.mean(axis=-1))[:, seat]
         measured = np.isfinite(values)
-        slow = int((values[measured] >= screen.margin).sum())
+        slow = int((values[measured] >= effect / 2).sum())
         slowdown = {Culprit.SENDS: sends, Culprit.RECEIVES: receives}.get(label, effect)
         found.append(
             Suspicion(culprit, table.seats.ranks[seat], seat, -1, slowdown, effect - reach, slow, int(measured.sum()))

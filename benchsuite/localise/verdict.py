@@ -129,6 +129,7 @@ def _second(looked: Looked, tables: Mapping[Stage, Table], settings: Settings) -
     for one in looked.transfers:
         if one not in ranked and reference is not None:
             data = tables[Stage.LINKS if one.culprit is Culprit.PATH else Stage.CONFIRM]
+            data = small.levelled(looked.screen, data)
             told = small.confirmed(one, data, reference, looked.screen.margin, looked.tests, settings.alpha)
             found.append(Second(one, told))
     return found

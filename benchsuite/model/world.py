@@ -13,7 +13,12 @@ Wait = Callable[[], None]
 
 
 class LocalOps(Protocol):
-    """The local steps of a collective, supplied by the backend that holds the data."""
+    """The local steps of a collective, supplied by the backend that holds the data.
+
+    segment: bytes of the largest message worth sending at once, where the algorithm may choose.
+    """
+
+    segment: int
 
     def add_into(self, destination: Array, source: Array) -> None:
         """``destination += source``, element by element."""

@@ -210,11 +210,13 @@ def _sentences(found: Fleet) -> list[str]:
     if own and len(own) > 1:
         middle, every = own[len(own) // 2], sum(own)
         told.append(
-            f"All phases took {units.seconds(took)}. One node takes {units.seconds(middle)} for its suite; one node "
-            f"after another would have taken {units.seconds(every)}."
+            f"All phases took {fleet_words.duration(took)}. One node takes {units.seconds(middle)} for its suite; one node "
+            f"after another would have taken {fleet_words.duration(every)}."
         )
     elif found.spells:
         told.append(f"All phases took {units.seconds(took)}.")
+    if found.made.backend == "cuda" and Phase.NODES in found.made.phases:
+        told.append("Alone, each node measured its first GPU; the others run the local kernels of the scan only.")
     open_tasks = [task for task in found.table.tasks if not task.decidable]
     if open_tasks:
         needed = {task.needed for task in open_tasks}

@@ -14,7 +14,7 @@ from benchsuite.compare import Comparison
 from benchsuite.model import Exhibit, Score
 from benchsuite.ranking import Board, Matrix
 from benchsuite.render import versus
-from benchsuite.render.words import STATUSES, clean, family, marks, parameters, value
+from benchsuite.render.words import STATUSES, bandwidth, clean, family, marks, parameters, value
 from benchsuite.statistics.runs import Verdict
 
 SPECIAL = re.compile(r"([\\`*_\[\]#+|~@$]|:(?=\S)|(?<=www)\.)", re.IGNORECASE)
@@ -41,7 +41,7 @@ def run(scores: Sequence[Score], title: str, *, all_implementations: bool = Fals
         (
             escaped(f"{family(score.case.benchmark)} {parameters(score.case)}"),
             escaped(score.implementation),
-            escaped(value(score)) if score.value is not None else f"{_status(score)} {escaped(score.reason)}".strip(),
+            escaped(_value(score)) if score.value is not None else f"{_status(score)} {escaped(score.reason)}".strip(),
             units.percent(score.of_ceiling) if score.of_ceiling is not None else "",
             str(score.runs or ""),
             marks(score),
@@ -50,6 +50,12 @@ def run(scores: Sequence[Score], title: str, *, all_implementations: bool = Fals
     ]
     head = ("case", "by", "value", "of ceiling", "runs", "notes")
     return f"### {escaped(title)}\n\n{table(head, rows, frozenset({2, 3, 4}))}\n"
+
+
+def _value(score: Score) -> str:
+    """The number; of a collective with its other bandwidth."""
+    other = bandwidth(score)
+    return f"{value(score)} ({other})" if other else value(score)
 
 
 def _status(score: Score) -> str:

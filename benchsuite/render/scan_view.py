@@ -205,9 +205,11 @@ def _measured(scan: Scan, diagnosis: Diagnosis) -> tuple[tuple[str, str], ...]:
 
 def _map_note(square: Square) -> str:
     merged = f" Each cell is {square.merged}." if square.merged else ""
+    several = square.kind not in {"node", "rank"}
+    whole = f" A {square.kind} is outlined when anything in it is." if several else ""
     return (
         f"Rows send, columns receive; a {square.kind} is a row and a column.{merged} Hatched: not measured. "
-        "Crossed: without a time, or data arrived changed. Solid outline: accused; dashed: undecided."
+        f"Crossed: without a time, or data arrived changed. Solid outline: accused; dashed: undecided.{whole}"
     )
 
 

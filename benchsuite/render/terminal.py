@@ -36,13 +36,15 @@ def table(scores: Sequence[Score], console: Console, *, all_implementations: boo
     shown = [score for score in scores if all_implementations or score.best or score.status in _TROUBLE]
     room = next(count for width, count in _ROOM if console.width >= width)
     further = [name for name, column in _PAPER.items() if any(column(score) for score in shown)][:room]
-    grid = columned("", ("value", "right"), ("ceiling", "right"), *((name, "right") for name in further), "by", "")
+    rated = any(bandwidths.algbw(score) for score in shown) and all(score.of_ceiling is None for score in shown)
+    beside = "algbw" if rated else "ceiling"
+    grid = columned("", ("value", "right"), (beside, "right"), *((name, "right") for name in further), "by", "")
     before = ""
     for score in shown:
         if score.case.benchmark != before:
             before = score.case.benchmark
             grid.add_row(Text(f"{family(before)}{', busbw' if bandwidths.algbw(score) else ''}", style="bold"))
-        grid.add_row(*_cells(score, further))
+        grid.add_row(*_cells(score, beside, further))
     console.print(grid)
 
 
@@ -50,10 +52,13 @@ def _share(fraction: float | None) -> str:
     return units.percent(fraction) if fraction is not None else ""
 
 
-def _ceiling(score: Score) -> str:
-    """The share of the ceiling; of a collective, which has none, the other bandwidth."""
+def _beside(score: Score, title: str) -> str:
+    """The share of the ceiling; of a collective, which has none, algbw, by its name where ``title`` does not say it."""
     found = bandwidths.algbw(score)
-    return f"algbw {units.quantity(found.value, Metric.ALGBW)}" if found else _share(score.of_ceiling)
+    if found is None:
+        return _share(score.of_ceiling)
+    told = units.quantity(found.value, Metric.ALGBW)
+    return told if title == "algbw" else f"algbw {told}"
 
 
 def _condition(score: Score, name: str, scale: float, unit: str) -> str:
@@ -76,7 +81,7 @@ _ROOM = ((120, 4), (100, 2), (0, 1))
 _TROUBLE = {Status.REJECTED, Status.FAILED}
 
 
-def _cells(score: Score, further: Sequence[str]) -> tuple[RenderableType, ...]:
+def _cells(score: Score, beside: str, further: Sequence[str]) -> tuple[RenderableType, ...]:
     """Case, value or what went wrong, share of the ceiling or algbw, further columns, implementation, notes."""
     good = score.status is Status.OK
     glyph, word, _ = STATUSES[score.status]
@@ -84,7 +89,7 @@ def _cells(score: Score, further: Sequence[str]) -> tuple[RenderableType, ...]:
     return (
         Padding(Text(parameters(score.case)), (0, 0, 0, 2)),
         told if good else Text(f"{glyph} {word}", style=STYLES[score.status], no_wrap=True),
-        Text(_ceiling(score) if good else "", no_wrap=True),
+        Text(_beside(score, beside) if good else "", no_wrap=True),
         *(Text(_PAPER[name](score), no_wrap=True) for name in further),
         Text(clean(score.implementation)),
         Text(marks(score) if good else "", style="dim"),

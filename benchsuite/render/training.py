@@ -151,6 +151,8 @@ def exposure(one: Exposure) -> str:
     hidden, runs = one.hidden, counted(one.runs, "run")
     facts = f"alone it takes {amount(one.communicate)}, beside the multiplication it adds {amount(one.exposed)}"
     if hidden.low is None or hidden.high is None:
+        if hidden.value < 0:
+            return f"In one run nothing hid, and both at once took longer than one after the other: {facts}."
         return f"In one run {_percent(hidden.value)} of the all-reduce hid behind the multiplication: {facts}."
     reach = f"95 % interval {_percent(hidden.low)} to {_percent(hidden.high)}, {runs}"
     if hidden.high - hidden.low > APART:

@@ -66,7 +66,7 @@ def parameters(case: Case) -> str:
         words = phrase(params) if phrase else plain(params)
     except (KeyError, TypeError, ValueError):  # a record of another version may name its parameters otherwise
         words = plain(params)
-    return clean(words if case.ranks == 1 else f"{words}, {case.ranks} ranks")
+    return clean(", ".join(filter(None, (words, f"{case.ranks} ranks" if case.ranks > 1 else ""))))
 
 
 def value(score: Score) -> str:

@@ -14,7 +14,7 @@ from functools import reduce
 from operator import or_
 from statistics import median
 
-from benchsuite.model import Caveat, Samples
+from benchsuite.model import Caveat, Energy, Samples
 from benchsuite.telemetry import conditions, energy
 from benchsuite.telemetry.conditions import FOREIGN_CORES, STEAL, TEXTS, difference
 from benchsuite.telemetry.reading import Reading
@@ -58,12 +58,18 @@ def join(samples: Samples, began: float, readings: Sequence[Reading], expected: 
     found = {code: touched(windows, held) for code, held in intervals(watched).items()}
     told = {**rates(watched), **gauges(_within(windows, watched))}
     notes = [*caveats(found, told, len(windows)), *silences(windows, pairs, expected, found)]
+    ranks = len(samples.by_rank[0]) if samples.by_rank and expected.gpu else 1
+    spent = energy.of(windows, samples.iterations, pairs, gpu=expected.gpu)
+    if ranks > 1:
+        partly = f"the sensors of one of {ranks} GPUs were read"
+        notes.append(Caveat("ONE_GPU_SENSED", f"{partly[0].upper()}{partly[1:]}: of the others nothing is known."))
+        spent = tuple(Energy(one.source, reason=partly) if one.source == "gpu" else one for one in spent)
     return replace(
         samples,
         conditions={**samples.conditions, **told},
         annotations={**samples.annotations, **{code: tuple(hit) for code, hit in found.items() if hit}},
         caveats=(*samples.caveats, *notes),
-        energy=energy.of(windows, samples.iterations, pairs, gpu=expected.gpu),
+        energy=spent,
     )
 
 

@@ -59,7 +59,7 @@ KERNEL void __launch_bounds__(THREADS, 4) add(u8* y, const u8* a, const u8* b, u
   add_vectors(y, a, b, words, odd);
 }
 
-// Parts of a message that begin anywhere: first `head` elements one by one, up to where all three lie on vectors.
+// Parts of a message that begin anywhere: first `head` elements one by one, until all three lie on vectors.
 KERNEL void __launch_bounds__(THREADS, 4) add_from(u8* y, const u8* a, const u8* b, u64 head, u64 words, u32 odd) {
   const u64 stride = static_cast<u64>(gridDim.x) * THREADS;
   for (u64 at = static_cast<u64>(blockIdx.x) * THREADS + threadIdx.x; at < head; at += stride)

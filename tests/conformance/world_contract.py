@@ -313,6 +313,8 @@ def lengths_that_do_not_fit_are_refused(world: World) -> None:
         lambda: world.alltoallv(np.zeros(4 * n), [5] * n, np.zeros(5 * n), [5] * n),
         lambda: world.alltoallv(np.zeros(5 * n), [5] * n, np.zeros(4 * n), [5] * n),
     )
+    if n > 1:
+        wrong = (*wrong, lambda: world.alltoall(np.zeros(2 * n + 1), np.zeros(2 * n + 1)))
     for number, call in enumerate(wrong):
         try:
             call()

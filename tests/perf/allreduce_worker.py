@@ -81,7 +81,9 @@ def compare(world: World, nbytes: int, rounds: int, at_least: float, loop: str) 
         found["beside"] = dict(beside.told(buffers, Samples((1e-6,), 1)).beside)
         if loop != "-":
             arms[LOOP] = in_c(loop, "allreduce_loop", inputs["x"], outputs["y"])
-            found["alone in C"] = slowest(world, in_c(loop, "allreduce_alone", inputs["x"][:2], outputs["y"][:2]), at_least)
+            found["alone in C"] = slowest(
+                world, in_c(loop, "allreduce_alone", inputs["x"][:2], outputs["y"][:2]), at_least
+            )
     order, shuffle = list(arms), Random(0).shuffle
     seconds: dict[str, list[float]] = {name: [] for name in arms}
     for _ in range(rounds):

@@ -20,7 +20,7 @@ from benchsuite.localise import design, families, verdict
 from benchsuite.localise.seats import Seats, seats
 from benchsuite.localise.settings import Settings
 from benchsuite.localise.table import Floats, Ints, Table
-from benchsuite.model import Diagnosis, Finding, Round, Scan, Stage, Unit
+from benchsuite.model import Diagnosis, Round, Scan, Stage, Unit
 
 CROSS, ROUND_SD, PAIR_SD, NODE_SD = 0.03, 0.01, 0.005, 0.005
 SLOWER_5, SLOWER_10, SLOWER_30 = 0.0513, 0.1054, 0.3567
@@ -146,20 +146,17 @@ class Fleet:
         return found
 
 
-def suspected(one: Fleet, screen: Table, settings: Settings) -> tuple[Finding, ...]:
-    """The suspicions that the screen raises."""
-    return verdict.suspected(one.scan, screen, settings)
-
-
 def diagnosed(one: Fleet, rounds: int, settings: Settings, confirm: int = 12, later: Fault | None = None) -> Diagnosis:
     """A whole scan: the screen, and the second look when somebody is suspected. later: the fault as it is by then."""
-    screen = one.screen(rounds)
-    found = suspected(one, screen, settings)
+    tables = {Stage.SCREEN: one.screen(rounds), Stage.CONFIRM: one.measured(()), Stage.LINKS: one.measured(())}
+    first = verdict.judged(one.scan, tables, settings)
+    if not first.findings:
+        return first
+    found = verdict.suspected(one.scan, tables[Stage.SCREEN], settings)
     if later is not None:
         one.fault = later
-    second = design.confirmation(one.scan, found, confirm, int(one.rng.integers(1 << 31))) if found else ()
-    tables = {Stage.SCREEN: screen, Stage.CONFIRM: one.measured(second), Stage.LINKS: one.measured(())}
-    return verdict.judged(one.scan, tables, settings)
+    second = design.confirmation(one.scan, found, confirm, int(one.rng.integers(1 << 31)))
+    return verdict.judged(one.scan, {**tables, Stage.CONFIRM: one.measured(second)}, settings)
 
 
 def robust_z(one: Table) -> Floats:

@@ -13,7 +13,7 @@ from benchsuite.localise.settings import Settings
 from benchsuite.model import Culprit, Decision, Diagnosis
 from tests.simulation.fleets import HEALTHY, SLOWER_5, SLOWER_10, Fault, Fleet, Noise, diagnosed, robust_z
 
-ROUNDS = (24, 32, 40, 48, 64, 80)
+ROUNDS = (24, 32, 40, 48, 64, 80, 128, 192, 256)
 """Of these, the fewest with which 95 % of the scans find what they should."""
 WORSE = 3.5
 

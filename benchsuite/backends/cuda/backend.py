@@ -117,9 +117,12 @@ class CudaBackend:
     @contextmanager
     def joined(self, world: World, libraries: Iterable[str]) -> Iterator[Mapping[str, Link]]:
         """Within it these libraries (``CollectiveCall.over``) move data between the GPUs of the ranks of ``world``."""
-        with collective.joined(self.runtime, world, libraries) as self._links:
-            yield self._links
-        self._links = {}
+        with collective.joined(self.runtime, world, libraries) as links:
+            self._links = links
+            try:
+                yield links
+            finally:
+                self._links = {}
 
     def bind(
         self,

@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchsuite.backends.base import Description
-from benchsuite.backends.cuda import driver, libraries
+from benchsuite.backends.cuda import devices, driver, libraries
 from benchsuite.backends.cuda.answer import Answer, Check
+from benchsuite.backends.cuda.devices import VISIBLE
 from benchsuite.backends.cuda.driver import Card, Driver
 from benchsuite.errors import BenchsuiteError
 from benchsuite.model import Caveat, Device
 from benchsuite.telemetry import nvml
 from benchsuite.units import size
 
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 SETTINGS = (VISIBLE, "CUDA_DEVICE_ORDER", "CUDA_LAUNCH_BLOCKING")
 """Variables that a worker must share with the process that looked at the GPU."""
 OLDEST = (8, 0)
@@ -63,7 +63,7 @@ def examine(surroundings: Mapping[str, str], number: int = 0, root: Path = Path(
 def first(number: int, visible: str | None, count: int) -> str:
     """The value of CUDA_VISIBLE_DEVICES that puts GPU ``number`` of the ``count`` visible ones first."""
     names = [word.strip() for word in visible.split(",")][:count] if visible else [str(i) for i in range(count)]
-    return ",".join([names[number], *names[:number], *names[number + 1 :]])
+    return ",".join(devices.first(number, names))
 
 
 def _hardware(seen: Driver, surroundings: Mapping[str, str], number: int, root: Path) -> Iterator[Check]:

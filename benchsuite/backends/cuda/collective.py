@@ -54,6 +54,9 @@ class DeviceWorld(World, Protocol):
 class DeviceOps:
     """The local steps of a collective, on the current stream. ``dtype``: what the arrays hold."""
 
+    segment = 1 << 40
+    """All at once: memory is nearly as fast as the cache, and every further message costs a launch."""
+
     def __init__(self, runtime: Runtime, dtype: str) -> None:
         self._runtime, self._dtype = runtime, dtype
         self._steps: dict[tuple[int, int, int], Step] = {}
@@ -162,8 +165,9 @@ def open_link(name: str, runtime: Runtime, control: World) -> Link:
     if name == "mpi-cuda":
         library = control.facts().get("library", "")
         return Link(runtime, DeviceMpiWorld(runtime, control), library, {"device memory": "exchanged correctly"})
+    module = runtime.nccl()  # loaded before the log looks for what is loaded
     log = Log()
-    nccl = Nccl(runtime.nccl(), log)
+    nccl = Nccl(module, log)
     world = NcclWorld(nccl, runtime, control)
     return Link(
         runtime, world, nccl.version, {"version": nccl.version, **settings(os.environ), **world.connections}, log

@@ -64,13 +64,13 @@ def _failed(sentence: str) -> Answer:
 
 def main(words: list[str]) -> None:
     """Print the answer. For another device than the first, start again with that one put first."""
-    from benchsuite.backends.cuda import checks, driver
+    from benchsuite.backends.cuda import checks, devices, driver
 
     chosen = int(words[0]) if words else 0
     answer = checks.examine(os.environ, chosen)
     if chosen and answer.problem is None:
-        order = checks.first(chosen, os.environ.get(checks.VISIBLE), len(driver.look().cards))
-        os.execve(sys.executable, [sys.executable, "-m", __spec__.name], {**os.environ, checks.VISIBLE: order})  # noqa: S606
+        order = checks.first(chosen, os.environ.get(devices.VISIBLE), len(driver.look().cards))
+        os.execve(sys.executable, [sys.executable, "-m", __spec__.name], {**os.environ, devices.VISIBLE: order})  # noqa: S606
     print(msgspec.json.encode(answer).decode())
 
 

@@ -6,7 +6,7 @@ NCCL tells neither through a call, only through its log (``NCCL_DEBUG``), line b
 - ``16 coll channels, 16 collnet channels, 0 nvls channels, …``: over how many channels at once,
 - ``NVLS multicast support is available on dev 0``: whether the NVLink switches can add,
 - ``Pattern 4, crossNic 0, nChannels 16, bw 20.0/20.0, type NVL/PIX, …``: links within and between hosts,
-- ``AllReduce: 1048576 Bytes -> Algo Ring proto LL128 …``, up to 2.21 in numbers: what was chosen for a message.
+- ``AllReduce: 1048576 Bytes -> Algo Ring proto LL128 …``, in numbers until 2.21: what was chosen for a message.
 
 The log is on while a communicator is made and while a collective is called for the first time; while something is
 timed only warnings are written, since NCCL would write a line for every call. A log that the user asked for is left as

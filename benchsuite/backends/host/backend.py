@@ -36,6 +36,9 @@ ODD = 0xA5
 class NumpyOps:
     """The local steps of a collective on host memory."""
 
+    segment = units.MIB
+    """What was just received is added, and sent on, while it is in the cache."""
+
     def add_into(self, destination: Array, source: Array) -> None:
         """``destination += source``."""
         np.add(destination, source, out=destination)
