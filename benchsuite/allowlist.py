@@ -111,6 +111,7 @@ FACTS: Mapping[str, Mapping[str, str]] = {
     "world": {
         "name": r"solo|threads|mpi",
         "ranks": COUNT,
+        "hosts": r"\d{1,5}",
         "library": rf"{LIBRARY}|{WORDS}",
         "binding": LIBRARY,
         "thread_level": r"single|funneled|serialized|multiple",

@@ -90,6 +90,7 @@ class Attempt:
 
     introduced: bool = False
     index: int = -1
+    reason: str = ""
     ended: set[int] = field(default_factory=set)
 
     @property
@@ -152,7 +153,11 @@ class Scanning:
             if not chosen:
                 return
             whole = {(one.stage, one.number): one for one in pending}
-            self._attempt(chosen, groups, partial(self._take, whole))
+            kept = len(self.directory.pieces)
+            state = self._attempt(chosen, groups, partial(self._take, whole))
+            if len(self.directory.pieces) == kept:
+                why = state.reason or "they said goodbye"
+                raise MeasureError(f"The ranks ended before their first round: {why}.", blame.REMEDY)
             groups = ()
 
     def _attempt(
@@ -185,6 +190,7 @@ class Scanning:
         self.directory.journal.note("attempt-end", measured=len(state.ended), reason=end.reason)
         if not state.introduced:
             raise MeasureError(f"The ranks could not be started: {end.reason or 'they ended at once'}.", blame.REMEDY)
+        state.reason = end.reason
         if end.reason:
             self._fail(rounds, state, end, folder, take)
         return state

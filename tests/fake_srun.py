@@ -64,7 +64,7 @@ def main(words: Sequence[str]) -> int:
     me = (sys.executable, str(Path(__file__).resolve()), "--as-rank", ",".join(h for h in hosts for _ in range(each)))
     mpiexec = str(Path(sys.executable).parent / "mpiexec")
     kept = {name: value for name, value in os.environ.items() if not re.match("SLURM", name)}
-    os.execvpe(mpiexec, [mpiexec, "-n", str(ranks), *me, *command], kept)
+    return subprocess.run([mpiexec, "-n", str(ranks), *me, *command], env=kept, check=False).returncode
 
 
 def _alone(hosts: Sequence[str], command: Sequence[str], down: str) -> int:

@@ -452,27 +452,19 @@ def test_what_was_chosen_stands_beside_the_version_and_nvls_is_explained(
             assert made.provider(CASE) == shown
             assert [caveat.code for caveat in made.caveats(CASE)] == codes
             assert made.provider(Case.of("broadcast")) == "NCCL 2.32.3"
-        made.close()
+        made.world.close()
 
     run_threads(2, rank)
 
 
-def test_a_rank_alone_gets_a_communicator_of_one_which_is_kept() -> None:
-    module = fake_nccl.Nccl()
+def test_a_part_of_the_ranks_has_no_link() -> None:
+    made = link(SoloWorld(), fake_nccl.Nccl(), Silent())
 
-    def rank(control: World) -> None:
-        made = link(control, module, Silent())
-        alone = control.subset([control.rank])
-        assert alone is not None
-        total = np.zeros(4, np.float32)
-        for _ in range(2):
-            made.step(summed, {"x": total + 1, "y": total}, CASE, alone)()
-        assert total[0] == 2.0
-        control.barrier()
-        made.close()
+    class Two(SoloWorld):
+        size = 2
 
-    run_threads(2, rank)
-    assert sorted(words[1] for words in module.log if words[0] == "init") == [1, 1, 2, 2]
+    with pytest.raises(MeasureError, match="1 ranks were joined, not 2"):
+        made.step(summed, {}, CASE, Two())
 
 
 def test_ranks_that_share_a_gpu_are_refused() -> None:

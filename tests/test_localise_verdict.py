@@ -168,13 +168,21 @@ def test_the_second_look_uses_none_of_the_first_rounds() -> None:
     assert one.decision is Decision.CANNOT_TELL
 
 
-@pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
+@pytest.mark.parametrize("share", [0.27, 0.3, 0.5, 0.7])
 def test_when_a_large_part_of_the_fleet_is_slow_nobody_is_accused(share: float) -> None:
     ranks = range(int(share * 64))
     _, found = scanned(units(64), slow(*ranks, by=THIRTY))
     assert not accused(found)
     assert not found.conclusive
     assert [one.decision for one in found.findings] == [Decision.CANNOT_TELL]
+
+
+@pytest.mark.parametrize("n", [8, 12])
+def test_half_of_few_nodes_slow_is_told(n: int) -> None:
+    _, found = scanned(units(n), slow(*range(n // 2), by=THIRTY), 40)
+    assert not accused(found)
+    assert found.findings
+    assert not found.conclusive
 
 
 def test_pairs_of_two_kinds_without_topology_cannot_be_judged() -> None:

@@ -18,6 +18,7 @@ from benchsuite.backends.fake import FakeBackend
 from benchsuite.discovery import discover
 from benchsuite.model import Array, Case, Policy, Round, Stage, World
 from benchsuite.pairwise import Payload, differing
+from benchsuite.pauses import Withheld
 from benchsuite.protocol import Job, Kind, Message, ScanJob
 from benchsuite.resting import Machine, Rest, neighbours, waves
 from benchsuite.world.threads import ThreadWorld, run
@@ -249,15 +250,37 @@ def test_ranks_of_the_same_cores_take_turns(monkeypatch: pytest.MonkeyPatch) -> 
     assert most == [1]
 
 
-def test_groups_leave_out_whom_they_should() -> None:
+def test_groups_leave_out_whom_they_should(monkeypatch: pytest.MonkeyPatch) -> None:
+    members: set[tuple[int, ...]] = set()
+    known = ThreadWorld.subset
+
+    def subset(self: ThreadWorld, ranks: Sequence[int]) -> ThreadWorld | None:
+        members.add(tuple(ranks))
+        return known(self, ranks)
+
+    monkeypatch.setattr(ThreadWorld, "subset", subset)
     said = pieces(served(replace(WORK, groups=((), (1,), (0, 3)))))[3:]
     assert [one.index for one in said] == [3, 3, 3]
     found = [one.scan.groups[0] for one in said if one.scan is not None]
     assert all(one.seconds is not None and one.seconds > 0 and not one.reason for one in found)
-    host = said[0].scan is not None and found[1].left_out
+    assert members == {(0, 1, 2, 3), (0, 2, 3), (1, 2)}
     assert found[0].left_out == ""
-    assert host
-    assert found[2].left_out == host
+    assert found[1].left_out == found[2].left_out != "", "all of them run on one host"
+
+
+def test_what_was_withheld_in_a_round_is_told_beside_its_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    count, guard = [0.0], threading.Lock()
+
+    def growing() -> Withheld:
+        with guard:
+            count[0] += 10.0
+            return Withheld(throttled=count[0])
+
+    monkeypatch.setattr(localkernels, "HOST", SMALL)
+    monkeypatch.setattr(scanning, "withheld", growing)
+    (message,) = pieces(served(replace(WORK, rounds=ROUNDS[:1], kernels=("gemm",))))
+    assert message.scan is not None
+    assert all("its control group was throttled" in one.reason and one.seconds for one in message.scan.locals)
 
 
 def test_a_wrong_sum_is_no_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchsuite.localise import confirm, families, residuals
+from benchsuite.localise import confirm, families, residuals, small
 from benchsuite.localise.families import Screened
 from benchsuite.localise.suspicion import Suspicion
 from benchsuite.model import Culprit
@@ -18,7 +18,11 @@ LEAST_PARTNERS = 3
 """Different partners that a suspect must have met: with two, one bad end of theirs is half of the evidence."""
 WAVE, LEAST_WAVE = 0.5, 12
 """The correlation of successive rounds from which a slowness comes and goes, and the rounds it takes to tell."""
-ENOUGH = 16
+STEADY = 0.25
+"""A node counts as slow here when it is in all but this part of its rounds: many noisy ones are no common cause."""
+ENOUGH, LEAST_NODES, CYCLES = 16, 6, 3
+"""Nodes from which on every pair counts, and from which on its median over so many cycles does: of two pairs a round
+one is always the faster."""
 
 
 def common(screen: Screened) -> tuple[tuple[int, ...], str, str] | None:
@@ -27,7 +31,7 @@ def common(screen: Screened) -> tuple[tuple[int, ...], str, str] | None:
     values = families.rails(screen.left).mean(axis=-1)
     if not values.size:
         return None
-    seats = residuals.medians(table.at(values), 0)[0]
+    seats = residuals.quantiles(table.at(values), STEADY, 0)[0]
     margin = families.MARGIN if screen.own else screen.margin  # when many are slow, the scan's own spread is theirs
     slow = np.flatnonzero(seats > margin)
     n = len(table.seats)
@@ -36,7 +40,10 @@ def common(screen: Screened) -> tuple[tuple[int, ...], str, str] | None:
         words = f"{slow.size} of {n} nodes are slow, so that their peers are no measure"
         return ranks, words, "Look for what they share, and scan with a reference (--reference)."
     finite = values[np.isfinite(values)]
-    if n >= ENOUGH and finite.size:
+    if n < ENOUGH:  # so few values that only what a pair shows again and again counts
+        _, finite, cycles = small.pair_medians(table.with_logs(screen.left))
+        finite = finite if n >= LEAST_NODES and cycles.size and cycles.min() >= CYCLES else finite[:0]
+    if finite.size:
         low, high = (float(one) for one in np.quantile(finite, [0.05, 0.95]))
         if low < -2 * margin and -low > high:
             words = "some pairs are much faster than most: either most nodes are slow, or pairs are of two kinds"

@@ -9,8 +9,8 @@ from typing import Any
 from benchsuite import bandwidths, fleet_plan, fleet_results
 from benchsuite.fleet import Phase
 from benchsuite.fleet_results import Fleet
-from benchsuite.nodework import folder_name
 from benchsuite.model import Score
+from benchsuite.nodework import folder_name
 from benchsuite.peers import Task, Verdict
 from benchsuite.render import fleet_words, shades
 from benchsuite.render.scan_view import ScanView

@@ -210,8 +210,8 @@ def _sentences(found: Fleet) -> list[str]:
     if own and len(own) > 1:
         middle, every = own[len(own) // 2], sum(own)
         told.append(
-            f"All phases took {fleet_words.duration(took)}. One node takes {units.seconds(middle)} for its suite; one node "
-            f"after another would have taken {fleet_words.duration(every)}."
+            f"All phases took {fleet_words.duration(took)}. One node takes {units.seconds(middle)} for its suite; one "
+            f"node after another would have taken {fleet_words.duration(every)}."
         )
     elif found.spells:
         told.append(f"All phases took {units.seconds(took)}.")

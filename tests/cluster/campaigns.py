@@ -11,12 +11,17 @@ from benchsuite.model import Record, Status
 
 PYTHON = sys.executable
 BENCHSUITE = (PYTHON, "-m", "benchsuite")
-SMALL = ("--only", "barrier", "--only", "tag:collective bytes=65536")
-SHORT = ("--runs", "1", "--budget", "6", "--seed", "1")
-COLLECTIVES = ("collectives", "--backend", "host", "--no-report", *SMALL, *SHORT)
+SHORT = ("--backend", "host", "--no-report", "--runs", "1", "--budget", "6", "--seed", "1")
+
+
+def only(nbytes: int) -> tuple[str, ...]:
+    """Words that choose one size of every collective; of 8 B most ranks have no element."""
+    return ("--only", "barrier", "--only", f"tag:collective bytes={nbytes}")
+
+
+COLLECTIVES = ("collectives", *SHORT, *only(65536))
 """What stands behind ``benchsuite run``."""
-EIGHT_BYTES = ("--only", "tag:collective bytes=8", "--budget", "10")
-"""And the smallest message too: most ranks then have no element of it."""
+SMALLEST = ("collectives", *SHORT, *only(8))
 SCRIPT = """
 import sys
 from benchsuite.errors import BenchsuiteError

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import openmpi
-from tests.cluster.campaigns import BENCHSUITE, COLLECTIVES, EIGHT_BYTES, PYTHON, SCRIPT, assert_exact, run_of, words
+from tests.cluster.campaigns import BENCHSUITE, COLLECTIVES, PYTHON, SCRIPT, SMALLEST, assert_exact, run_of, words
 from tests.cluster.needs import clean_environment, lacking
 from tests.mpirun import MISSING
 
@@ -39,7 +39,7 @@ def execute(*command: object, **environment: str) -> subprocess.CompletedProcess
 
 
 def test_the_collectives_of_mpich_are_exact(tmp_path: Path) -> None:
-    done = execute(*BENCHSUITE, "run", *COLLECTIVES, *EIGHT_BYTES, "--ranks", 4, "--out", tmp_path)
+    done = execute(*BENCHSUITE, "run", *COLLECTIVES, "--ranks", 4, "--out", tmp_path)
     assert done.returncode == 0, words(done)
     assert_exact(run_of(tmp_path), ranks=4, hosts=1, library="MPICH")
 
@@ -47,7 +47,7 @@ def test_the_collectives_of_mpich_are_exact(tmp_path: Path) -> None:
 def test_the_collectives_of_open_mpi_are_exact(tmp_path: Path) -> None:
     """Three ranks: not a power of two, so other algorithms."""
     openmpi.needed()
-    command = (*BENCHSUITE, "run", *COLLECTIVES, *EIGHT_BYTES, "--ranks", 3, "--out", tmp_path)
+    command = (*BENCHSUITE, "run", *SMALLEST, "--ranks", 3, "--out", tmp_path)
     done = execute(*command, **openmpi.chosen())
     assert done.returncode == 0, words(done)
     assert_exact(run_of(tmp_path), ranks=3, hosts=1, library="Open MPI")

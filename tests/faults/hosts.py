@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from benchsuite.launchers.mpi import find, identify
@@ -22,6 +23,8 @@ from benchsuite.launchers.mpi import find, identify
 COUNT = 4
 RATE, TENTH = "800mbit", "80mbit"
 BURST = "128kb"
+NUMBERS = count()
+"""A namespace's devices outlive it by a moment, so that its name is not free at once."""
 CGROUP = Path("/sys/fs/cgroup/cpu")
 QUOTA, PERIOD = 10_000, 100_000
 """Microseconds of a processor that the slow rank gets in each period."""
@@ -56,7 +59,7 @@ class Hosts:
     """The namespaces and links, while the context lasts."""
 
     def __init__(self) -> None:
-        self.prefix = f"bs{os.getpid() % 1_000_000}n"
+        self.prefix = f"bs{os.getpid() % 100_000}x{next(NUMBERS) % 1000}n"
 
     def __enter__(self) -> Hosts:
         bridge = f"{self.prefix}br"
@@ -72,8 +75,9 @@ class Hosts:
 
     def __exit__(self, *ended: object) -> None:
         for host in range(COUNT):
-            with suppress(subprocess.CalledProcessError):
-                run("ip", "netns", "del", self.name(host))
+            for words in (("link", "del", f"{self.prefix}v{host}"), ("netns", "del", self.name(host))):
+                with suppress(subprocess.CalledProcessError):
+                    run("ip", *words)
         with suppress(subprocess.CalledProcessError):
             run("ip", "link", "del", f"{self.prefix}br")
 

@@ -167,7 +167,7 @@ class CudaBackend:
         seconds, host, waits = self.runtime.elapsed(parts, gated)
         wall = time.perf_counter() - start
         for link in self._links.values():
-            link.check()
+            link.world.check()
         if not seconds <= CLOCKS_AGREE * wall + CLOCKS_SLACK:
             raise MeasureError(
                 f"The GPU's clock says {seconds * 1e6:.1f} µs for work that took {wall * 1e6:.1f} µs on the host's.",

@@ -38,9 +38,6 @@ class DeviceWorld(World, Protocol):
     def of(self, dtype: str) -> World:
         """The same ranks, for arrays of this element type."""
 
-    def over(self, control: World) -> DeviceWorld:
-        """The same library among the ranks of another world, which all call it."""
-
     def check(self) -> None:
         """Raise what went wrong in the meantime."""
 
@@ -105,7 +102,6 @@ class Link:
     facts: Mapping[str, str]
     log: Log | None = None
     chosen: dict[Case, Choice] = field(default_factory=dict)
-    alone: DeviceWorld | None = None
 
     def provider(self, case: Case) -> str:
         """The library's version, with algorithm and protocol where it told them."""
@@ -116,12 +112,14 @@ class Link:
         return (NVLS,) if case in self.chosen and self.chosen[case].algorithm.startswith("NVLS") else ()
 
     def step(self, function: Collective, buffers: Buffers, case: Case, control: World) -> Step:
-        """What enqueues one iteration among the ranks of ``control``: all of them, or this one alone.
+        """What enqueues one iteration among the ranks of ``control``, which are those that were joined.
 
         On its first call, which is never timed, NCCL is listened to for what it chose.
         """
+        if control.size != self.world.size:
+            raise MeasureError(f"{self.world.size} ranks were joined, not {control.size}.")
         dtype = str(dict(case.params).get("dtype", ""))
-        world = self._among(control).of(dtype)
+        world = self.world.of(dtype)
         ops = DeviceOps(self.runtime, dtype)
         views = {name: view(self.runtime, array) for name, array in buffers.items()}
         logs = [self.log] if self.log and world.size > 1 else []
@@ -136,28 +134,6 @@ class Link:
                 self.chosen[case] = found
 
         return enqueue
-
-    def check(self) -> None:
-        """Raise what went wrong in the meantime."""
-        self.world.check()
-
-    def close(self) -> None:
-        """Give back what it holds; all ranks call it."""
-        for world in filter(None, (self.alone, self.world)):
-            world.close()
-
-    def give_up(self) -> None:
-        """Give back what it holds although others may not come."""
-        for world in filter(None, (self.alone, self.world)):
-            world.give_up()
-
-    def _among(self, control: World) -> DeviceWorld:
-        if control.size == self.world.size:
-            return self.world
-        if control.size > 1:
-            raise MeasureError("A part of the ranks has no link of its own.", "Use NcclWorld.subset.")
-        self.alone = self.alone or self.world.over(control)
-        return self.alone
 
 
 def open_link(name: str, runtime: Runtime, control: World) -> Link:
@@ -186,7 +162,7 @@ def joined(runtime: Runtime, control: World, names: Iterable[str]) -> Iterator[d
         yield links
     except BaseException:
         for link in links.values():
-            link.give_up()
+            link.world.give_up()
         raise
     for link in links.values():
-        link.close()
+        link.world.close()

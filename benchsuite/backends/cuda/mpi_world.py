@@ -31,10 +31,6 @@ class DeviceMpiWorld:
         """The same ranks for arrays of this element type."""
         return DeviceMpiWorld(self._runtime, self._control, dtype)
 
-    def over(self, control: World) -> DeviceMpiWorld:
-        """The ranks of another world."""
-        return DeviceMpiWorld(self._runtime, control, self._dtype)
-
     def check(self) -> None:
         """MPI ends the process by itself."""
 
@@ -110,7 +106,7 @@ class DeviceMpiWorld:
     def subset(self, ranks: Sequence[int]) -> DeviceMpiWorld | None:
         """A communicator of these ranks."""
         control = self._control.subset(ranks)
-        return None if control is None else self.over(control)
+        return None if control is None else DeviceMpiWorld(self._runtime, control, self._dtype)
 
     def facts(self) -> dict[str, str]:
         """Those of the world of the processes, but for where the messages lie."""

@@ -62,10 +62,6 @@ class NcclWorld:
         world._take(self._control, dtype)
         return world
 
-    def over(self, control: World) -> NcclWorld:
-        """A communicator of the ranks of another world."""
-        return NcclWorld(self._nccl, self._runtime, control, self._dtype)
-
     # -- control ------------------------------------------------------------------------------
 
     def barrier(self) -> None:
@@ -182,7 +178,7 @@ class NcclWorld:
     def subset(self, ranks: Sequence[int]) -> NcclWorld | None:
         """A communicator of their own, whose control world is the subset of this one's."""
         control = self._control.subset(ranks)
-        return None if control is None else self.over(control)
+        return None if control is None else NcclWorld(self._nccl, self._runtime, control, self._dtype)
 
     def facts(self) -> dict[str, str]:
         """NCCL's version, and how the ranks are connected."""
