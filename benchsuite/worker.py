@@ -17,11 +17,12 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from benchsuite import backends, beat, discovery, scanning, units
+from benchsuite import backends, beat, discovery, units
 from benchsuite.errors import BenchsuiteError, MeasureError
 from benchsuite.machine import cpu
 from benchsuite.model import World
 from benchsuite.protocol import Job, Kind, Message, decode, encode
+from benchsuite.scan import scanning
 from benchsuite.serving import serve
 
 

@@ -56,7 +56,7 @@ def main(words: Sequence[str]) -> int:
     hosts = options.get("nodelist", "").split(",")
     ranks, each = int(options["ntasks"]), int(options["ntasks-per-node"])
     down = os.environ.get("NODE_FAILS", "")
-    if "benchsuite.nodework" in command:
+    if "benchsuite.fleet.nodework" in command:
         return _alone(hosts, command, down)
     if down in hosts:
         print(f"srun: error: {down} is down", file=sys.stderr)

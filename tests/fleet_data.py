@@ -11,13 +11,15 @@ import numpy as np
 import render_data
 import scan_data
 
-from benchsuite import peers, scanstore, store
+from benchsuite import store
 from benchsuite import suite as suites
 from benchsuite.discovery import discover
-from benchsuite.fleet import Made, Phase, Spell
-from benchsuite.fleet_results import Fleet, Scanned, Together
+from benchsuite.fleet import peers
+from benchsuite.fleet.fleet import Made, Phase, Spell
+from benchsuite.fleet.nodework import Node
+from benchsuite.fleet.outcomes import Fleet, Scanned, Together
 from benchsuite.model import Case, Layout, Metric, Plan, Policy, Record, Status, Work
-from benchsuite.nodework import Node
+from benchsuite.scan import ledger
 
 BEGAN = 1_796_000_000.0
 TASKS = tuple(
@@ -115,8 +117,8 @@ def scanned(count: int, guilty: bool) -> Scanned:
         scan, diagnosis = scan_data.full(count)
     else:
         scan, diagnosis = scan_data.scan(count, min(24, count - 1 + count % 2), leaf=4), scan_data.diagnosis()
-    told = scanstore.Made(1, "20261130-120100-scan-cd34", "2026-11-30T12:01:00+00:00", "0.6.0", "benchsuite scan",
-                          "host", 7, scanstore.Plan(), count)  # fmt: skip
+    told = ledger.Made(1, "20261130-120100-scan-cd34", "2026-11-30T12:01:00+00:00", "0.6.0", "benchsuite scan",
+                          "host", 7, ledger.Plan(), count)  # fmt: skip
     return Scanned(scan, diagnosis, told)
 
 

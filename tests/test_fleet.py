@@ -17,13 +17,13 @@ import fake_srun
 import fleet_data
 import pytest
 
-from benchsuite import fleet, fleet_plan, gathering, nodework, subcommand
 from benchsuite.errors import MeasureError, UsageError
-from benchsuite.fleet import Phase
+from benchsuite.fleet import fleet, forecast, gathering, nodework, subcommand
+from benchsuite.fleet.fleet import Phase
+from benchsuite.fleet.nodework import Node
 from benchsuite.interrupt import Stop
 from benchsuite.launchers.mpi import find
 from benchsuite.model import Layout, World
-from benchsuite.nodework import Node
 from benchsuite.placing import Placing
 from benchsuite.protocol import encode
 from benchsuite.world import threads
@@ -194,21 +194,21 @@ def test_an_archive_cannot_leave_its_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "outside").exists()
 
 
-def request(**options: object) -> fleet_plan.Request:
+def request(**options: object) -> forecast.Request:
     known = {"suite": "quick", "backend": "fake", "only": ("gemm m=256",), "phases": (Phase.NODES,), "seed": 5}
-    return fleet_plan.Request(**{**known, **options})  # type: ignore[arg-type]
+    return forecast.Request(**{**known, **options})  # type: ignore[arg-type]
 
 
 def test_few_nodes_get_the_runs_that_tell_them_apart() -> None:
-    assert fleet_plan.prepare(request(placing=Placing("mpiexec", "a,b,c,d"))).runs == 5
-    assert fleet_plan.prepare(request(placing=Placing("mpiexec", "a,b"))).runs == 3  # no number would do
-    assert fleet_plan.prepare(request(placing=Placing("mpiexec", "a,b,c,d"), runs=2)).runs == 2
+    assert forecast.prepare(request(placing=Placing("mpiexec", "a,b,c,d"))).runs == 5
+    assert forecast.prepare(request(placing=Placing("mpiexec", "a,b"))).runs == 3  # no number would do
+    assert forecast.prepare(request(placing=Placing("mpiexec", "a,b,c,d"), runs=2)).runs == 2
 
 
 def test_every_node_gets_the_same_seed_and_the_forecast_is_that_of_one() -> None:
-    asked = fleet_plan.prepare(request(placing=Placing("mpiexec", "n[1-64]")))
+    asked = forecast.prepare(request(placing=Placing("mpiexec", "n[1-64]")))
     assert asked.words[:6] == ("--backend", "fake", "--runs", "3", "--seed", "5")
-    told = fleet_plan.forecast(asked)
+    told = forecast.forecast(asked)
     assert told["all"] == told["one"] > 0
     assert told["one by one"] == 64 * told["one"]
 
@@ -216,9 +216,9 @@ def test_every_node_gets_the_same_seed_and_the_forecast_is_that_of_one() -> None
 def test_a_suite_s_file_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own.toml").write_text(TOGETHER.replace("allreduce", "gemm").replace('implementations = ["mpi"]\n', ""))
     monkeypatch.chdir(tmp_path)
-    assert fleet_plan._file("own.toml") == str(tmp_path / "own.toml")
+    assert forecast._file("own.toml") == str(tmp_path / "own.toml")
     with pytest.raises(UsageError, match="no file"):
-        fleet_plan._file("other.toml")
+        forecast._file("other.toml")
 
 
 def test_records_of_other_nodes_come_over_the_world_once(tmp_path: Path) -> None:

@@ -55,6 +55,13 @@ def test_one_slow_link_is_named_as_a_path(n: int) -> None:
     assert (one.culprit, one.decision, set(one.ranks)) == (Culprit.PATH, Decision.ACCUSED, {0, 1})
 
 
+def test_the_only_node_of_a_leaf_is_not_slow_because_all_its_pairs_cross() -> None:
+    far = {(a, b): 0.05 for a in range(5) for b in range(5) if 4 in {a, b}}
+    assert scanned(units(5, leaf=4), World(links=far), 56, KNOWN, full=True)[1].findings == ()
+    found = scanned(units(5, leaf=4), replace(slow(1, by=THIRTY), links=far), 56, KNOWN, full=True)[1]
+    assert [one.ranks for one in accused(found)] == [(1,)]
+
+
 def test_two_slow_nodes_of_eight_are_named_with_a_reference() -> None:
     found = scan(8, slow(1, 5, by=TEN))
     assert {one.ranks for one in accused(found)} == {(1,), (5,)}

@@ -16,6 +16,7 @@ from benchsuite.model import Culprit, Decision, Diagnosis, Finding, Group, Pause
 from tests.localise_scans import LEVEL, World, measured, scanned, slow, units
 
 TEN, THIRTY = -log(0.9), -log(0.7)
+EMPTY = Diagnosis((), 0.01, 0.02, None, 0.0, False)
 
 
 def accused(found: Diagnosis) -> list[Finding]:
@@ -251,14 +252,18 @@ def test_the_worst_pairs_of_a_healthy_fleet_are_not_paths() -> None:
 
 
 def test_a_node_that_met_too_few_others_is_not_accused() -> None:
+    """Slow in every one of 24 rounds, but only ever with the same two."""
     who = units(16)
-    scan, _ = scanned(who, slow(3, by=THIRTY), confirm=0)
-    only_with = {4, 5}
-    kept = tuple(
-        one for one in scan.transfers if 3 not in {one.sender, one.receiver} or {one.sender, one.receiver} & only_with
-    )
-    found = verdict.diagnose(replace(scan, transfers=kept), Settings())
-    assert not accused(found)
+    rounds = []
+    for number in range(24):
+        other = 4 + number % 2
+        rest = [rank for rank in np.random.default_rng(number).permutation(16).tolist() if rank not in {3, other}]
+        pairs = tuple(zip(rest[::2], rest[1::2], strict=True))
+        rounds.append(Round(Stage.SCREEN, number, ((3, other), *pairs)))
+    scan = measured(Scan(who, 1, 1 << 20), rounds, slow(3, by=THIRTY), np.random.default_rng(1))
+    assert verdict.suspects(scan, Settings()) == ()
+    found = [one for one in verdict.diagnose(scan, Settings()).findings if one.ranks == (3,)]
+    assert "fewer than 3 other nodes" in only(replace(EMPTY, findings=tuple(found))).sentence
 
 
 @given(st.integers(0, 1 << 30), st.randoms(use_true_random=False))

@@ -14,12 +14,12 @@ from fleet_data import Faults
 from rich.console import Console
 from test_render_html import EVIL, Page
 
-from benchsuite import fleet_results, peers
 from benchsuite.errors import Exit
-from benchsuite.fleet import Phase, Spell
-from benchsuite.fleet_results import Fleet
+from benchsuite.fleet import outcomes, peers
+from benchsuite.fleet.fleet import Phase, Spell
+from benchsuite.fleet.nodework import Node
+from benchsuite.fleet.outcomes import Fleet
 from benchsuite.model import Status
-from benchsuite.nodework import Node
 from benchsuite.render import fleet, fleet_page, fleet_view, fleet_words, scan_view, task_map
 from benchsuite.render.fleet_view import FleetView
 
@@ -43,18 +43,18 @@ def test_the_slow_node_is_the_first_sentence() -> None:
     first = terminal(found).splitlines()[0]
     assert first.startswith("✖ node3: Memory bandwidth, triad 256 MiB [numpy] at 71 % of its peers (at most ")
     assert first.endswith("in 5 of 5 runs.")
-    assert fleet_results.exit_code(found) is Exit.REJECTED
+    assert outcomes.exit_code(found) is Exit.REJECTED
 
 
 def test_an_accused_of_the_scan_is_the_first_sentence_where_nodes_alone_are_well() -> None:
     found = fleet_data.fleet(16, 5, guilty=True)
     assert terminal(found).startswith("✖ node0003: receives at 61 % of its peers, confirmed twice.")
-    assert fleet_results.exit_code(found) is Exit.REJECTED
+    assert outcomes.exit_code(found) is Exit.REJECTED
 
 
 def test_only_a_whole_and_clean_fleet_is_good() -> None:
     good = fleet_data.fleet(16, 5)
-    assert (view(good).tone, fleet_results.exit_code(good)) == ("good", Exit.DONE)
+    assert (view(good).tone, outcomes.exit_code(good)) == ("good", Exit.DONE)
     cases = {
         "missing": fleet_data.fleet(16, 5, Faults(gone=("node7",))),
         "broke": fleet_data.fleet(16, 5, Faults(broke=("node9",))),
@@ -65,11 +65,11 @@ def test_only_a_whole_and_clean_fleet_is_good() -> None:
     }
     for name, found in cases.items():
         assert view(found).tone in {"bad", "caution"}, name
-        assert fleet_results.exit_code(found) is Exit.FAILED, name
+        assert outcomes.exit_code(found) is Exit.FAILED, name
     skipped = fleet_data.fleet(16, 5, Faults(bad={("node5", 2): Status.SKIPPED}))
-    assert (view(skipped).tone, fleet_results.exit_code(skipped)) == ("unknown", Exit.INCONCLUSIVE)
+    assert (view(skipped).tone, outcomes.exit_code(skipped)) == ("unknown", Exit.INCONCLUSIVE)
     few = fleet_data.fleet(4, 2)
-    assert (view(few).tone, fleet_results.exit_code(few)) == ("unknown", Exit.INCONCLUSIVE)
+    assert (view(few).tone, outcomes.exit_code(few)) == ("unknown", Exit.INCONCLUSIVE)
     assert "6 runs would" in terminal(few)
 
 

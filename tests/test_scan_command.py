@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchsuite.errors import Exit
-from benchsuite.scanstore import JOURNAL, PIECES, SCAN
+from benchsuite.scan.ledger import JOURNAL, PIECES, SCAN
 from tests.mpirun import needs_mpi, python
 
 SCANNED = ("scan", "--backend", "fake", "--per-node", "2", "--rounds", "4", "--bytes", "4 KiB", "--seed", "7")

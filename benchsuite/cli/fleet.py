@@ -68,8 +68,8 @@ def fleet(
     """Measure every node alone at the same time, then in pairs, then all together; say which node stands out."""
     from benchsuite.commands import fleet as command
     from benchsuite.errors import UsageError
-    from benchsuite.fleet import Phase
-    from benchsuite.fleet_plan import Request, ScanOptions
+    from benchsuite.fleet.fleet import Phase
+    from benchsuite.fleet.forecast import Request, ScanOptions
     from benchsuite.placing import Placing
 
     if resume:

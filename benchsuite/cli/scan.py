@@ -78,8 +78,8 @@ def scan(
     from benchsuite.commands import scan as command
     from benchsuite.errors import UsageError
     from benchsuite.placing import Placing
-    from benchsuite.scan import Request
-    from benchsuite.scanstore import Plan, named
+    from benchsuite.scan.ledger import Plan, named
+    from benchsuite.scan.scan import Request
 
     if resume:
         raise typer.Exit(command.resume(named(resume, out), wait, as_json=json, with_report=report))

@@ -8,19 +8,20 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from benchsuite import fleet, fleet_plan, fleet_results, store, units
+from benchsuite import store, units
 from benchsuite.commands import scan as scanning
 from benchsuite.errors import BenchsuiteError, UsageError
+from benchsuite.fleet import fleet, forecast, outcomes
 from benchsuite.reading import printable
 from benchsuite.render.scan_view import ScanView, build
 
 PAGE = "report.html"
 
 
-def run(request: fleet_plan.Request, *, as_json: bool, with_report: bool) -> int:
+def run(request: forecast.Request, *, as_json: bool, with_report: bool) -> int:
     """Measure, print, render. Returns the exit code; what was measured is shown even when it ends early."""
     store.prepare_folder(request.out)
-    made = fleet_plan.prepare(request)
+    made = forecast.prepare(request)
     for line in said(made):
         print(line, file=sys.stderr)
     return _work(fleet.create(request.out, made), made, as_json=as_json, with_report=with_report)
@@ -41,7 +42,7 @@ def named(name: str, out: Path) -> Path:
 
 def said(made: fleet.Made) -> list[str]:
     """What is about to be measured, and about how long it takes."""
-    told = fleet_plan.forecast(made)
+    told = forecast.forecast(made)
     nodes = f"{made.layout.nodes} nodes" if made.layout.nodes > 1 else "this node alone"
     parts = [f"{phase} {units.guessed(told[phase])}" for phase in made.phases if phase in told]
     lines = [f"Measured are {nodes} ({made.backend}), in about {units.guessed(told['all'])}: {', '.join(parts)}."]
@@ -59,7 +60,7 @@ def show(path: Path, *, as_json: bool, with_report: bool) -> int:
     from benchsuite.render import fleet as terminal
     from benchsuite.render import fleet_page, fleet_view
 
-    found = fleet_results.load(path)
+    found = outcomes.load(path)
     view = fleet_view.build(found, scan_view(found))
     if as_json:
         print(msgspec.json.encode(view.data).decode())
@@ -73,10 +74,10 @@ def show(path: Path, *, as_json: bool, with_report: bool) -> int:
         except OSError as error:
             raise UsageError(f"The page cannot be written to {page}: {error.strerror}.", "Free some space.") from error
         print(f"Report:  {printable(str(page))}") if not as_json else None
-    return int(fleet_results.exit_code(found))
+    return int(outcomes.exit_code(found))
 
 
-def scan_view(found: fleet_results.Fleet) -> ScanView | None:
+def scan_view(found: outcomes.Fleet) -> ScanView | None:
     """What the scan's own page says, if there was a scan."""
     scanned = found.scanned
     if scanned is None:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchsuite import campaign, placing, results, scanstore, store
-from benchsuite import fleet as fleets
+from benchsuite import campaign, placing, results, store
 from benchsuite.commands import fleet, normality, scan, show
 from benchsuite.errors import BenchsuiteError
+from benchsuite.fleet import fleet as fleets
 from benchsuite.render import progress
+from benchsuite.scan import ledger
 
 
 def run(request: campaign.Request, *, as_json: bool, with_report: bool, all_implementations: bool) -> int:
@@ -29,7 +30,7 @@ def run(request: campaign.Request, *, as_json: bool, with_report: bool, all_impl
 
 def resume(name: str, out: Path, wait: float, *, as_json: bool, with_report: bool, all_implementations: bool) -> int:
     """Go on with a run that ended early; like ``run`` from there."""
-    if (begun := scanstore.find(name, out)) is not None:
+    if (begun := ledger.find(name, out)) is not None:
         return scan.resume(begun, wait, as_json=as_json, with_report=with_report)
     if (whole := fleets.find(name, out)) is not None:
         return fleet.resume(whole, as_json=as_json, with_report=with_report)

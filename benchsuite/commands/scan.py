@@ -11,15 +11,16 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from benchsuite import scan, scanstore, store
+from benchsuite import store
 from benchsuite.errors import BenchsuiteError, Exit
 from benchsuite.localise import verdict
 from benchsuite.model import Diagnosis
 from benchsuite.reading import printable
 from benchsuite.render import rounds
 from benchsuite.render.scan_view import About
-from benchsuite.scanexecute import Watcher
-from benchsuite.scanstore import Made, ScanDirectory
+from benchsuite.scan import ledger, scan
+from benchsuite.scan.ledger import Made, ScanDirectory
+from benchsuite.scan.stages import Watcher
 
 Measure = Callable[[], tuple[ScanDirectory, Diagnosis]]
 
@@ -45,7 +46,7 @@ def resume(path: Path, wait: float, *, as_json: bool, with_report: bool) -> int:
 
 def show(path: Path, *, as_json: bool) -> int:
     """Judge a stored scan again, and print. The exit code is that of the scan."""
-    measured, settings, _ = scanstore.load(path)
+    measured, settings, _ = ledger.load(path)
     return conclude(path, verdict.diagnose(measured, settings), as_json=as_json, with_report=False)
 
 
@@ -63,7 +64,7 @@ def conclude(path: Path, diagnosis: Diagnosis, *, as_json: bool, with_report: bo
     from benchsuite.render import scan as terminal
     from benchsuite.render import scan_page, scan_view
 
-    measured, _, made = scanstore.load(path)
+    measured, _, made = ledger.load(path)
     told = about(path, made)
     if as_json:
         print(msgspec.json.encode(scan_view.document(measured, diagnosis, told)).decode())
@@ -79,7 +80,7 @@ def conclude(path: Path, diagnosis: Diagnosis, *, as_json: bool, with_report: bo
 
 def about(path: Path, made: Made) -> About:
     """Where a scan comes from, for its page."""
-    data = path / scanstore.PIECES
+    data = path / ledger.PIECES
     return About(
         id=made.id,
         started=made.started,

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.console import Console
 
-from benchsuite import assets, campaign, discovery, exhibits, keys, results, scanstore, store
-from benchsuite import fleet as fleets
+from benchsuite import assets, campaign, discovery, exhibits, keys, results, store
 from benchsuite.commands import fleet, normality, scan
 from benchsuite.errors import UsageError
+from benchsuite.fleet import fleet as fleets
 from benchsuite.model import Record, Score
 from benchsuite.reading import printable
 from benchsuite.render import terminal, terminal_training
+from benchsuite.scan import ledger
 
 if TYPE_CHECKING:
     from benchsuite.render.view import CampaignView
@@ -36,7 +37,7 @@ def show(
 
     references: what its numbers are set against, as ``exhibits.gather`` takes it; catalog: the user's files of it.
     """
-    if (measured := scanstore.find(name, out)) is not None:
+    if (measured := ledger.find(name, out)) is not None:
         return scan.show(measured, as_json=form == "json")
     if (whole := fleets.find(name, out)) is not None:
         return fleet.show(whole, as_json=form == "json", with_report=False)

@@ -6,19 +6,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchsuite import bandwidths, fleet_plan, fleet_results
-from benchsuite.fleet import Phase
-from benchsuite.fleet_results import Fleet
+from benchsuite import bandwidths
+from benchsuite.fleet import forecast, outcomes
+from benchsuite.fleet.fleet import Phase
+from benchsuite.fleet.nodework import folder_name
+from benchsuite.fleet.outcomes import Fleet
+from benchsuite.fleet.peers import Task, Verdict
 from benchsuite.model import Score
-from benchsuite.nodework import folder_name
-from benchsuite.peers import Task, Verdict
 from benchsuite.render import fleet_words, shades
 from benchsuite.render.scan_view import ScanView
 
 
 def document(found: Fleet, headline: str, scan: ScanView | None) -> dict[str, Any]:
     """The fleet's run as JSON. ``rate``: as a ratio to the peers'; slowdowns are log time ratios."""
-    made, code = found.made, fleet_results.exit_code(found)
+    made, code = found.made, outcomes.exit_code(found)
     return {
         "fleet": made.id,
         "started": made.started,
@@ -31,7 +32,7 @@ def document(found: Fleet, headline: str, scan: ScanView | None) -> dict[str, An
         "margin": found.table.margin,
         "runs": made.runs,
         "phases": [_phase_document(found, phase) for phase in made.phases],
-        "forecast": dict(fleet_plan.forecast(made)),
+        "forecast": dict(forecast.forecast(made)),
         "nodes": [_node_document(one, found) for one in found.verdicts],
         "tasks": [_task_document(task) for task in found.table.tasks],
         "scan": dict(scan.data) if scan is not None else None,

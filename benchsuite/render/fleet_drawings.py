@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchsuite import bandwidths, units
-from benchsuite.fleet import Phase, Spell
+from benchsuite.fleet.fleet import Phase, Spell
+from benchsuite.fleet.nodework import Node
 from benchsuite.model import Score, Status
-from benchsuite.nodework import Node
 from benchsuite.render.drawing import Element, element, markup, titled
 from benchsuite.render.words import clean, counted, family
 

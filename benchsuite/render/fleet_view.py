@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchsuite import bandwidths, fleet_results, peers, units
-from benchsuite.fleet import Phase
-from benchsuite.fleet_results import Fleet
+from benchsuite import bandwidths, units
+from benchsuite.fleet import outcomes, peers
+from benchsuite.fleet.fleet import Phase
+from benchsuite.fleet.outcomes import Fleet
+from benchsuite.fleet.peers import Standing, Table, Task, Verdict
 from benchsuite.model import Score, Status
-from benchsuite.peers import Standing, Table, Task, Verdict
 from benchsuite.render import fleet_document, fleet_drawings, fleet_words, shades, task_map
 from benchsuite.render.fleet_drawings import Curve
 from benchsuite.render.scan_view import ScanView
@@ -126,7 +127,7 @@ def build(found: Fleet, scan: ScanView | None) -> FleetView:
         version=made.version,
         command=made.command,
         simulated=made.backend == "fake",
-        code=fleet_results.exit_code(found).name.lower(),
+        code=outcomes.exit_code(found).name.lower(),
         glyph=glyph,
         tone=tone,
         headline=headline,
@@ -156,8 +157,8 @@ def _when(started: str) -> str:
 
 def _headline(found: Fleet, scan: ScanView | None) -> tuple[str, str, str]:
     """Glyph, tone and the sentence above everything: the gravest of nodes, pairs and phases."""
-    guilty = [one for one in found.verdicts if one.standing in fleet_results.GUILTY]
-    gone = [one for one in found.verdicts if one.standing in fleet_results.UNMEASURED]
+    guilty = [one for one in found.verdicts if one.standing in outcomes.GUILTY]
+    gone = [one for one in found.verdicts if one.standing in outcomes.UNMEASURED]
     grave = [_first(one) for one in (*guilty, *gone)]
     accused = scan.headline if scan is not None and scan.code == "accused" else ""
     grave[len(guilty) : len(guilty)] = [accused] if accused else []
@@ -170,7 +171,7 @@ def _headline(found: Fleet, scan: ScanView | None) -> tuple[str, str, str]:
         what = f"{unfinished[0].value} is not complete" if unfinished else "not all could be read"
         return "!", "caution", f"Nobody is accused, but {what}."
     several = len(found.verdicts) > 1
-    if any(one.standing in fleet_results.OPEN for one in found.verdicts) or not several:
+    if any(one.standing in outcomes.OPEN for one in found.verdicts) or not several:
         return "?", "unknown", "Nobody is accused, but these nodes cannot be told apart."
     if scan is not None and scan.code != "nothing found":
         return scan.glyph, scan.tone, f"All nodes do alone as their peers do. In pairs: {scan.headline}"

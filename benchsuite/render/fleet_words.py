@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchsuite import units
-from benchsuite.peers import Cell, Standing, Task, Verdict
+from benchsuite.fleet.peers import Cell, Standing, Task, Verdict
 from benchsuite.render import shades, task_map
 from benchsuite.render.words import clean, counted, sentence
 

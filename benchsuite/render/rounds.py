@@ -15,7 +15,7 @@ from benchsuite import units
 from benchsuite.model import Round, Scan
 from benchsuite.render.progress import STEPS
 from benchsuite.render.words import clean, counted
-from benchsuite.scanexecute import Watcher
+from benchsuite.scan.stages import Watcher
 
 
 @contextmanager

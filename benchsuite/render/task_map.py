@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchsuite.fleet.peers import Cell, Standing, Table, Task
 from benchsuite.model import Case
-from benchsuite.peers import Cell, Standing, Table, Task
 from benchsuite.render import shades
 from benchsuite.render.drawing import Element, element, markup, titled
 from benchsuite.render.heatmap import LETTER, hatch, label

@@ -11,7 +11,7 @@ from benchsuite.model import Record, Status
 
 PYTHON = sys.executable
 BENCHSUITE = (PYTHON, "-m", "benchsuite")
-SHORT = ("--backend", "host", "--no-report", "--runs", "1", "--budget", "6", "--seed", "1")
+SHORT = ("--backend", "host", "--no-report", "--runs", "1", "--budget", "8", "--seed", "1")
 
 
 def only(nbytes: int) -> tuple[str, ...]:
@@ -21,7 +21,8 @@ def only(nbytes: int) -> tuple[str, ...]:
 
 COLLECTIVES = ("collectives", *SHORT, *only(65536))
 """What stands behind ``benchsuite run``."""
-SMALLEST = ("collectives", *SHORT, *only(8))
+SMALLEST = ("collectives", *SHORT, *only(8), "--only", "alltoallv bytes=65536")
+"""The same with the smallest message, which ``alltoallv`` has not in this suite."""
 SCRIPT = """
 import sys
 from benchsuite.errors import BenchsuiteError

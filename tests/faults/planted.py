@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchsuite import scan
 from benchsuite.model import Culprit, Decision, Diagnosis, Finding, Reference, Round, Scan
-from benchsuite.scanexecute import Silent, Watcher
-from benchsuite.scanstore import Made, Plan
+from benchsuite.scan import scan
+from benchsuite.scan.ledger import Made, Plan
+from benchsuite.scan.stages import Silent, Watcher
 from tests.faults.hosts import Hosts, InHosts, enter, flipping, stopped, throttled
 from tests.faults.hosts import quota as limited
 

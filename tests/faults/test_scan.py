@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import pytest
 
-from benchsuite import scan
 from benchsuite.errors import Exit
 from benchsuite.model import Culprit, Reference
+from benchsuite.scan import scan
 from tests.faults import hosts, planted
 
 MISSING = hosts.missing()

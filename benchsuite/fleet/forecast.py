@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchsuite import __version__, campaign, peers, placing, scanstore, store, units
+from benchsuite import __version__, campaign, placing, store, units
 from benchsuite.errors import UsageError
-from benchsuite.fleet import SCHEMA, Made, Phase
+from benchsuite.fleet import peers
+from benchsuite.fleet.fleet import SCHEMA, Made, Phase
 from benchsuite.localise import cost
 from benchsuite.model import Layout
 from benchsuite.placing import Placing
+from benchsuite.scan import ledger
 
 MOST_RUNS = 7
 """Runs that are made without being asked for, so that few nodes can be told apart."""
@@ -148,7 +150,7 @@ def _size(text: str) -> int:
 
 def _scan_seconds(asked: ScanOptions, where: Layout) -> float:
     rounds = max(asked.rounds, where.nodes - 1) if asked.full else asked.rounds
-    sweeps = scanstore.Plan().sweeps
+    sweeps = ledger.Plan().sweeps
     traffic = cost.seconds(max(2, where.nodes), rounds, _size(asked.nbytes), PAIR_RATE)
     return traffic + asked.apart * (sweeps - 1) + STARTS * START
 

@@ -19,7 +19,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
-from benchsuite import blame, scanstore
 from benchsuite.attempt import End, Runner
 from benchsuite.errors import MeasureError
 from benchsuite.execute import Stopper, Tireless
@@ -27,7 +26,8 @@ from benchsuite.localise import design, verdict
 from benchsuite.localise.small import FEWEST
 from benchsuite.model import Culprit, Diagnosis, Finding, Group, Policy, Round, Scan, Stage, Unit
 from benchsuite.protocol import Job, Kind, Message, ScanJob
-from benchsuite.scanstore import Plan, ScanDirectory
+from benchsuite.scan import blame, ledger
+from benchsuite.scan.ledger import Plan, ScanDirectory
 
 POLL = 0.1
 MOST_GROUPS = 16
@@ -122,7 +122,7 @@ class Scanning:
             if number and self._open(part) == list(part):
                 self._wait(plan.apart, f"sweep {number + 1} of {len(parts)}")
             self._measure(part, _groups(self.directory.made.units) if number + 1 == len(parts) else ())
-        settings = scanstore.settings(self.directory.made)
+        settings = ledger.settings(self.directory.made)
         looked = _only(self.directory.scan, Stage.SCREEN)
         suspects = verdict.suspects(looked, settings)
         second = (*_confirming(looked, suspects, plan.confirm_rounds, seed), *_linking(looked, suspects, plan, seed))
@@ -230,7 +230,7 @@ class Scanning:
         return replace(one, pairs=tuple(pair for pair in one.pairs if not hopeless & set(pair)))
 
     def _open(self, rounds: Sequence[Round]) -> list[Round]:
-        known = scanstore.done(self.directory.pieces)
+        known = ledger.done(self.directory.pieces)
         return [one for one in rounds if (one.stage, one.number) not in known]
 
     def _meet(self, seen: Scan) -> None:

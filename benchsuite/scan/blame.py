@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchsuite import beat
 from benchsuite.model import Local, Round, Scan, Transfer
-from benchsuite.scanning import COMPUTES, EXCHANGES, WAITS
+from benchsuite.scan.scanning import COMPUTES, EXCHANGES, WAITS
 
 REMEDY = "See 'benchsuite doctor'; leave out a host that cannot be reached with --hosts."
 RANK = "rank "

@@ -24,8 +24,10 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from benchsuite import launchers, nodework, reading, units
+from benchsuite import launchers, reading, units
 from benchsuite.errors import DataError, Exit, MeasureError
+from benchsuite.fleet import nodework
+from benchsuite.fleet.subcommand import execute
 from benchsuite.interrupt import Stop, stoppable
 from benchsuite.journal import Journal
 from benchsuite.launchers.base import Launcher
@@ -33,7 +35,6 @@ from benchsuite.launchers.local import LocalLauncher
 from benchsuite.model import Layout
 from benchsuite.protocol import encode
 from benchsuite.store import journal_of
-from benchsuite.subcommand import execute
 
 FLEET = "fleet.json"
 SCHEMA = 1
@@ -250,12 +251,21 @@ class Work:
         if problem := chosen.unavailable():
             raise MeasureError(f"The nodes cannot be reached: {problem}.", "See 'benchsuite doctor'.")
         base = (self.path / Phase.NODES).resolve()
-        node = [sys.executable, "-m", "benchsuite.nodework", str(base), "--", "run", self.made.suite, *self.made.words]
+        node = [
+            sys.executable,
+            "-m",
+            "benchsuite.fleet.nodework",
+            str(base),
+            "--",
+            "run",
+            self.made.suite,
+            *self.made.words,
+        ]
         command, log = [*chosen.tokens(count), *node, "--no-report", "--json"], self.path / Phase.NODES
         limit = 4 * self.made.predicted.get(Phase.NODES, 0.0) + PATIENCE
         code = execute(command, chosen.environment(count), log, stop, limit=limit)
         if absent(self.path, self.made) and count > 1:
-            gather = [sys.executable, "-m", "benchsuite.gathering", chosen.world, str(count), str(base)]
+            gather = [sys.executable, "-m", "benchsuite.fleet.gathering", chosen.world, str(count), str(base)]
             log = self.path / "gathering"
             execute([*chosen.tokens(count), *gather], chosen.environment(count), log, stop, limit=GATHERING)
         if bad := broken(self.path, self.made):

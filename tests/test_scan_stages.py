@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchsuite import beat, scan, scanexecute, scanning, scanstore
+from benchsuite import beat
 from benchsuite.attempt import End, no_poll
 from benchsuite.backends.fake import FakeBackend
 from benchsuite.errors import DataError, Exit, MeasureError, UsageError
@@ -28,8 +28,9 @@ from benchsuite.model import (
     World,
 )
 from benchsuite.protocol import Job, Message, ScanJob, encode
-from benchsuite.scanexecute import Place, Scanning, Silent
-from benchsuite.scanstore import Made, Plan, ScanDirectory
+from benchsuite.scan import ledger, scan, scanning, stages
+from benchsuite.scan.ledger import Made, Plan, ScanDirectory
+from benchsuite.scan.stages import Place, Scanning, Silent
 from benchsuite.world.threads import ThreadWorld, run
 
 PLAN = Plan(rounds=6, nbytes=64, sweeps=2, warm=1, repeats=3, margin=0.5, confirm_rounds=12)
@@ -128,7 +129,7 @@ class Notes(Silent):
 
 def made(plan: Plan = PLAN, ranks: int = 4) -> Made:
     """What a scan of so many hosts sets out to do."""
-    return Made(scanstore.SCHEMA, "20261130-120000-scan-0000", "", "0", "benchsuite scan", "fake", 5, plan, ranks)
+    return Made(ledger.SCHEMA, "20261130-120000-scan-0000", "", "0", "benchsuite scan", "fake", 5, plan, ranks)
 
 
 def scanned(
@@ -177,8 +178,8 @@ def test_a_rank_that_fails_again_and_again_is_left_out_and_said_to_be(tmp_path: 
     directory, diagnosis = scanned(tmp_path, runner, replace(PLAN, rounds=9))
     found = directory.scan
     tried = [one for one in found.transfers if one.reason == HANG]
-    left = [one for one in found.transfers if one.reason == scanexecute.HOPELESS_REASON]
-    assert len({one.round for one in tried}) == scanexecute.HOPELESS
+    left = [one for one in found.transfers if one.reason == stages.HOPELESS_REASON]
+    assert len({one.round for one in tried}) == stages.HOPELESS
     assert all(3 in (one.sender, one.receiver) for one in (*tried, *left))
     screened = [one for one in found.rounds if one.stage is Stage.SCREEN]
     assert len({one.round for one in (*tried, *left) if one.stage is Stage.SCREEN}) == len(screened) == 9
@@ -233,7 +234,7 @@ def test_a_scan_goes_on_where_it_ended(tmp_path: Path, after: int) -> None:
         Scanning(directory, Place(Runner(), "threads"), stopping, stopping).run()
     kept = list(directory.pieces)
     assert len([one for piece in kept for one in piece.rounds]) == after
-    with (directory.path / scanstore.PIECES).open("ab") as stream:
+    with (directory.path / ledger.PIECES).open("ab") as stream:
         stream.write(b'{"torn')
     again = ScanDirectory.reopen(directory.path)
     assert again.pieces == kept
@@ -246,7 +247,7 @@ def test_a_scan_goes_on_where_it_ended(tmp_path: Path, after: int) -> None:
 
 def test_a_changed_round_is_not_believed(tmp_path: Path) -> None:
     directory, _ = scanned(tmp_path, Runner())
-    file = directory.path / scanstore.PIECES
+    file = directory.path / ledger.PIECES
     whole = file.read_bytes()
     lines = whole.splitlines(keepends=True)
     for number in (0, len(lines) - 1):
@@ -260,7 +261,7 @@ def test_a_changed_round_is_not_believed(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="missing"):
         scan.load(directory.path)
     file.write_bytes(whole)
-    told = directory.path / scanstore.SCAN
+    told = directory.path / ledger.SCAN
     told.write_bytes(told.read_bytes().replace(b'"node1"', b'"node7"'))
     with pytest.raises(DataError, match="was changed after the scan had begun"):
         scan.load(directory.path)
@@ -278,7 +279,7 @@ def test_hosts_that_change_between_attempts_are_refused(tmp_path: Path) -> None:
 
 def test_a_slow_sender_is_looked_at_again_after_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight hosts, where the rank rule can name one."""
-    monkeypatch.setattr(scanexecute, "LINKS", 1)
+    monkeypatch.setattr(stages, "LINKS", 1)
     notes, naps = Notes(), []
     plan = replace(PLAN, rounds=15, sweeps=3, apart=0.02, confirm_after=0.03, margin=1.1)
 
@@ -289,8 +290,7 @@ def test_a_slow_sender_is_looked_at_again_after_the_wait(tmp_path: Path, monkeyp
     directory, diagnosis = scanned(tmp_path, Runner(slow=4), plan, 8, watcher=notes, sleep=sleep)
     assert [why for why, _ in notes.waits] == ["sweep 2 of 3", "sweep 3 of 3", "the second look"]
     assert sum(naps) >= 0.05
-    stages = {one.stage for one in directory.scan.rounds}
-    assert Stage.CONFIRM in stages
+    assert Stage.CONFIRM in {one.stage for one in directory.scan.rounds}
     accused = [one for one in diagnosis.findings if one.decision is Decision.ACCUSED]
     assert [one.ranks for one in accused] == [(4,)]
     assert accused[0].culprit in {Culprit.SENDS, Culprit.NODE}
@@ -323,7 +323,7 @@ def good() -> Scan:
         for pair in pairs
         for way in (pair, pair[::-1])
     ]
-    units = tuple(scanstore.Unit(rank, f"n{rank}") for rank in range(4))
+    units = tuple(ledger.Unit(rank, f"n{rank}") for rank in range(4))
     return Scan(units, 1, 64, tuple(Round(Stage.SCREEN, n, pairs) for n, pairs in enumerate(rounds)), tuple(transfers))
 
 
@@ -360,9 +360,9 @@ def test_one_rank_is_no_scan() -> None:
 
 def test_scans_are_found_by_name(tmp_path: Path) -> None:
     directory, _ = scanned(tmp_path, Runner())
-    assert scanstore.find("sca", tmp_path) == directory.path
-    assert scanstore.find(str(directory.path), tmp_path) == directory.path
-    assert scanstore.named("latest", tmp_path) == directory.path
-    assert scanstore.find("other", tmp_path) is None
+    assert ledger.find("sca", tmp_path) == directory.path
+    assert ledger.find(str(directory.path), tmp_path) == directory.path
+    assert ledger.named("latest", tmp_path) == directory.path
+    assert ledger.find("other", tmp_path) is None
     with pytest.raises(UsageError, match="no scan"):
-        scanstore.named("other", tmp_path)
+        ledger.named("other", tmp_path)

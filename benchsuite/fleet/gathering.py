@@ -1,6 +1,6 @@
 """Brings the run directories of all nodes to the first one, where no file system is shared: over the world, once.
 
-Started by a launcher, one rank a node, as ``python -m benchsuite.gathering WORLD RANKS FOLDER``. A node's folder
+Started by a launcher, one rank a node, as ``python -m benchsuite.fleet.gathering WORLD RANKS FOLDER``. A node's folder
 travels as one archive. What is already there is left as it is.
 """
 
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchsuite import nodework
 from benchsuite.errors import BenchsuiteError, MeasureError
+from benchsuite.fleet import nodework
 from benchsuite.model import World
 
 MOST = 512 << 20

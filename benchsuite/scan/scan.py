@@ -12,19 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchsuite import (
-    __version__,
-    backends,
-    campaign,
-    ending,
-    identity,
-    launchers,
-    localkernels,
-    lock,
-    placing,
-    scanstore,
-    store,
-)
+from benchsuite import __version__, backends, campaign, ending, identity, launchers, lock, placing, store
 from benchsuite.attempt import ProcessRunner
 from benchsuite.backends.base import Description
 from benchsuite.errors import BenchsuiteError, Exit, UnavailableError, UsageError
@@ -34,8 +22,9 @@ from benchsuite.localise import reference, topology
 from benchsuite.machine import cpu, facts
 from benchsuite.model import Decision, Diagnosis, Layout, Scan
 from benchsuite.placing import Placing
-from benchsuite.scanexecute import Place, Scanning, Watcher
-from benchsuite.scanstore import SWEEPS, Made, Plan, ScanDirectory, load
+from benchsuite.scan import ledger, localkernels
+from benchsuite.scan.ledger import SWEEPS, Made, Plan, ScanDirectory, load
+from benchsuite.scan.stages import Place, Scanning, Watcher
 
 __all__ = ["Request", "exit_code", "learn", "load", "prepare", "resume", "run"]
 
@@ -95,7 +84,7 @@ def prepare(request: Request) -> tuple[Made, Description]:
         raise UnavailableError(f"Ranks cannot be started: {missing}.", "See 'benchsuite doctor'.")
     seed = request.seed if request.seed is not None else int.from_bytes(os.urandom(4), "big")
     made = Made(
-        schema=scanstore.SCHEMA,
+        schema=ledger.SCHEMA,
         id=store.new_id("scan"),
         started=store.now(),
         version=__version__,
@@ -154,7 +143,7 @@ def resume(
 
     Raises ``UsageError`` when the code is not that it began with, and ``DataError`` when its files were changed.
     """
-    made = scanstore.load(path)[2]
+    made = ledger.load(path)[2]
     if made.code != identity.code():
         raise UsageError(
             "This scan was begun with another benchsuite, so the rest would not compare.",

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchsuite.model import Pause
-from benchsuite.pauses import IDLE, STILL, PauseWatch, Withheld, withheld
+from benchsuite.scan.pauses import IDLE, STILL, PauseWatch, Withheld, withheld
 
 
 class Clocks:
@@ -67,7 +67,7 @@ def test_every_pause_lasts_and_lies_where_time_passed(gaps: list[tuple[float, fl
 
 STOPPED = """
 import sys, time
-from benchsuite.pauses import PauseWatch
+from benchsuite.scan.pauses import PauseWatch
 watch = PauseWatch(0).start()
 print("ready", flush=True)
 sys.stdin.readline()

@@ -1,4 +1,4 @@
-"""One node's own suite, as a launcher starts it once on each node: ``python -m benchsuite.nodework FOLDER -- run …``.
+"""One node's own suite, as a launcher starts it once on each: ``python -m benchsuite.fleet.nodework FOLDER -- run …``.
 
 It is no rank: it opens no world, and what it starts must not believe to be one. It always exits with 0, for a launcher
 ends all nodes when one of them fails; how the run ended is in the node's ``node.json``.
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str]) -> int:
     """
     base, dashes, *command = arguments
     if dashes != "--" or not command:
-        raise SystemExit("usage: python -m benchsuite.nodework FOLDER -- run SUITE …")
+        raise SystemExit("usage: python -m benchsuite.fleet.nodework FOLDER -- run SUITE …")
     node = host_name()
     folder = Path(base) / folder_name(node)
     folder.mkdir(parents=True, exist_ok=True)

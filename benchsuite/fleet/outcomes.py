@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchsuite import fleet, nodework, peers, results, scan, scanstore, store
+from benchsuite import results, store
 from benchsuite.errors import BenchsuiteError, Exit
-from benchsuite.fleet import Made, Phase, Spell
+from benchsuite.fleet import fleet, nodework, peers
+from benchsuite.fleet.fleet import Made, Phase, Spell
+from benchsuite.fleet.nodework import Node
+from benchsuite.fleet.peers import Standing, Table, Verdict
 from benchsuite.localise import verdict
 from benchsuite.model import Decision, Diagnosis, Record, Scan, Score, Status
-from benchsuite.nodework import Node
-from benchsuite.peers import Standing, Table, Verdict
+from benchsuite.scan import ledger, scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Scanned:
 
     scan: Scan
     diagnosis: Diagnosis
-    made: scanstore.Made
+    made: ledger.Made
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def _nodes(path: Path, problems: list[str]) -> tuple[dict[str, Node | None], dic
 
 
 def _scanned(folder: Path, problems: list[str]) -> Scanned | None:
-    run = max((one.parent for one in folder.glob(f"*/{scanstore.SCAN}")), default=None)
+    run = max((one.parent for one in folder.glob(f"*/{ledger.SCAN}")), default=None)
     if run is None:
         return None
     try:

@@ -11,9 +11,9 @@ from fleet_data import TASKS, Faults
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchsuite import peers
+from benchsuite.fleet import peers
+from benchsuite.fleet.peers import Standing
 from benchsuite.model import Status
-from benchsuite.peers import Standing
 
 SLOW = 0.342  # 71 % of its peers
 

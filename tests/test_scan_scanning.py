@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchsuite import localkernels, resting, scanning
 from benchsuite.backends.cuda.backend import CudaBackend
 from benchsuite.backends.fake import FakeBackend
 from benchsuite.discovery import discover
 from benchsuite.model import Array, Case, Policy, Round, Stage, World
-from benchsuite.pairwise import Payload, differing
-from benchsuite.pauses import Withheld
 from benchsuite.protocol import Job, Kind, Message, ScanJob
-from benchsuite.resting import Machine, Rest, neighbours, waves
+from benchsuite.scan import localkernels, resting, scanning
+from benchsuite.scan.pairwise import Payload, differing
+from benchsuite.scan.pauses import Withheld
+from benchsuite.scan.resting import Machine, Rest, neighbours, waves
 from benchsuite.world.threads import ThreadWorld, run
 from tests.cuda_host import simulate
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchsuite import beat, blame
+from benchsuite import beat
 from benchsuite.model import Round, Scan, Stage
 from benchsuite.protocol import encode
+from benchsuite.scan import blame
 
 ROUND = Round(Stage.SCREEN, 5, ((0, 1), (2, 3), (4, 5)))
 RESTS = "round 5: rests"

@@ -16,15 +16,15 @@ from typing import TypeVar
 
 import numpy as np
 
-from benchsuite import resting
 from benchsuite.backends.base import Backend
 from benchsuite.errors import MeasureError
-from benchsuite.localkernels import Timing, prepare
 from benchsuite.model import Group, Local, Pause, Round, Scan, Transfer, Unit, World
-from benchsuite.pairwise import FEWEST, Line
-from benchsuite.pauses import PauseWatch, withheld
 from benchsuite.protocol import Job, Kind, Message, ScanJob
-from benchsuite.resting import Machine, Rest
+from benchsuite.scan import resting
+from benchsuite.scan.localkernels import Timing, prepare
+from benchsuite.scan.pairwise import FEWEST, Line
+from benchsuite.scan.pauses import PauseWatch, withheld
+from benchsuite.scan.resting import Machine, Rest
 
 Send = Callable[[Message], None]
 Say = Callable[[str], None]
