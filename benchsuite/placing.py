@@ -27,6 +27,8 @@ OPERATOR_FILE = Path("/etc/mpi/hostfile")
 """Where the MPI Operator of Kubernetes puts it, in the pod of the launcher."""
 MOST_PER_HOST = 8
 """Ranks of a host with more cores, unless more are asked for: as many as a plan gives one host."""
+TEXTS = {".txt", ".lst", ".list", ".cfg", ".conf", ".csv", ".hosts"}
+"""How files of hosts end, and no host does: a path that is mistyped must not become a host of that name."""
 STARTED = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
 """Variables in which a launcher tells a process that it is one of so many."""
 
@@ -154,6 +156,8 @@ def _laid_out(placing: Placing, name: str, allocated: tuple[str, ...], told: Map
 
 def _machines(hosts: str, allocated: tuple[str, ...], told: Mapping[str, str]) -> tuple[tuple[Machine, ...], str]:
     """The hosts with their slots, and the file they are from: told first, then Slurm's, then a machine file's."""
+    if Path(hosts).suffix in TEXTS and not Path(hosts).is_file():
+        raise UsageError(f"There is no file {hosts}.", "Check the path, or list hosts: --hosts node[01-04].")
     if hosts and not ("/" in hosts or Path(hosts).is_file()):
         return tuple(map(Machine, dict.fromkeys(hostlist.expand(hosts)))), ""
     if allocated and not hosts:

@@ -21,6 +21,7 @@ README = (ROOT / "README.md").read_text()
 
 
 SMALL = {"gemm": "gemm m=256", "memory op=triad": "gemm m=256"}
+PART = {"memory": ("--only", "memory op=read bytes=24576"), "collectives": ("--only", "barrier", "--runs", "1")}
 """What the README measures at length, the test measures small."""
 
 
@@ -78,8 +79,8 @@ def test_every_readme_command_runs(tmp_path: Path) -> None:
                 continue
             if words[1] == "run":
                 words = [SMALL.get(word, word) for word in words if word not in {"--budget", "60"}]
-                words += ["--backend", "fake", *(["--only", "memory op=read bytes=24576"] if "memory" in words else [])]
-            if words[1] == "selftest":  # takes minutes; tests/test_selftest.py runs it small
+                words += ["--backend", "fake", *(word for name, only in PART.items() if name in words for word in only)]
+            if words[1] in {"selftest", "scan", "fleet"}:  # take minutes or many hosts; their own tests run them
                 words.append("--help")
             if words[1] == "keys":  # not into somebody's configuration
                 words += ["--to", str(tmp_path)]

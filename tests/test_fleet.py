@@ -76,6 +76,7 @@ def test_nodes_run_at_once_and_a_missing_one_is_named_and_run_again(tmp_path: Pa
     assert max(one.began for one in spans if one) < min(one.ended for one in spans if one), "not at the same time"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not find() or not fake_srun.names_are_possible(), reason="needs MPI, and root for host names")
 def test_the_three_phases_of_an_allocation(tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(TOGETHER)
@@ -211,6 +212,39 @@ def test_every_node_gets_the_same_seed_and_the_forecast_is_that_of_one() -> None
     told = forecast.forecast(asked)
     assert told["all"] == told["one"] > 0
     assert told["one by one"] == 64 * told["one"]
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "hosts", "per_node", "least", "most"),
+    [
+        ("8 KiB", "a,b,c,d", 1, 5, 15),  # starting is nearly all
+        ("16 MiB", "a,b,c,d", 1, 25, 45),
+        ("16 MiB", "n[1-64]", 1, 40, 70),  # not longer with more nodes, but for links and groups
+        ("16 MiB", "a,b,c,d", 8, 30, 120),
+        ("1 GiB", "a,b,c,d", 1, 200, 400),  # a few transfers are made whatever they take
+    ],
+)
+def test_the_forecast_of_a_scan_ends_by_the_clock(
+    nbytes: str, hosts: str, per_node: int, least: float, most: float
+) -> None:
+    scan = forecast.ScanOptions(nbytes=nbytes)
+    placed = Placing("mpiexec", hosts, per_node=per_node)
+    asked = forecast.prepare(request(placing=placed, phases=(Phase.SCAN,), scan=scan))
+    assert least < asked.predicted["scan"] < most
+
+
+def test_a_long_phase_says_now_and_then_that_it_goes_on(tmp_path: Path) -> None:
+    path, asked = made(tmp_path)
+    finished(path, "node1")
+    said: list[str] = []
+    heard = lambda text: said.append(text.replace("\xa0", " "))  # noqa: E731
+    news = fleet.Work(path, replace(asked, predicted={"nodes": 60.0}), heard)._news(path / "nodes")
+    for spent in (1.0, 29.0, 31.0, 45.0, 61.0):
+        news(spent)
+    assert said == [
+        "nodes: 1 of 2 have ended; 31.0 s so far, forecast 1 min 0 s.",
+        "nodes: 1 of 2 have ended; 1 min 1 s so far, forecast 1 min 0 s.",
+    ]
 
 
 def test_a_suite_s_file_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

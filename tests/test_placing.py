@@ -100,6 +100,7 @@ def test_the_operator_s_file_and_the_hosts_of_lsf(tmp_path: Path, monkeypatch: p
         (Placing("local", hosts="a"), {}, "this host only"),
         (Placing("local", nodes=2), {}, "this host only"),
         (Placing(nodes=2), {}, "2 nodes were asked for, but this host only"),
+        (Placing(hosts="machines.txt"), {}, "no file machines.txt"),
         (Placing(hosts="a,b", nodes=3), {}, "3 nodes were asked for, but 2 hosts"),
         (Placing(), {"OMPI_COMM_WORLD_SIZE": "4"}, "itself started 4 times"),
         (Placing(), {"PMI_SIZE": "2"}, "itself started 2 times"),

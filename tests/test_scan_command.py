@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from benchsuite.errors import Exit
+from benchsuite.errors import Exit, UsageError
+from benchsuite.scan import scan as scanning
 from benchsuite.scan.ledger import JOURNAL, PIECES, SCAN
+from tests import scan_data
 from tests.mpirun import needs_mpi, python
 
 SCANNED = ("scan", "--backend", "fake", "--per-node", "2", "--rounds", "4", "--bytes", "4 KiB", "--seed", "7")
@@ -94,3 +96,32 @@ def test_what_makes_no_sense_is_said_before_anything_is_measured(
     assert done.returncode == Exit.USAGE
     assert said in done.stderr
     assert not scans(tmp_path)
+
+
+def test_a_reference_of_too_few_nodes_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    done = benchsuite(tmp_path, *SCANNED, "--learn", str(tmp_path / "good.json"))
+    assert done.returncode == Exit.USAGE
+    assert "learned from 4 nodes at least; here are 2" in done.stderr
+    there = benchsuite(tmp_path, *SCANNED, "--per-node", "4", "--learn", str(tmp_path / "no" / "good.json"))
+    assert there.returncode == Exit.USAGE
+    assert "There is no folder" in there.stderr
+    assert not scans(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("planted", "accused", "why"),
+    [
+        (scan_data.Planted(), True, "somebody is accused"),
+        (scan_data.Planted(failed=frozenset({(0, 1)})), False, "something failed"),
+        (scan_data.Planted(wrong=frozenset({2})), False, "a result was wrong"),
+    ],
+)
+def test_a_bad_fleet_is_no_reference(planted: scan_data.Planted, accused: bool, why: str, tmp_path: Path) -> None:
+    scan = scan_data.scan(6, 5, planted)
+    found = scan_data.diagnosis(*([scan_data.slow_receiver()] if accused else []))
+    with pytest.raises(UsageError, match=why):
+        scanning.learn(scan, found, tmp_path / "good.json")
+    assert not (tmp_path / "good.json").exists()
+    good = scan_data.scan(6, 5, scan_data.Planted())
+    scanning.learn(good, scan_data.diagnosis(), tmp_path / "good.json")
+    assert (tmp_path / "good.json").is_file()

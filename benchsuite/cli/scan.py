@@ -82,7 +82,7 @@ def scan(
     from benchsuite.scan.scan import Request
 
     if resume:
-        raise typer.Exit(command.resume(named(resume, out), wait, as_json=json, with_report=report))
+        raise typer.Exit(command.resume(named(resume, out), wait, learn, as_json=json, with_report=report))
     try:
         size = units.parse_size(nbytes)
     except ValueError as error:

@@ -19,7 +19,7 @@ PAGE = "report.html"
 
 
 def run(request: forecast.Request, *, as_json: bool, with_report: bool) -> int:
-    """Measure, print, render. Returns the exit code; what was measured is shown even when it ends early."""
+    """Measure, print, render. Returns the exit code; what was measured is kept even when it ends early."""
     store.prepare_folder(request.out)
     made = forecast.prepare(request)
     for line in said(made):

@@ -14,6 +14,7 @@ from rich.console import Console
 from benchsuite import store
 from benchsuite.errors import BenchsuiteError, Exit
 from benchsuite.localise import verdict
+from benchsuite.localise.small import FEWEST
 from benchsuite.model import Diagnosis
 from benchsuite.reading import printable
 from benchsuite.render import rounds
@@ -30,18 +31,28 @@ def run(request: scan.Request, *, as_json: bool, with_report: bool) -> int:
     store.prepare_folder(request.out)
     made, found = scan.prepare(request)
     print(said(made), file=sys.stderr)
-    directory, diagnosis = _until_stopped(lambda: scan.run(made, request.out, found, _watching, request.wait))
-    if request.learn is not None:
-        scan.learn(directory.scan, request.learn)
-        print(f"Reference of this fleet: {printable(str(request.learn))}", file=sys.stderr)
+    measured = _until_stopped(lambda: scan.run(made, request.out, found, _watching, request.wait))
+    return _end(measured, request.learn, as_json=as_json, with_report=with_report)
+
+
+def resume(path: Path, wait: float, learn: Path | None = None, *, as_json: bool, with_report: bool) -> int:
+    """Go on with a scan that ended early; like ``run`` from there. ``learn``: the file of its reference, as there."""
+    measured = _until_stopped(lambda: scan.resume(path, _watching, wait))
+    return _end(measured, learn, as_json=as_json, with_report=with_report)
+
+
+def _end(measured: tuple[ScanDirectory, Diagnosis], learn: Path | None, *, as_json: bool, with_report: bool) -> int:
+    """Print the verdict; then write the reference, if one is wanted, whose maker needs no verdict."""
+    directory, diagnosis = measured
     code = conclude(directory.path, diagnosis, as_json=as_json, with_report=with_report)
-    return int(Exit.DONE) if request.learn is not None and code == Exit.INCONCLUSIVE else code
-
-
-def resume(path: Path, wait: float, *, as_json: bool, with_report: bool) -> int:
-    """Go on with a scan that ended early; like ``run`` from there."""
-    directory, diagnosis = _until_stopped(lambda: scan.resume(path, _watching, wait))
-    return conclude(directory.path, diagnosis, as_json=as_json, with_report=with_report)
+    if learn is None:
+        if directory.made.learning:
+            name = printable(directory.path.name)
+            print(f"Its reference is written by: benchsuite scan --resume {name} --learn FILE", file=sys.stderr)
+        return code
+    scan.learn(directory.scan, diagnosis, learn)
+    print(f"Reference of this fleet: {printable(str(learn))}", file=sys.stderr)
+    return int(Exit.DONE) if code == Exit.INCONCLUSIVE else code
 
 
 def show(path: Path, *, as_json: bool) -> int:
@@ -53,10 +64,15 @@ def show(path: Path, *, as_json: bool) -> int:
 def said(made: Made) -> str:
     """What is about to be measured, in a sentence."""
     each = f"{made.layout.per_node} ranks on each" if made.layout.per_node > 1 else "a rank on each"
-    where = f"{made.layout.nodes} hosts, {each}" if made.layout.nodes > 1 else f"{made.ranks} ranks of this host"
+    host = made.layout.hosts[0] if made.layout.hosts else "this host"
+    where = f"{made.layout.nodes} hosts, {each}" if made.layout.nodes > 1 else f"{made.ranks} ranks of {host}"
     again = made.plan.confirm_after
     when = f"{again:.0f} s after the first" if again else "in the same minute, which tells slow now, not broken"
-    return f"Scanned are {where} ({made.backend}). A second look, if somebody is suspected, follows {when}."
+    told = f"Scanned are {where} ({made.backend}). A second look, if somebody is suspected, follows {when}."
+    seats = made.layout.nodes if made.layout.nodes > 1 else made.ranks
+    if seats > FEWEST or made.reference is not None or made.learning:
+        return told
+    return f"{told} Among {seats} nobody can be accused without --reference: numbers will be shown, and no verdict."
 
 
 def conclude(path: Path, diagnosis: Diagnosis, *, as_json: bool, with_report: bool) -> int:
@@ -102,7 +118,7 @@ def _until_stopped(measure: Measure) -> tuple[ScanDirectory, Diagnosis]:
         return measure()
     except BenchsuiteError as stopped:
         directory = stopped.__dict__.get("directory")
-        if directory is not None:
+        if directory is not None and directory.pieces:
             name = printable(directory.path.name)
             kept = f"{len(directory.pieces)} rounds are kept; go on with: benchsuite resume {name}"
             print(f"benchsuite: {kept}", file=sys.stderr)

@@ -42,6 +42,8 @@ PATIENCE = 900.0
 """Seconds beyond four times the forecast after which the nodes' phase counts as hung: its runs have deadlines of their
 own, so only a launcher that waits for a dead node comes to this."""
 GATHERING = 120.0
+NEWS = 30.0
+"""Seconds between two lines about nodes that are still measured."""
 
 
 class Phase(StrEnum):
@@ -214,7 +216,22 @@ class Work:
         """Say how long a phase took beside the forecast, and what went wrong in it."""
         expected = self.made.predicted.get(phase)
         forecast = f", forecast {units.guessed(expected)}" if expected is not None else ""
-        self.say(f"{phase}: {units.seconds(seconds)}{forecast}{f'. {reason}' if reason else ''}.")
+        self.say(f"{phase}: {units.seconds(seconds)}{forecast}{f'; {reason}' if reason else ''}.")
+
+    def _news(self, base: Path) -> Callable[[float], None]:
+        """Says now and then how long the nodes have been at work, and how many have ended as far as is seen here."""
+        told, count = 0, self.made.layout.nodes
+        expected = self.made.predicted.get(Phase.NODES)
+
+        def news(spent: float) -> None:
+            nonlocal told
+            if spent // NEWS > told:
+                told = int(spent // NEWS)
+                ended = f"{len(list(base.glob(f'*/{nodework.NODE}')))} of {count} have ended; " if count > 1 else ""
+                forecast = f", forecast {units.guessed(expected)}" if expected is not None else ""
+                self.say(f"nodes: {ended}{units.seconds(spent)} so far{forecast}.")
+
+        return news
 
     def _phase(self, phase: Phase, stop: Stop) -> tuple[int, str]:
         """Do a phase: the exit code and, where it is no good one, why."""
@@ -263,7 +280,7 @@ class Work:
         ]
         command, log = [*chosen.tokens(count), *node, "--no-report", "--json"], self.path / Phase.NODES
         limit = 4 * self.made.predicted.get(Phase.NODES, 0.0) + PATIENCE
-        code = execute(command, chosen.environment(count), log, stop, limit=limit)
+        code = execute(command, chosen.environment(count), log, stop, limit=limit, meanwhile=self._news(base))
         if absent(self.path, self.made) and count > 1:
             gather = [sys.executable, "-m", "benchsuite.fleet.gathering", chosen.world, str(count), str(base)]
             log = self.path / "gathering"

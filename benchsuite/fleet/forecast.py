@@ -6,23 +6,27 @@ import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 
 from benchsuite import __version__, campaign, placing, store, units
 from benchsuite.errors import UsageError
 from benchsuite.fleet import peers
 from benchsuite.fleet.fleet import SCHEMA, Made, Phase
-from benchsuite.localise import cost
+from benchsuite.localise.small import FEWEST
+from benchsuite.machine import cpu
 from benchsuite.model import Layout
 from benchsuite.placing import Placing
-from benchsuite.scan import ledger
+from benchsuite.scan import ledger, localkernels, pairwise, stages
+from benchsuite.scan.scan import fitting
 
 MOST_RUNS = 7
 """Runs that are made without being asked for, so that few nodes can be told apart."""
-PAIR_RATE = 1e9
-"""Bytes a second of a pair, for the forecast alone."""
-STARTS, START = 3, 5.0
-"""Process groups of a scan, and seconds that one takes to begin."""
+PAIR_RATE, CONTACT = 1e9, 0.1
+"""Bytes a second at which a pair makes, sends and compares data, and seconds of a first contact: for the forecast
+alone. The scan foretells its own time better, from its first round."""
+STARTS = 3
+"""Process groups of a scan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,9 @@ def prepare(request: Request) -> Made:
         predicted[Phase.NODES.value] = campaign.remaining(plan.policy, plan) * runs / plan.policy.runs
     placed = _words(request.placing)
     if Phase.SCAN in request.phases:
-        predicted[Phase.SCAN.value] = _scan_seconds(request.scan, where)
+        predicted[Phase.SCAN.value] = _scan_seconds(
+            request.scan, where, where.per_node or fitting(found, where), cpu.available_cores(), settled.backend
+        )
     if Phase.TOGETHER in request.phases:
         asked = campaign.Request(_file(request.together), backend=settled.backend, seed=seed, placing=request.placing)
         _, plan = campaign.make_plan(asked, found)
@@ -148,11 +154,24 @@ def _size(text: str) -> int:
         raise UsageError(f"{str(error)[:1].upper()}{str(error)[1:]}.", "For example --bytes '16 MiB'.") from error
 
 
-def _scan_seconds(asked: ScanOptions, where: Layout) -> float:
-    rounds = max(asked.rounds, where.nodes - 1) if asked.full else asked.rounds
-    sweeps = ledger.Plan().sweeps
-    traffic = cost.seconds(max(2, where.nodes), rounds, _size(asked.nbytes), PAIR_RATE)
-    return traffic + asked.apart * (sweeps - 1) + STARTS * START
+def _scan_seconds(asked: ScanOptions, where: Layout, per_node: int, cores: int, backend: str) -> float:
+    """About how long the scan takes without a second look. per_node: ranks on each host; cores: of each.
+
+    A direction ends by the clock, so a slow network makes it hardly longer. Ranks that share a host compute one after
+    another, and exchange so many at a time as it has cores.
+    """
+    plan = ledger.Plan()
+    seats = where.nodes if where.nodes > 1 else per_node
+    once = _size(asked.nbytes) / PAIR_RATE
+    direction = min((plan.warm + plan.repeats) * once, (1 + pairwise.WARM_PART) * plan.direction)
+    direction = max((pairwise.FEWEST + 1) * once, direction)
+    computing = localkernels.BATCH * len(localkernels.names(backend)) * per_node
+    a_round = CONTACT + 2 * direction * ceil(per_node / max(1, cores)) + computing
+    rounds = max(asked.rounds, seats - 1) if asked.full else asked.rounds
+    links = plan.confirm_rounds if seats > FEWEST else 0
+    groups = min(seats, stages.MOST_GROUPS) + 1
+    starting = STARTS * stages.START + asked.apart * (plan.sweeps - 1)
+    return (rounds + links) * a_round + groups * direction + starting
 
 
 def _command(request: Request, suite: str, seed: int) -> str:

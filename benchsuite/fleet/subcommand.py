@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,12 +28,14 @@ def execute(
     *,
     speaks: bool = False,
     limit: float = float("inf"),
+    meanwhile: Callable[[float], None] = lambda spent: None,
 ) -> int:
     """Run a command in a process group of its own to its end; its exit code.
 
     What it prints goes to the file ``log`` with ".log" added; with ``speaks`` its standard output alone, ".json", and
     what it says on the way is heard. When a person or a scheduler asks to stop, so is the command, which
-    has ``GRACE`` seconds to end by itself; after ``limit`` seconds likewise. Raises ``MeasureError``.
+    has ``GRACE`` seconds to end by itself; after ``limit`` seconds likewise. ``meanwhile`` is called all the time with
+    the seconds that have passed. Raises ``MeasureError``.
     """
     target = log.with_name(f"{log.name}.{'json' if speaks else 'log'}")
     try:
@@ -56,6 +58,7 @@ def execute(
         while process.poll() is None:
             if stop.interrupts or stop.terminated or time.monotonic() - began > limit:
                 break
+            meanwhile(time.monotonic() - began)
             time.sleep(POLL)
     finally:
         _end(process)

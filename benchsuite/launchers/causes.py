@@ -129,6 +129,13 @@ SIGNS = (
         ),
     ),
     _Sign(
+        re.compile(r"\[proxy:\d+@(\S+)\].*?unable to connect to server (\S+) at port"),
+        lambda said: (
+            f"{said[1]} was reached, but cannot reach {said[2]} in return: it must know that name, and no firewall may "
+            "stand between them"
+        ),
+    ),
+    _Sign(
         re.compile(r"Launch proxy failed"),
         lambda said: "a host could not be reached: ssh to each must need no password, and MPI must be installed there",
     ),

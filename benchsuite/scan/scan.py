@@ -20,13 +20,13 @@ from benchsuite.interrupt import stoppable
 from benchsuite.launchers.base import Launcher
 from benchsuite.localise import reference, topology
 from benchsuite.machine import cpu, facts
-from benchsuite.model import Decision, Diagnosis, Layout, Scan
+from benchsuite.model import Decision, Diagnosis, Layout, Local, Scan, Transfer
 from benchsuite.placing import Placing
 from benchsuite.scan import ledger, localkernels
 from benchsuite.scan.ledger import SWEEPS, Made, Plan, ScanDirectory, load
 from benchsuite.scan.stages import Place, Scanning, Watcher
 
-__all__ = ["Request", "exit_code", "learn", "load", "prepare", "resume", "run"]
+__all__ = ["Request", "exit_code", "fitting", "learn", "load", "prepare", "resume", "run"]
 
 MANY = 16
 """Nodes from which on a scan is spread over time unless told otherwise: a second look in the same minute proves "slow
@@ -71,17 +71,20 @@ class Request:
 def prepare(request: Request) -> tuple[Made, Description]:
     """What a scan will set out to do, and what its backend offers here. Nothing is measured or written yet.
 
-    Raises ``UsageError`` when there are not two ranks, and ``UnavailableError`` when ranks cannot be started.
+    Raises ``UsageError`` when there are not two ranks, or too few for the reference that is to be learned, and
+    ``UnavailableError`` when ranks cannot be started.
     """
     asked = campaign.Request(backend=request.backend)
     settled, found, _ = campaign.settle(asked)
     launcher, layout = placing.layout(request.placing)
-    per_node = layout.per_node or _fitting(found, layout)
+    per_node = layout.per_node or fitting(found, layout)
     ranks = per_node * layout.nodes
     if ranks < 2:
         raise UsageError("A scan needs two ranks at least.", "Name hosts with --hosts, or give --per-node 2.")
     if missing := launchers.choose(launcher, layout).unavailable():
         raise UnavailableError(f"Ranks cannot be started: {missing}.", "See 'benchsuite doctor'.")
+    if request.learn is not None:
+        _learnable(request.learn, layout.nodes if layout.nodes > 1 else ranks)
     seed = request.seed if request.seed is not None else int.from_bytes(os.urandom(4), "big")
     made = Made(
         schema=ledger.SCHEMA,
@@ -104,7 +107,18 @@ def prepare(request: Request) -> tuple[Made, Description]:
     return made, found
 
 
-def _fitting(found: Description, layout: Layout) -> int:
+def _learnable(to: Path, seats: int) -> None:
+    """Refuse what could not become a reference before anything is measured for it. Raises ``UsageError``."""
+    if seats < reference.LEAST_SEATS:
+        raise UsageError(
+            f"A reference is learned from {reference.LEAST_SEATS} nodes at least; here are {seats}.",
+            "Name more nodes that are known good.",
+        )
+    if not to.resolve().parent.is_dir():
+        raise UsageError(f"There is no folder {to.parent} for the reference.", "Make it, or choose another.")
+
+
+def fitting(found: Description, layout: Layout) -> int:
     """Ranks on each host unless told: one for each GPU, else one a host; on a single host one for each core."""
     if found.device is not None:
         return max(1, found.device.count)
@@ -184,16 +198,24 @@ def _alone(backend: str, wait: float) -> Iterator[None]:
         yield
 
 
-def learn(scan: Scan, to: Path) -> None:
-    """Write a reference from a scan of units that are known good. Raises ``UsageError`` when something failed in it."""
-    failed = [one for one in scan.transfers if one.seconds is None or one.wrong]
-    failed_locals = [one for one in scan.locals if one.seconds is None or one.wrong]
-    if failed or failed_locals or scan.pauses:
-        raise UsageError(
-            "Something failed, was wrong or stood still in this scan, so it is no reference.",
-            "Scan again when all is well.",
-        )
-    reference.write(to, reference.learn([scan]))
+def learn(scan: Scan, diagnosis: Diagnosis, to: Path) -> None:
+    """Write a reference from a scan of units that are known good.
+
+    Raises ``UsageError`` when something failed or stood still in it, or somebody is accused: that is no good fleet.
+    """
+    timed: tuple[Transfer | Local, ...] = (*scan.transfers, *scan.locals)
+    why = {
+        "somebody is accused": any(one.decision is Decision.ACCUSED for one in diagnosis.findings),
+        "something failed": any(one.seconds is None for one in timed),
+        "a result was wrong": any(one.wrong for one in timed),
+        "a rank stood still": bool(scan.pauses),
+    }
+    if found := [reason for reason, holds in why.items() if holds]:
+        raise UsageError(f"No reference was written: {', '.join(found)}.", "Scan again when all is well.")
+    try:
+        reference.write(to, reference.learn([scan]))
+    except OSError as error:
+        raise UsageError(f"{to} could not be written: {error.strerror}.", "Choose another file.") from error
 
 
 def exit_code(diagnosis: Diagnosis) -> Exit:

@@ -117,7 +117,7 @@ class Scanning:
         self._contact()
         first = design.screen(self.directory.made.units, plan.rounds, seed, plan.full)
         parts = _sweeps(first, plan.sweeps if plan.apart > 0.0 else 1)
-        self._forecast(len(first), parts)
+        self._forecast(len(self._open(first)), parts)
         for number, part in enumerate(parts):
             if number and self._open(part) == list(part):
                 self._wait(plan.apart, f"sweep {number + 1} of {len(parts)}")
