@@ -112,8 +112,7 @@ srun: error: Invalid MPI type 'pmix', --mpi=list for acceptable types
         (GONE, "the connection to a host was lost", True),
         ("[mpiexec@vm] ui_cmd_cb (pmiserv_pmci.c:51): Launch proxy failed.", "a host could not be reached", False),
         (
-            "[proxy:1@beta] main (pmip.c:100): unable to connect to server alpha at port 45431 (check for firewalls!)\n"
-            "[mpiexec@alpha] ui_cmd_cb (pmiserv_pmci.c:51): Launch proxy failed.",
+            "[proxy:1@beta] main (pmip.c:100): unable to connect to server alpha at port 45431\nLaunch proxy failed.",
             "beta was reached, but cannot reach alpha in return",
             False,
         ),

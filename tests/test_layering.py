@@ -156,6 +156,7 @@ ABOVE = {
         "journal",
         "launchers",
         "localise",
+        "machine.cpu",
         "model",
         "placing",
         "protocol",

@@ -32,6 +32,7 @@ from benchsuite.scan import ledger, scan, scanning, stages
 from benchsuite.scan.ledger import Made, Plan, ScanDirectory
 from benchsuite.scan.stages import Place, Scanning, Silent
 from benchsuite.world.threads import ThreadWorld, run
+from tests import scan_data
 
 PLAN = Plan(rounds=6, nbytes=64, sweeps=2, warm=1, repeats=3, margin=0.5, confirm_rounds=12)
 HANG = "nothing was heard for 60 s, so it was ended"
@@ -328,7 +329,7 @@ def good() -> Scan:
 
 
 def test_a_reference_is_learned_from_a_scan_in_which_nothing_went_wrong(tmp_path: Path) -> None:
-    scan.learn(good(), tmp_path / "reference.json")
+    scan.learn(good(), scan_data.diagnosis(), tmp_path / "reference.json")
     assert (tmp_path / "reference.json").exists()
     for bad in (
         replace(good(), transfers=(*good().transfers, Transfer(Stage.SCREEN, 0, 0, 1, None))),
@@ -336,8 +337,8 @@ def test_a_reference_is_learned_from_a_scan_in_which_nothing_went_wrong(tmp_path
         replace(good(), locals=(Local(Stage.SCREEN, 0, 1, "gemm", None),)),
         replace(good(), pauses=(scanning.Pause(1, 0.0, 3.0),)),
     ):
-        with pytest.raises(UsageError, match="no reference"):
-            scan.learn(bad, tmp_path / "other.json")
+        with pytest.raises(UsageError, match="No reference was written"):
+            scan.learn(bad, scan_data.diagnosis(), tmp_path / "other.json")
     assert not (tmp_path / "other.json").exists()
 
 
