@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -119,7 +120,7 @@ def _until_stopped(measure: Measure) -> tuple[ScanDirectory, Diagnosis]:
     except BenchsuiteError as stopped:
         directory = stopped.__dict__.get("directory")
         if directory is not None and directory.pieces:
-            name = printable(directory.path.name)
-            kept = f"{len(directory.pieces)} rounds are kept; go on with: benchsuite resume {name}"
+            path = shlex.quote(printable(str(directory.path)))  # a name alone is not found below another folder
+            kept = f"{len(directory.pieces)} rounds are kept; go on with: benchsuite resume {path}"
             print(f"benchsuite: {kept}", file=sys.stderr)
         raise
