@@ -127,7 +127,6 @@ def test_a_node_that_dies_is_named_and_the_rest_is_measured_when_it_is_back(slur
     assert len(resumed.of("good")) == 2
 
 
-@pytest.mark.long
 @pytest.mark.fault(51)
 def test_ranks_of_a_dead_daemon_are_measured_to_their_end(slurm: Slurm, tmp_path: Path) -> None:
     """Then MPI hangs in its own end, which costs the time of a farewell and no result."""
