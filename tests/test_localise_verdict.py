@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchsuite.localise import design, verdict
+from benchsuite.localise import design, table, verdict
+from benchsuite.localise.confirm import Second, Told
 from benchsuite.localise.settings import Settings
+from benchsuite.localise.suspicion import Suspicion
 from benchsuite.model import Culprit, Decision, Diagnosis, Finding, Group, Pause, Reference, Round, Scan, Stage
 from tests.localise_scans import LEVEL, World, measured, scanned, slow, units
 
@@ -412,3 +414,16 @@ def test_rounds_may_lack_transfers_and_units() -> None:
         rounds=(*scan.rounds, Round(Stage.SCREEN, 99, ((0, 77),))),
     )
     assert [one.ranks for one in accused(verdict.diagnose(odd, Settings()))] == [(3,)]
+
+
+@pytest.mark.parametrize(
+    ("slowdown", "decision"), [(-0.01, Decision.CANNOT_TELL), (0.0, Decision.CANNOT_TELL), (0.2, Decision.ACCUSED)]
+)
+def test_nobody_is_accused_whose_median_is_not_slow(slowdown: float, decision: Decision) -> None:
+    """Slow in enough rounds of both looks, as a throttled rank is in bursts, and as fast as its peers in most."""
+    suspicion = Suspicion(Culprit.SENDS, (3,), 3, slowdown=slowdown, exceeded=9, rounds=12)
+    told = Told(exceeded=9, rounds=12, slow=True, able=True)
+    scan, _ = scanned(units(8), World())
+    found = verdict._finding(Second(suspicion, told), table.build(scan, Stage.SCREEN).seats)
+    assert found.decision is decision
+    assert found.ranks == (3,)

@@ -24,6 +24,8 @@ from benchsuite.model import Culprit, Decision, Diagnosis, Finding, Reference, S
 __all__ = ["Settings", "diagnose", "suspects"]
 
 UNCONFIRMED = ("it was not measured a second time", "Measure it again with partners known good.")
+LEAST = families.LEAF_MARGIN / 2
+"""Nobody is accused whose median is not slower than this, however many of its rounds are: half the smallest margin."""
 ORDER = (Decision.ACCUSED, Decision.CANNOT_TELL, Decision.NOT_REPRODUCED)
 GRAVE = (Culprit.CORRUPTS, Culprit.FAILED, Culprit.STALLED)
 
@@ -77,7 +79,8 @@ def judged(scan: Scan, tables: Mapping[Stage, Table], settings: Settings) -> Dia
     seats = screen.table.seats
     seconds = [*_second(looked, tables, settings), *_paths(looked, tables[Stage.LINKS], settings)]
     kernels = computes.second(scan, looked.kernels, max(looked.tests, 1), settings)
-    found = [*looked.settled, *(_finding(one, seats) for one in seconds)]
+    needed = max(LEAST, screen.margin / 2)
+    found = [*looked.settled, *(_finding(one, seats, _least(one, needed)) for one in seconds)]
     found += _whole_nodes([_finding(one, seats) for one in kernels], seats)
     names, ratio = beside.hint(scan, screen)
     found = [_supported(one, seats, names, ratio) for one in found]
@@ -147,10 +150,10 @@ def _paths(looked: Looked, again: Table, settings: Settings) -> list[Second]:
     return [one for one in found if frozenset(one.suspicion.ranks) not in told]
 
 
-def _finding(second: Second, seats: Seats) -> Finding:
-    """A suspicion and its second look as a finding."""
+def _finding(second: Second, seats: Seats, least: float = LEAST) -> Finding:
+    """A suspicion and its second look as a finding; ``least``: the median slowdown that an accusation needs."""
     one, told = second.suspicion, second.told
-    decision, why, remedy = _decision(one, told)
+    decision, why, remedy = _decision(one, told, least)
     return Finding(
         one.culprit,
         decision,
@@ -165,7 +168,12 @@ def _finding(second: Second, seats: Seats) -> Finding:
     )
 
 
-def _decision(one: Suspicion, told: Told) -> tuple[Decision, str, str]:
+def _least(second: Second, needed: float) -> float:
+    """What a leaf must be slow by is less than what a node must: its value is a median of many pairs."""
+    return LEAST if second.suspicion.culprit in confirm.LEAVES else needed
+
+
+def _decision(one: Suspicion, told: Told, least: float) -> tuple[Decision, str, str]:
     if one.doubt:
         return Decision.CANNOT_TELL, one.doubt, one.remedy
     if not told.rounds:
@@ -173,6 +181,13 @@ def _decision(one: Suspicion, told: Told) -> tuple[Decision, str, str]:
     if not told.able:
         few = "the second look has too few rounds or good nodes to decide"
         return Decision.CANNOT_TELL, few, "Scan with more rounds, or with more nodes known good."
+    if told.slow and not one.slowdown > least:
+        some = "it was slow in some rounds of either look, and in most of them not"
+        return (
+            Decision.CANNOT_TELL,
+            some,
+            "Look for what disturbs it now and then: a quota, a neighbour, a flapping link.",
+        )
     if told.slow:
         return Decision.ACCUSED, "", sentences.REMEDIES[one.culprit]
     later = "What it was has passed, or came from elsewhere: scan again, best at the hour it was slow."
