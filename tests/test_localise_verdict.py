@@ -427,3 +427,13 @@ def test_nobody_is_accused_whose_median_is_not_slow(slowdown: float, decision: D
     found = verdict._finding(Second(suspicion, told), table.build(scan, Stage.SCREEN).seats)
     assert found.decision is decision
     assert found.ranks == (3,)
+
+
+def test_a_path_of_a_unit_that_computes_slowly_is_not_accused_as_well() -> None:
+    slow = Finding(Culprit.COMPUTES, Decision.ACCUSED, (1,), "node1: computes at 12 % of its peers, confirmed twice")
+    path = Finding(Culprit.PATH, Decision.ACCUSED, (0, 1), "between node0 and node1: slow, confirmed twice")
+    other = Finding(Culprit.PATH, Decision.ACCUSED, (2, 3), "between node2 and node3: slow, confirmed twice")
+    found = verdict._not_by_computing([slow, path, other])
+    assert [one.decision for one in found] == [Decision.ACCUSED, Decision.CANNOT_TELL, Decision.ACCUSED]
+    assert "confirmed twice" not in found[1].sentence
+    assert "computes slowly" in found[1].sentence

@@ -24,6 +24,7 @@ from benchsuite.model import Culprit, Decision, Diagnosis, Finding, Reference, S
 __all__ = ["Settings", "diagnose", "suspects"]
 
 UNCONFIRMED = ("it was not measured a second time", "Measure it again with partners known good.")
+TWICE = sentences.outcome(Decision.ACCUSED, "")
 LEAST = families.LEAF_MARGIN / 2
 """Nobody is accused whose median is not slower than this, however many of its rounds are: half the smallest margin."""
 ORDER = (Decision.ACCUSED, Decision.CANNOT_TELL, Decision.NOT_REPRODUCED)
@@ -83,6 +84,7 @@ def judged(scan: Scan, tables: Mapping[Stage, Table], settings: Settings) -> Dia
     found = [*looked.settled, *(_finding(one, seats, _least(one, needed)) for one in seconds)]
     found += _whole_nodes([_finding(one, seats) for one in kernels], seats)
     names, ratio = beside.hint(scan, screen)
+    found = _not_by_computing(found)
     found = [_supported(one, seats, names, ratio) for one in found]
     blind = beside.blind(scan, screen, settings)
     if names and not any(_names(one, seats) & set(names) for one in found):
@@ -166,6 +168,22 @@ def _finding(second: Second, seats: Seats, least: float = LEAST) -> Finding:
         (told.exceeded, told.rounds),
         remedy,
     )
+
+
+def _not_by_computing(found: list[Finding]) -> list[Finding]:
+    """A path or a direction of a unit that computes slowly may be slow for that reason: it is not accused as well."""
+    slow = {
+        r for one in found if one.decision is Decision.ACCUSED and one.culprit is Culprit.COMPUTES for r in one.ranks
+    }
+    moves = {Culprit.PATH, Culprit.SENDS, Culprit.RECEIVES}
+    why = sentences.outcome(Decision.CANNOT_TELL, "a unit of it computes slowly, which may be why")
+    first = "Mend what computes slowly, then scan again."
+    return [
+        replace(one, decision=Decision.CANNOT_TELL, sentence=one.sentence.removesuffix(TWICE) + why, remedy=first)
+        if one.decision is Decision.ACCUSED and one.culprit in moves and slow & set(one.ranks)
+        else one
+        for one in found
+    ]
 
 
 def _least(second: Second, needed: float) -> float:
