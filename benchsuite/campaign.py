@@ -229,7 +229,7 @@ def resume(
     _same(campaign, found)
     placing.same_hosts(campaign.launcher, campaign.layout, campaign.command)
     with lock.hold(path / store.LOCK, f"The run {path.name}"), _alone(campaign.backend, found, wait):
-        ending.clean(sorted((path / "attempts").glob("[0-9]*")))
+        ending.clean(store.attempt_folders(path))
         directory = store.RunDirectory.reopen(path)
         directory.journal.note("resume", records=len(directory.records))
         with watcher(campaign.plan) as watching:

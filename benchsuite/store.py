@@ -164,17 +164,27 @@ class RunDirectory:
 
     def attempt_folder(self, number: int) -> Path:
         """A fresh folder for one attempt. Raises ``MeasureError``."""
-        folder = self.path / "attempts" / f"{number:04d}"
-        try:
-            folder.mkdir()
-        except OSError as error:
-            remedy = "Free some space; what was measured so far is kept."
-            raise MeasureError(f"{folder} could not be made: {error.strerror}.", remedy) from error
-        return folder
+        return attempt_folder(self.path, number)
 
     def attempt_folders(self) -> list[Path]:
         """The folders of all attempts so far, oldest first."""
-        return sorted((self.path / "attempts").glob("[0-9]*"))
+        return attempt_folders(self.path)
+
+
+def attempt_folder(run: Path, number: int) -> Path:
+    """A fresh folder for one attempt of a run directory, of a campaign or a scan. Raises ``MeasureError``."""
+    folder = run / "attempts" / f"{number:04d}"
+    try:
+        folder.mkdir()
+    except OSError as error:
+        remedy = "Free some space; what was measured so far is kept."
+        raise MeasureError(f"{folder} could not be made: {error.strerror}.", remedy) from error
+    return folder
+
+
+def attempt_folders(run: Path) -> list[Path]:
+    """The folders of all attempts of a run directory so far, oldest first."""
+    return sorted((run / "attempts").glob("[0-9]*"))
 
 
 def find(name: str, out: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import log
+from typing import Any
 
 import numpy as np
 import pytest
@@ -437,3 +438,24 @@ def test_a_path_of_a_unit_that_computes_slowly_is_not_accused_as_well() -> None:
     assert [one.decision for one in found] == [Decision.ACCUSED, Decision.CANNOT_TELL, Decision.ACCUSED]
     assert "confirmed twice" not in found[1].sentence
     assert "computes slowly" in found[1].sentence
+
+
+def test_a_unit_that_computes_slowly_is_not_accused_of_its_transfers_as_well() -> None:
+    world = World(sends={3: 0.5}, computes={3: 2.0}, kernels=("fma",))
+    _, found = scanned(units(16), world)
+    assert [(one.culprit, one.ranks) for one in accused(found)] == [(Culprit.COMPUTES, (3,))]
+    assert [one.culprit for one in found.findings if one.decision is Decision.CANNOT_TELL] == [Culprit.SENDS]
+    alone = scanned(units(16), replace(world, computes={}))[1]
+    assert [one.culprit for one in accused(alone)] == [Culprit.SENDS]
+
+
+def test_an_accusation_needs_half_of_the_margin_in_the_median(monkeypatch: pytest.MonkeyPatch) -> None:
+    needed, real = [], verdict._finding
+
+    def noted(second: Second, *rest: Any) -> Finding:
+        needed.extend(rest[1:])
+        return real(second, *rest)
+
+    monkeypatch.setattr(verdict, "_finding", noted)
+    scanned(units(16), slow(3, by=1.5), settings=Settings(margin=0.6))
+    assert needed == [0.3]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import benchsuite
@@ -506,6 +506,7 @@ def test_a_result_scaled_in_all_its_parts_stays_plausible_and_in_one_does_not(
     assert plausible.problem(replace(one, value=value * change, high=value * change * 2), plausible.Limits())
 
 
+@example("0//")
 @given(st.text(max_size=40) | st.text("ab/@~\\<:. 0123456789", max_size=40))
 @settings(max_examples=200, deadline=None)
 def test_a_name_that_leaves_is_plain(text: str) -> None:

@@ -73,6 +73,7 @@ def test_an_interrupted_scan_is_resumed(tmp_path: Path) -> None:
     assert process.returncode == Exit.INTERRUPTED, said
     assert "2 rounds are kept; go on with: benchsuite resume" in said
     (run,) = scans(tmp_path)
+    assert f"benchsuite resume {run}" in said, "a name alone is not found outside of the usual folder"
     kept = (run / PIECES).read_bytes()
     resumed = benchsuite(tmp_path, "scan", "--resume", "latest", "--json", "--no-report")
     assert resumed.returncode == Exit.INCONCLUSIVE, resumed.stderr

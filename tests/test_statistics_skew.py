@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchsuite.model import Samples
+from benchsuite.benchmarks.allreduce import BENCHMARK
+from benchsuite.model import Case, Samples, Task
+from benchsuite.record import assemble
 from benchsuite.statistics.skew import skew
 
 
@@ -61,3 +63,21 @@ def test_where_the_clocks_do_not_allow_it_nothing_is_said() -> None:
     assert skew(replace(known, rank_starts=())) is None
     assert skew(replace(known, sync_error=0.11)) is None
     assert skew(replace(known, sync_error=float("nan"))) is None
+
+
+def test_a_record_of_several_ranks_keeps_it() -> None:
+    case = Case.of("allreduce", 2, bytes=8, dtype="fp32", place="out")
+    record = assemble(
+        BENCHMARK,
+        Task(case, "mpi"),
+        collective([0.0, 0.5], 0.1),
+        campaign="c",
+        run=0,
+        position=0,
+        backend="host",
+        provider="mpi",
+        started="2026-01-01T00:00:00.000+00:00",
+    )
+    assert record.summary is not None, record.reason
+    assert record.summary.skew is not None
+    assert record.summary.skew.lags == pytest.approx((0.0, 0.5))

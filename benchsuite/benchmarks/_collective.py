@@ -32,6 +32,7 @@ from benchsuite.model import (
     Implementation,
     LocalOps,
     Ranks,
+    Work,
     World,
 )
 
@@ -126,6 +127,22 @@ def total(case: Case, ranks: Ranks, part: slice = slice(None)) -> Array:
     for arrays in ranks:
         found += units.as_float(message(arrays)[part], dtype).astype(np.int32)
     return found.astype(np.float32 if dtype == "bf16" else units.dtype(dtype).storage)
+
+
+def sent(case: Case, rng: np.random.Generator) -> Arrays:
+    """A whole message, to be moved."""
+    return {X: numbers(case, rng, elements(case))}
+
+
+def received(case: Case) -> Mapping[str, ArraySpec]:
+    """A whole message, as it arrives."""
+    return result(case, elements(case))
+
+
+def once(case: Case) -> Work:
+    """Per rank: a whole message crosses the link once."""
+    size = float(elements(case) * itemsize(case))
+    return Work(read=size, written=size, payload=size, wire=size)
 
 
 def result(case: Case, count: int) -> dict[str, ArraySpec]:

@@ -13,8 +13,6 @@ import numpy as np
 from benchsuite.benchmarks import _collective as common
 from benchsuite.model import (
     Array,
-    Arrays,
-    ArraySpec,
     Benchmark,
     Buffers,
     CacheMode,
@@ -23,27 +21,10 @@ from benchsuite.model import (
     LocalOps,
     Metric,
     Ranks,
-    Work,
     World,
 )
 
 ROOT = 0
-
-
-def inputs(case: Case, rng: np.random.Generator) -> Arrays:
-    """A message; only the root's is sent."""
-    return {common.X: common.numbers(case, rng, common.elements(case))}
-
-
-def outputs(case: Case) -> Mapping[str, ArraySpec]:
-    """The root's message."""
-    return common.result(case, common.elements(case))
-
-
-def work(case: Case) -> Work:
-    """Per rank: receive the message."""
-    size = float(common.elements(case) * common.itemsize(case))
-    return Work(read=size, written=size, payload=size, wire=size)
 
 
 def reference(case: Case, ranks: Ranks, rng: np.random.Generator) -> Mapping[str, Expected]:
@@ -97,9 +78,9 @@ BENCHMARK = Benchmark(
     question="How fast does a message of one rank reach all others?",
     metric=Metric.BUSBW,
     axes=(common.BYTES, common.dtypes(common.MOVED)),
-    inputs=inputs,
-    outputs=outputs,
-    work=work,
+    inputs=common.sent,
+    outputs=common.received,
+    work=common.once,
     reference=reference,
     implementations=(
         *common.by_library(library, place),

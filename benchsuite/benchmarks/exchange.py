@@ -13,8 +13,6 @@ import numpy as np
 
 from benchsuite.benchmarks import _collective as common
 from benchsuite.model import (
-    Arrays,
-    ArraySpec,
     Benchmark,
     Buffers,
     CacheMode,
@@ -23,7 +21,6 @@ from benchsuite.model import (
     LocalOps,
     Metric,
     Ranks,
-    Work,
     World,
 )
 
@@ -34,22 +31,6 @@ def partner(rank: int, size: int) -> int:
     if rank >= 2 * half:
         return rank
     return rank + half if rank < half else rank - half
-
-
-def inputs(case: Case, rng: np.random.Generator) -> Arrays:
-    """What is sent."""
-    return {common.X: common.numbers(case, rng, common.elements(case))}
-
-
-def outputs(case: Case) -> Mapping[str, ArraySpec]:
-    """What is received."""
-    return common.result(case, common.elements(case))
-
-
-def work(case: Case) -> Work:
-    """Per rank: the message leaves, and one like it comes."""
-    size = float(common.elements(case) * common.itemsize(case))
-    return Work(read=size, written=size, payload=size, wire=size)
 
 
 def reference(case: Case, ranks: Ranks, rng: np.random.Generator) -> Mapping[str, Expected]:
@@ -68,9 +49,9 @@ BENCHMARK = Benchmark(
     question="How fast do pairs of ranks exchange messages, all pairs at once and both ways?",
     metric=Metric.BUSBW,
     axes=(common.BYTES, common.dtypes(common.MOVED)),
-    inputs=inputs,
-    outputs=outputs,
-    work=work,
+    inputs=common.sent,
+    outputs=common.received,
+    work=common.once,
     reference=reference,
     implementations=common.by_library(library),
     tags=frozenset({"collective"}),

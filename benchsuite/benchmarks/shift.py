@@ -12,8 +12,6 @@ import numpy as np
 
 from benchsuite.benchmarks import _collective as common
 from benchsuite.model import (
-    Arrays,
-    ArraySpec,
     Benchmark,
     Buffers,
     CacheMode,
@@ -22,25 +20,8 @@ from benchsuite.model import (
     LocalOps,
     Metric,
     Ranks,
-    Work,
     World,
 )
-
-
-def inputs(case: Case, rng: np.random.Generator) -> Arrays:
-    """What is sent on."""
-    return {common.X: common.numbers(case, rng, common.elements(case))}
-
-
-def outputs(case: Case) -> Mapping[str, ArraySpec]:
-    """What is received."""
-    return common.result(case, common.elements(case))
-
-
-def work(case: Case) -> Work:
-    """Per rank: the message leaves, and one like it comes."""
-    size = float(common.elements(case) * common.itemsize(case))
-    return Work(read=size, written=size, payload=size, wire=size)
 
 
 def reference(case: Case, ranks: Ranks, rng: np.random.Generator) -> Mapping[str, Expected]:
@@ -59,9 +40,9 @@ BENCHMARK = Benchmark(
     question="How fast does every rank send to the next one while it receives from the one before?",
     metric=Metric.BUSBW,
     axes=(common.BYTES, common.dtypes(common.MOVED)),
-    inputs=inputs,
-    outputs=outputs,
-    work=work,
+    inputs=common.sent,
+    outputs=common.received,
+    work=common.once,
     reference=reference,
     implementations=common.by_library(library),
     tags=frozenset({"collective"}),

@@ -25,6 +25,12 @@ def watcher(plan: Plan, stream: TextIO) -> Iterator[Watcher]:
     if not stream.isatty():
         yield PlainWatcher(plan, stream)
         return
+    with bar(stream) as progress:
+        yield BarWatcher(plan, progress)
+
+
+def bar(stream: TextIO) -> Progress:
+    """A bar with what is going on before it, and ``left``, the time left, behind; gone when it is done."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -32,8 +38,7 @@ def watcher(plan: Plan, stream: TextIO) -> Iterator[Watcher]:
         TaskProgressColumn(),
         TextColumn("{task.fields[left]}"),
     )
-    with Progress(*columns, console=Console(file=stream), transient=True) as progress:
-        yield BarWatcher(plan, progress)
+    return Progress(*columns, console=Console(file=stream), transient=True)
 
 
 @contextmanager

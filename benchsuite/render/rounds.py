@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
+from rich.progress import Progress
 from rich.text import Text
 
 from benchsuite import units
 from benchsuite.model import Round, Scan
-from benchsuite.render.progress import STEPS
+from benchsuite.render.progress import STEPS, bar
 from benchsuite.render.words import clean, counted
 from benchsuite.scan.stages import Watcher
 
@@ -24,14 +23,7 @@ def watcher(stream: TextIO) -> Iterator[Watcher]:
     if not stream.isatty():
         yield PlainWatcher(stream)
         return
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(None),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[left]}"),
-    )
-    with Progress(*columns, console=Console(file=stream), transient=True) as progress:
+    with bar(stream) as progress:
         yield BarWatcher(progress)
 
 

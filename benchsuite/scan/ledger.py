@@ -20,7 +20,7 @@ from benchsuite.journal import Journal, cut_torn_line, sync_append
 from benchsuite.localise.settings import Settings
 from benchsuite.model import Layout, Reference, Scan, Stage, Unit
 from benchsuite.protocol import decode, encode
-from benchsuite.store import CAMPAIGN, JOURNAL, digest, journal_of, vouched
+from benchsuite.store import CAMPAIGN, JOURNAL, attempt_folder, attempt_folders, digest, journal_of, vouched
 
 SCAN, PIECES = "scan.json", "scan.jsonl"
 SCHEMA = 1
@@ -139,17 +139,11 @@ class ScanDirectory:
 
     def attempt_folder(self) -> Path:
         """A fresh folder for the next attempt. Raises ``MeasureError``."""
-        folder = self.path / "attempts" / f"{len(self.attempt_folders()) + 1:04d}"
-        try:
-            folder.mkdir()
-        except OSError as error:
-            remedy = "Free some space; what was measured so far is kept."
-            raise MeasureError(f"{folder} could not be made: {error.strerror}.", remedy) from error
-        return folder
+        return attempt_folder(self.path, len(self.attempt_folders()) + 1)
 
     def attempt_folders(self) -> list[Path]:
         """The folders of all attempts so far, oldest first."""
-        return sorted((self.path / "attempts").glob("[0-9]*"))
+        return attempt_folders(self.path)
 
 
 def merged(made: Made, pieces: Iterable[Scan]) -> Scan:

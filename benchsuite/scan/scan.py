@@ -166,7 +166,7 @@ def resume(
     placing.same_hosts(made.launcher, made.layout, made.command)
     found = backends.describe(made.backend)
     with lock.hold(path / store.LOCK, f"The scan {path.name}"), _alone(made.backend, wait):
-        ending.clean(sorted((path / "attempts").glob("[0-9]*")))
+        ending.clean(store.attempt_folders(path))
         directory = ScanDirectory.reopen(path)
         directory.journal.note("resume", rounds=len(directory.pieces))
         return directory, _execute(directory, found, watching, launcher)
