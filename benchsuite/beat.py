@@ -93,7 +93,7 @@ class Beat:
     def _abandoned(self) -> bool:
         """Whether the controller has ended. Of one on another host its sign only is seen, and by another clock."""
         if self._controller:
-            return not psutil.pid_exists(self._controller)
+            return not alive(self._controller)
         try:
             seen = self._other.stat().st_mtime_ns
         except OSError:
@@ -136,6 +136,18 @@ def began(pid: int) -> int:
     Raises ``OSError`` when there is no such process.
     """
     return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19])
+
+
+def alive(pid: int) -> bool:
+    """Whether the process is there and has not ended.
+
+    One that has is seen as long as its parent does not ask how: for ever below a container's first process that asks
+    nobody.
+    """
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def process(sign: Sign) -> psutil.Process | None:

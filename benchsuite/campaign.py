@@ -208,7 +208,7 @@ def run(
     finished task is on disk by then, and ``RunDirectory.records`` of the exception's ``directory`` attribute holds it
     too. Raises ``MeasureError`` when another run still measures the device after ``wait`` seconds.
     """
-    with _alone(campaign.backend, found, wait):
+    with alone(campaign.backend, found, wait):
         directory = store.RunDirectory(store.prepare_folder(out) / campaign.id, campaign)
         with lock.hold(directory.path / store.LOCK, "This run"):
             _execute(directory, watcher, found)
@@ -228,7 +228,7 @@ def resume(
     found = backends.describe(campaign.backend, int(device[1]) if device else None)
     _same(campaign, found)
     placing.same_hosts(campaign.launcher, campaign.layout, campaign.command)
-    with lock.hold(path / store.LOCK, f"The run {path.name}"), _alone(campaign.backend, found, wait):
+    with lock.hold(path / store.LOCK, f"The run {path.name}"), alone(campaign.backend, found, wait):
         ending.clean(store.attempt_folders(path))
         directory = store.RunDirectory.reopen(path)
         directory.journal.note("resume", records=len(directory.records))
@@ -251,7 +251,7 @@ def _same(campaign: store.Campaign, found: Description) -> None:
         )
 
 
-def _alone(backend: str, found: Description, wait: float) -> AbstractContextManager[None]:
+def alone(backend: str, found: Description, wait: float) -> AbstractContextManager[None]:
     """Hold the measured device for this process; a scripted clock measures none."""
     if backend == "fake":
         return nullcontext()

@@ -24,6 +24,7 @@ from benchsuite.protocol import decode, encode
 
 GRACE = 5.0
 """Seconds between asking a process to end and forcing it."""
+POLL = 0.005
 DUMP = 0.5
 """Seconds that ranks get to write their stacks."""
 TAG = "BENCHSUITE_ATTEMPT"
@@ -109,7 +110,15 @@ def clean(attempts: Iterable[Path]) -> None:
             launcher = decode((folder / LAUNCHER).read_bytes(), beat.Sign)
             if found := beat.process(launcher):
                 _signal_group(found.pid, signal.SIGKILL)
-        psutil.wait_procs(kill_ranks(folder), GRACE)
+        _wait(kill_ranks(folder), GRACE)
+
+
+def _wait(processes: Iterable[psutil.Process], patience: float) -> None:
+    """Until they have ended, whoever their parents are."""
+    deadline = time.monotonic() + patience
+    for process in processes:
+        while beat.alive(process.pid) and time.monotonic() < deadline:
+            time.sleep(POLL)
 
 
 def _kill(processes: Iterable[psutil.Process]) -> None:

@@ -13,6 +13,7 @@ from types import FrameType
 from benchsuite.errors import BenchsuiteError, Exit
 
 REMEDY = "What was measured is kept; 'benchsuite resume' goes on with it."
+FIRST = "The task in progress is finished first. Ctrl-C again stops now."
 
 
 class InterruptedRunError(BenchsuiteError):
@@ -46,14 +47,17 @@ class Stop:
 
 
 @contextmanager
-def stoppable() -> Iterator[Stop]:
-    """Count signals instead of being ended by them; only the main thread can, elsewhere nothing is caught."""
+def stoppable(first: str = FIRST) -> Iterator[Stop]:
+    """Count signals instead of being ended by them; only the main thread can, elsewhere nothing is caught.
+
+    first: what is said to the first Ctrl-C; nothing when empty.
+    """
     stop = Stop()
 
     def interrupted(number: int, frame: FrameType | None) -> None:
         stop.interrupts += 1
-        if stop.interrupts == 1:
-            print("\nThe task in progress is finished first. Ctrl-C again stops now.", file=sys.stderr, flush=True)
+        if stop.interrupts == 1 and first:
+            print(f"\n{first}", file=sys.stderr, flush=True)
 
     def terminated(number: int, frame: FrameType | None) -> None:
         stop.terminated = True

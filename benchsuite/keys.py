@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from typing import TYPE_CHECKING
 
 from benchsuite import reading
 from benchsuite.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 PRIVATE, PUBLIC = "benchsuite.key", "benchsuite.pub"
 OPERATORS, NONCES = "operators", "nonces.txt"
@@ -57,6 +57,8 @@ def home() -> Path:
 
 def fingerprint(key: Ed25519PublicKey) -> str:
     """SHA-256 of the key as SubjectPublicKeyInfo, in hexadecimal: what names it in a signature."""
+    from cryptography.hazmat.primitives import serialization
+
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     return hashlib.sha256(key.public_bytes(serialization.Encoding.DER, form)).hexdigest()
 
@@ -66,6 +68,9 @@ def new(folder: Path) -> tuple[Path, Path, str]:
 
     Raises ``UsageError`` rather than replace a key, or when nothing can be written there.
     """
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     key = Ed25519PrivateKey.generate()
     private, public = folder / PRIVATE, folder / PUBLIC
     pem, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -94,6 +99,10 @@ def write(path: Path, data: bytes, mode: int) -> None:
 
 def private(path: Path) -> Ed25519PrivateKey:
     """The private key in a file. Raises ``DataError``, and ``UsageError`` when others may read the file."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     data = reading.content(path, LIMITS)
     try:
         key = serialization.load_pem_private_key(data, password=None)
@@ -110,6 +119,10 @@ def private(path: Path) -> Ed25519PrivateKey:
 
 def public(path: Path) -> Ed25519PublicKey:
     """The public key in a file. Raises ``DataError``."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     try:
         key = serialization.load_pem_public_key(reading.content(path, LIMITS))
     except (ValueError, UnsupportedAlgorithm) as error:

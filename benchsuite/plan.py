@@ -37,6 +37,9 @@ SHORTEST_SECONDS = 0.02
 """Measured time below which no case can take its twenty samples."""
 SMALLEST_DRAM = 128 * units.MIB
 MEMORY_SHARE = 0.4
+WHOLE = "whole-memory"
+"""Tag of a benchmark whose scratch is the memory under test: it may take nearly all of it, and reads nothing else."""
+WHOLE_SHARE = 0.99
 KINDS = frozenset({"host", "cuda"})
 """What an implementation is written for; a campaign measures one of them."""
 
@@ -194,7 +197,7 @@ def _lacks(item: Implementation, benchmark: Benchmark, case: Case, capacity: Cap
     if reason := item.op.lacks(case, capacity.device):
         return reason
     needed = _least_memory(item.op, benchmark, case, capacity.device)
-    if needed > MEMORY_SHARE * capacity.memory:
+    if needed > (WHOLE_SHARE if WHOLE in benchmark.tags else MEMORY_SHARE) * capacity.memory:
         return f"needs {units.size(needed)} at least of {units.size(capacity.memory)} free memory"
     return ""
 
@@ -210,7 +213,7 @@ def _least_memory(kernel: CudaKernel, benchmark: Benchmark, case: Case, device: 
     specs = {**benchmark.outputs(case), **kernel.scratch(case, device)}
     size = sum(spec.nbytes for name, spec in specs.items() if places.get(name, DEVICE) == DEVICE)
     cold = benchmark.cache is CacheMode.COLD
-    size += int(benchmark.work(case).read) if cold or "dram" in benchmark.tags else 0
+    size += int(benchmark.work(case).read) if cold or ("dram" in benchmark.tags and WHOLE not in benchmark.tags) else 0
     return size + (3 * device.l2 if cold else 0)
 
 

@@ -6,6 +6,7 @@ standard output, which belongs to libraries and may say anything.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -47,11 +48,79 @@ class ScanJob:
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """One kind of work that heats a device: the tasks that do it, the one that heats most first."""
+
+    name: str
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BurnJob:
+    """What one device is to bear: these loads by turns, for ``seconds`` under load.
+
+    turn: seconds of a turn; part: of its parts (slices), after each of which it is told what was found.
+    """
+
+    loads: tuple[Load, ...]
+    seconds: float
+    turn: float
+    part: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A load that was prepared, or why it could not be.
+
+    task: its key; provider: who computes, with the version; metric: what its speed means. bytes: memory that it writes.
+    checks, wrong: results compared meanwhile, and their elements that were wrong; where: the first of them.
+    """
+
+    load: str
+    task: str = ""
+    provider: str = ""
+    metric: str = ""
+    bytes: int = 0
+    checks: int = 0
+    wrong: int = 0
+    where: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn under one load, so far or (``done``) to its end.
+
+    number: among all turns of this process. began: the backend's timer at its first slice. seconds: per iteration of
+    each slice, which has ``iterations``; starts: of each, after ``began``. speed: the median, in the load's metric.
+    checks: results compared, each in all its elements; wrong: elements that were wrong; where: the first of them.
+    """
+
+    load: str
+    number: int
+    began: float
+    iterations: int
+    seconds: tuple[float, ...]
+    starts: tuple[float, ...]
+    speed: float
+    checks: int
+    wrong: int = 0
+    where: str = ""
+    done: bool = False
+
+    @property
+    def spent(self) -> float:
+        """Seconds under load."""
+        return math.fsum(self.seconds) * self.iterations
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """What one attempt is to do: one process group, ``ranks`` ranks, these tasks in this order.
 
     controller, host: the process that reads the results, and where it runs; no rank outlives it there. scan: rounds
-    of a scan, which has no tasks. nodes: on how many hosts the ranks lie evenly; 0: wherever they run.
+    of a scan, which has no tasks. burn: loads of a burn-in, which has none either. nodes: on how many hosts the ranks
+    lie evenly; 0: wherever they run.
     """
 
     attempt: int
@@ -69,6 +138,7 @@ class Job:
     host: str = ""
     scan: ScanJob | None = None
     nodes: int = 0
+    burn: BurnJob | None = None
 
 
 class Kind(StrEnum):
@@ -78,6 +148,9 @@ class Kind(StrEnum):
     PHASE = "phase"
     RESULT = "result"
     ROUND = "round"
+    READY = "ready"
+    TURN = "turn"
+    LOST = "lost"
     BYE = "bye"
 
 
@@ -87,6 +160,7 @@ class Message:
 
     ``began``: rank 0's monotonic clock when the first warm-up sample of a result began, in seconds.
     ``scan``: what one round of a scan measured (with the units, in the first).
+    ``ready``, ``turn``: of a burn-in; a device that was lost says why in ``phase``.
     """
 
     nonce: str
@@ -101,6 +175,8 @@ class Message:
     failed: Failed | None = None
     skipped: Skipped | None = None
     scan: Scan | None = None
+    ready: Ready | None = None
+    turn: Turn | None = None
     pids: tuple[int, ...] = ()
     facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 

@@ -9,19 +9,21 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from benchsuite import keys, publication, reading
 from benchsuite.errors import DataError
 from benchsuite.keys import Role, Trust, Trusted
 from benchsuite.model import Level
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 SUFFIX = ".dsse.json"
 """What the file of a signature is called, after the name of the file that it signs."""
@@ -124,8 +126,17 @@ def sign(path: Path, key: Ed25519PrivateKey, role: Role, nonce: str = "") -> byt
     subjects = [Subject(f"{told.id}.json", {"sha256": found.digest})]
     if told.samples:
         subjects.append(Subject(f"{told.id}{publication.SAMPLES}", {"sha256": told.samples}))
-    level = Level.CHALLENGED if nonce else Level.INDEPENDENT if role is Role.OPERATOR else Level.SIGNED
-    predicate = Predicate(told.tool, told.version, told.code, told.started, role, level, nonce)
+    predicate = Predicate(told.tool, told.version, told.code, told.started, role, claimed(role, nonce), nonce)
+    return enveloped(subjects, predicate, key)
+
+
+def claimed(role: Role, nonce: str) -> Level:
+    """The level that somebody claims who signs as this, of what was measured with this nonce."""
+    return Level.CHALLENGED if nonce else Level.INDEPENDENT if role is Role.OPERATOR else Level.SIGNED
+
+
+def enveloped(subjects: Iterable[Subject], predicate: Predicate, key: Ed25519PrivateKey) -> bytes:
+    """The signed envelope over a statement about these files, as one line of JSON."""
     payload = msgspec.json.encode(Statement(STATEMENT, tuple(subjects), PREDICATE, predicate), order="sorted")
     made = Signature(keys.fingerprint(key.public_key()), _text(key.sign(pae(PAYLOAD_TYPE, payload))))
     return msgspec.json.encode(Envelope(_text(payload), PAYLOAD_TYPE, (made,)), order="sorted") + b"\n"
@@ -170,6 +181,8 @@ def _judged(envelope: Envelope, digest: str, trust: Trust) -> Checked:
 
 def _signer(one: Signature, signed: bytes, trust: Trust) -> Trusted | None:
     """Whose signature it is; ``None`` for a key that is not trusted. Raises ``DataError`` when it is false."""
+    from cryptography.exceptions import InvalidSignature
+
     raw = _bytes(one.sig)
     who = trust.keys.get(one.keyid)
     if who is None:

@@ -105,6 +105,20 @@ def _matches(benchmark: Benchmark, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(word, pattern) for pattern in patterns for word in names)
 
 
+def axis_value(axis: Axis, value: Any) -> Scalar:
+    """A value that a file gives an axis: of sizes in bytes, ``16xLLC`` as it stands. ``ValueError``: why not."""
+    if axis.unit == "bytes" and isinstance(value, str):
+        return value if CACHE_MULTIPLE.match(value) else units.parse_size(value)
+    kind = type(axis.values[0])
+    open_number = kind is int and not axis.choices  # choices say themselves whether 0 is one
+    if type(value) is not kind or (open_number and isinstance(value, int) and value <= 0):
+        raise ValueError(f"{axis.name} takes a positive {kind.__name__}, not {value!r}")
+    if axis.choices and value not in axis.choices:
+        raise ValueError(f"{axis.name} is one of {', '.join(map(str, axis.choices))}")
+    chosen: Scalar = value
+    return chosen
+
+
 class _Reader:
     """Checks one suite's tables; knows the text, so that a complaint names its line."""
 
@@ -243,21 +257,10 @@ class _Reader:
         return tuple(self._value(axis, value, start) for value in values)
 
     def _value(self, axis: Axis, value: Any, start: int) -> Scalar:
-        if axis.unit == "bytes" and isinstance(value, str):
-            if CACHE_MULTIPLE.match(value):
-                return value
-            try:
-                return units.parse_size(value)
-            except ValueError as error:
-                raise self._error(axis.name, value, str(error), start) from error
-        kind = type(axis.values[0])
-        open_number = kind is int and not axis.choices  # choices say themselves whether 0 is one
-        if type(value) is not kind or (open_number and isinstance(value, int) and value <= 0):
-            raise self._error(axis.name, value, f"{axis.name} takes a positive {kind.__name__}, not {value!r}", start)
-        if axis.choices and value not in axis.choices:
-            known = [str(choice) for choice in axis.choices]
-            raise self._error(axis.name, value, f"{axis.name} is one of {', '.join(known)}", start, known)
-        return value
+        try:
+            return axis_value(axis, value)
+        except ValueError as error:
+            raise self._error(axis.name, value, str(error), start, map(str, axis.choices)) from error
 
     def _texts(self, table: Mapping[str, Any], key: str, start: int) -> tuple[str, ...]:
         values = table.get(key, [])

@@ -199,8 +199,8 @@ def _mean(values: Sequence[float]) -> Amount:
     """The mean of runs with its t interval: differences may be negative, so no logarithm."""
     if len(values) < 2:
         return Amount(values[0])
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    reach = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
+    reach = float(stdtrit(len(values) - 1, 0.975)) * stdev(values) / math.sqrt(len(values))
     middle = fmean(values)
     return Amount(middle, middle - reach, middle + reach)

@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchsuite import backends, beat, discovery, units
+from benchsuite.burn import worker as burn
 from benchsuite.errors import BenchsuiteError, MeasureError
 from benchsuite.machine import cpu
 from benchsuite.model import World
@@ -64,6 +65,8 @@ def main(arguments: Sequence[str]) -> int:
         backend = backends.open_backend(job.backend, job.threads)
         if job.scan is not None:
             scanning.serve(job, backend, world, _sender(world, job), sign.say)
+        elif job.burn is not None:
+            burn.serve(job, backend, world, discovery.discover(), _sender(world, job), sign.say)
         else:
             serve(job, backend, world, discovery.discover(), _sender(world, job), sign.say)
     except BenchsuiteError as error:

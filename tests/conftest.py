@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from benchsuite.model import (
     Work,
 )
 from tests import beside
+from tests.browser.chromium import browser  # noqa: F401  fixture of whatever opens a page
 from tests.cluster.fixtures import cluster, slurm  # noqa: F401  fixtures of tests/cluster and tests/faults
 
 # A busy machine must not fail a property for being slow, and CI must fail for the same reason twice.
@@ -40,40 +40,31 @@ settings.load_profile("benchsuite")
 
 os.environ.setdefault("BENCHSUITE_LOCKS", tempfile.mkdtemp(prefix="benchsuite-locks-"))
 """Campaigns of the tests exclude each other, not those of a person who measures meanwhile."""
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+"""Hundreds of processes are started: without it each would compile the package again."""
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """For the whole suite, begin on another core what takes long: to compile the GPU kernels, and some tests.
+def pytest_configure(config: pytest.Config) -> None:
+    """For a whole run, use a second core: for tests, and to compile the GPU kernels meanwhile.
 
-    Nothing depends on the first: what it has not compiled by then, or could not, the gate compiles itself.
+    Nothing depends on the latter: what it has not compiled by then, or could not, the gate compiles itself.
     """
-    if session.config.args == session.config.getini("testpaths") and not session.config.option.keyword:
-        command = [sys.executable, "-m", "benchsuite", "list", "--kernels", "--json"]
-        session.config.stash[AHEAD] = subprocess.Popen(
+    if beside.whole(config):
+        config.pluginmanager.register(beside.First(config.rootpath))
+        command = ["nice", sys.executable, "-m", "benchsuite", "list", "--kernels", "--json"]
+        config.stash[AHEAD] = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        session.config.stash[BESIDE] = beside.begin(session.config.rootpath, Path(tempfile.mkdtemp(prefix="beside-")))
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Those tests only report what became of them there."""
-    if BESIDE in config.stash:
-        beside.take_over(config.stash[BESIDE], items)
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Leave no process and no file behind."""
-    ahead = session.config.stash.get(AHEAD, None)
-    if ahead is not None:
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave no process behind."""
+    if (ahead := config.stash.get(AHEAD, None)) is not None:
         ahead.kill()
         ahead.wait()
-    if BESIDE in session.config.stash:
-        session.config.stash[BESIDE].end()
-        shutil.rmtree(session.config.stash[BESIDE].folder)
 
 
 AHEAD = pytest.StashKey[subprocess.Popen[bytes]]()
-BESIDE = pytest.StashKey[beside.Beside]()
 
 
 def _double(buffers: Buffers, case: Case) -> None:

@@ -18,6 +18,11 @@ IDLE = (
     "uncorrected=0 remapped=0 retired=0 links=18 link_errors=0"
 )
 WORK = "sm=1980 power=400000 throttle=0 gen=5 utilisation=100"
+CARD = (
+    "name=NVIDIA_H200 uuid=GPU-1 driver=580.65.06 nvml=13.580.65.06 cuda=13000 vbios=96.00.A0 pci=0x2335 capability=90 "
+    "total=150754820096 ecc=1 mig=0 virtualisation=1 exhausted=0"
+)
+"""What a card is, beside its sensors: an H200 in its own machine."""
 
 
 def unavailable() -> str:

@@ -42,13 +42,16 @@ stuck_in_a_collective()
 """
 
 
+def command(folder: Path, number: int = 0, patience: float = beat.PATIENCE) -> list[str]:
+    return [sys.executable, "-c", RANK, str(folder), str(number), str(patience)]
+
+
 @contextmanager
 def rank(
     folder: Path, number: int = 0, controller: int = 0, patience: float = beat.PATIENCE
 ) -> Iterator[subprocess.Popen[str]]:
     (folder / "job.json").write_bytes(encode(job(folder, controller, socket.gethostname())))
-    command = [sys.executable, "-c", RANK, str(folder), str(number), str(patience)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command(folder, number, patience), stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     try:
@@ -91,6 +94,15 @@ def test_a_rank_ends_when_its_controller_is_gone(tmp_path: Path) -> None:
         assert process.poll() is None
         controller.communicate(b"\n")
         assert process.wait(10) == 1
+
+
+def test_a_controller_that_has_ended_is_gone_though_nobody_asks_how_it_ended(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as controller:
+        with rank(tmp_path, 0, controller.pid) as process:
+            assert controller.stdin is not None
+            controller.stdin.close()
+            assert process.wait(10) == 1
+        assert psutil.Process(controller.pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_rank_ends_when_a_controller_on_another_host_gives_no_sign_any_more(tmp_path: Path) -> None:
@@ -154,7 +166,25 @@ def test_what_a_dead_controller_left_is_ended(tmp_path: Path) -> None:
     with rank(tmp_path, 0) as process:
         os.kill(process.pid, signal.SIGSTOP)  # it cannot notice anything itself
         ending.clean([tmp_path, tmp_path / "missing"])
-        assert not psutil.pid_exists(process.pid)
+        assert process.poll() == -signal.SIGKILL
+
+
+UNCARING = "import subprocess, sys\nchild = subprocess.Popen(sys.argv[1:])\nsys.stdin.read()\n"
+
+
+def test_what_was_ended_is_not_waited_for_where_nobody_asks_how_it_ended(tmp_path: Path) -> None:
+    """A container whose first process asks nobody: what is ended below it is seen for ever."""
+    (tmp_path / "job.json").write_bytes(encode(job(tmp_path, os.getpid(), socket.gethostname())))
+    words = [sys.executable, "-c", UNCARING, *command(tmp_path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "ready\n"
+        (sign,) = beat.signs(tmp_path)
+        began = time.monotonic()
+        ending.clean([tmp_path])
+        assert time.monotonic() - began < ending.GRACE / 3
+        assert psutil.Process(sign.pid).status() == psutil.STATUS_ZOMBIE
+        parent.communicate("")
 
 
 def wait_for(read: object, word: str) -> str:

@@ -32,7 +32,8 @@ def sentence(done: subprocess.CompletedProcess[str]) -> str:
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one finished run on the scripted clock."""
     folder = tmp_path_factory.mktemp("cli")
-    done = benchsuite("run", "--only", "gemm m=256 dtype=fp32", "--backend", "fake", "--seed", "7", cwd=folder)
+    words = ("run", "--only", "gemm m=256 dtype=fp32", "--backend", "fake", "--seed", "7")
+    done = benchsuite(*words, cwd=folder, PYTHONPROFILEIMPORTTIME="1")
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -240,6 +241,25 @@ def test_help_imports_nothing_heavy() -> None:
     ]
     done = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def imported(told: str) -> set[str]:
+    """The modules that Python, told to profile imports, says it has imported."""
+    return {line.rpartition("|")[2].strip() for line in told.splitlines() if line.startswith("import time:")}
+
+
+def test_what_starts_often_imports_nothing_that_it_does_not_use(measured: Path) -> None:
+    """The same budget of a command that shows a run of several processes, and of each of these processes."""
+    heavy = {"scipy.stats", "pandas", "altair", "jinja2", "numba", "cryptography", "mpi4py", "vl_convert"}
+    shown = imported(benchsuite("show", cwd=measured, PYTHONPROFILEIMPORTTIME="1").stderr)
+    assert "scipy.special" in shown
+    assert not shown & {*heavy, "benchsuite.localise.verdict", "benchsuite.scan.stages"}
+    logs = list(measured.glob("runs/*/attempts/*/stderr.log"))
+    assert len(logs) > 1
+    for log in logs:
+        ranks = imported(log.read_text())
+        assert "numpy" in ranks
+        assert not ranks & {*heavy, "scipy", "rich", "typer", "benchsuite.campaign"}
 
 
 def test_a_reader_that_goes_away_is_no_error(measured: Path) -> None:

@@ -71,3 +71,19 @@ def test_a_checkout_finds_its_own_folders() -> None:
     assert assets.folder("suites") == ROOT / "suites"
     with pytest.raises(FileNotFoundError, match="install it again"):
         assets.folder("nothing")
+
+
+def test_the_wheel_finds_its_contracts(unpacked: Path, tmp_path: Path) -> None:
+    code = "from benchsuite.accept import contract as c; print(*[c.read(one).name for one in c.shipped().values()])"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(unpacked), "PATH": "", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.stem for path in (ROOT / "suites" / "contracts").glob("*.toml"))
+    assert len(names) >= 9
+    assert done.stdout.split() == names

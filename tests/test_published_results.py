@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from benchsuite import exhibits, lint, publication, samples
 from benchsuite.cli import app
 from benchsuite.model import Level, Origin
+from tests.browser.chromium import complaints, serious
 
 RESULTS = Path(__file__).parent.parent / "results"
 FILES = sorted(RESULTS.glob("*.json"))
@@ -55,42 +56,32 @@ def test_the_site_of_them_shows_each_with_its_samples_and_figures_of_others_apar
 
 
 @pytest.mark.browser
-def test_the_site_is_walked_from_the_overview_to_a_number_and_its_samples(site: Path) -> None:
+def test_the_site_is_walked_from_the_overview_to_a_number_and_its_samples(site: Path, browser: Any) -> None:
     """Two machines side by side, filtered, sorted by dollars, one number opened; no serious finding of axe."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on this machine")
-    with api.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        page = chromium.new_page(viewport={"width": 400, "height": 900}, color_scheme="dark")
-        page.set_default_timeout(8000)
-        troubles: list[str] = []
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("request", lambda asked: None if asked.url.startswith("file:") else troubles.append(asked.url))
-        page.goto((site / "index.html").as_uri())
-        page.get_by_role("link", name="Compare", exact=True).first.click()
-        page.wait_for_selector("html[data-ready]")
-        for button in page.locator("#chosen button").all()[::-1]:
-            button.click()
-        for wanted in ("1 core", "2 cores"):
-            page.locator("#search").fill(wanted)
-            page.locator("#found [data-place]").first.click()
-        assert page.locator("#chosen li").count() == 2
-        page.locator("#only").fill("bf16")
-        page.wait_for_function("document.querySelector('#count').textContent.includes('hidden by')")
-        rows = page.locator("#cells tbody tr:not(.group) >> visible=true").all_inner_texts()
-        assert rows
-        assert all("bf16" in row for row in rows)
-        page.locator("#only").fill("fp32")
-        page.locator("#places th[data-sort=dollars] button").click()
-        page.locator("#cells button.cell >> visible=true").first.click()
-        page.wait_for_selector("#samples tbody tr")
-        assert page.locator("#samples tbody tr").count() >= 5
-        page.keyboard.press("Escape")
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        found = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-        assert [one["id"] for one in found if one["impact"] in {"serious", "critical"}] == []
-        chromium.close()
+    page = browser.new_page(viewport={"width": 400, "height": 900}, color_scheme="dark")
+    page.set_default_timeout(8000)
+    troubles = complaints(page, site.as_uri())
+    page.goto((site / "index.html").as_uri())
+    page.get_by_role("link", name="Compare", exact=True).first.click()
+    page.wait_for_selector("html[data-ready]")
+    for button in page.locator("#chosen button").all()[::-1]:
+        button.click()
+    for wanted in ("1 core", "2 cores"):
+        page.locator("#search").fill(wanted)
+        page.locator("#found [data-place]").first.click()
+    assert page.locator("#chosen li").count() == 2
+    page.locator("#only").fill("bf16")
+    page.wait_for_function("document.querySelector('#count').textContent.includes('hidden by')")
+    rows = page.locator("#cells tbody tr:not(.group) >> visible=true").all_inner_texts()
+    assert rows
+    assert all("bf16" in row for row in rows)
+    page.locator("#only").fill("fp32")
+    page.locator("#places th[data-sort=dollars] button").click()
+    page.locator("#cells button.cell >> visible=true").first.click()
+    page.wait_for_selector("#samples tbody tr")
+    assert page.locator("#samples tbody tr").count() >= 5
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert serious(page) == []
+    page.close()
     assert troubles == []

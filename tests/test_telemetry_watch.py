@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from benchsuite.model import Samples
-from benchsuite.telemetry import watch
+from benchsuite.telemetry import together, watch
 from benchsuite.telemetry.archive import FILE, Archive
 from benchsuite.telemetry.watch import Telemetry
 from tests import nvml_double
@@ -250,3 +250,33 @@ def test_a_sensor_process_without_its_parent_ends_at_once() -> None:
         [sys.executable, "-m", "benchsuite.telemetry", "1"], stdin=subprocess.DEVNULL, check=True, timeout=20
     )
     assert done.returncode == 0
+
+
+def test_processes_of_campaigns_that_run_together_are_no_neighbours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other campaign names its process in the folder; whoever is in no file of it stays foreign."""
+    folder = tmp_path / "together"
+    folder.mkdir()
+    monkeypatch.setenv(together.VARIABLE, str(folder))
+    burner = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+
+    def own() -> float:
+        return Archive(tmp_path / FILE).readings()[-1].values["own"]
+
+    try:
+        with Telemetry(tmp_path) as telemetry:
+            until((tmp_path / FILE).exists)
+            assert telemetry.observe(*idle(0.5)).conditions["foreign_cores"] > 0.12
+            before = own()
+            (folder / str(burner.pid - 1)).write_text(f"{burner.pid}\nno number\n")
+            until(lambda: own() > before + 0.2)
+            telemetry.own((os.getpid(), burner.pid))
+            assert (folder / str(os.getpid())).read_text() == f"{os.getpid()}\n{burner.pid}\n"
+            assert together.others(os.getpid()) == {burner.pid - 1, burner.pid}
+            assert together.others(0) == {burner.pid - 1, burner.pid, os.getpid()}
+    finally:
+        burner.kill()
+        burner.wait()
+    monkeypatch.delenv(together.VARIABLE)
+    assert together.others(0) == set()

@@ -25,6 +25,7 @@ from benchsuite.model import (
     Device,
     Expected,
     HostCall,
+    HostKernel,
     Implementation,
     Launch,
     Metric,
@@ -144,9 +145,10 @@ BENCHMARK = Benchmark(
     reference=reference,
     implementations=(
         Implementation("hash", KERNEL, frozenset({"cuda"})),
+        Implementation("threads", HostKernel("fill:filled"), frozenset({"host", "numba"})),
         Implementation("numpy", HostCall(numpy_fill), supports=lambda case: case.integer("bytes") <= LARGEST_ON_HOST),
     ),
-    tags=frozenset({"probe", "memory", "gpu", "dram"}),
+    tags=frozenset({"probe", "memory", "gpu", "dram", "whole-memory"}),
     cache=CacheMode.HOT,
     invalid=lambda case: "" if case.integer("bytes") % LINE == 0 else f"bytes is no multiple of {LINE}",
 )

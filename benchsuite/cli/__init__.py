@@ -7,17 +7,39 @@ import io
 import os
 import sys
 
-from benchsuite.cli import catalog, describe, evidence, exchange, fleet, launch, measure, patterns, scan, show, site
+from benchsuite.cli import (
+    accept,
+    baseline,
+    burn,
+    catalog,
+    contract,
+    describe,
+    evidence,
+    exchange,
+    fleet,
+    hooks,
+    launch,
+    measure,
+    patterns,
+    scan,
+    show,
+    site,
+)
 from benchsuite.cli.app import app
 from benchsuite.errors import BenchsuiteError, Exit
 
 __all__ = [
+    "accept",
     "app",
+    "baseline",
+    "burn",
     "catalog",
+    "contract",
     "describe",
     "evidence",
     "exchange",
     "fleet",
+    "hooks",
     "launch",
     "main",
     "measure",

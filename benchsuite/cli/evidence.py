@@ -9,7 +9,9 @@ import typer
 
 from benchsuite.cli.app import Json, Out, app
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="A publication's JSON file.")]
+File = Annotated[
+    Path, typer.Argument(metavar="FILE|BUNDLE", help="A publication's JSON file, or the folder of an acceptance.")
+]
 keys = typer.Typer(name="keys", help="Make the keys that sign publications.", no_args_is_help=True)
 app.add_typer(keys)
 
@@ -34,9 +36,7 @@ def new(
 
 @app.command()
 def sign(
-    name: Annotated[
-        str, typer.Argument(metavar="RUN|FILE", help="A run, or a publication's JSON file that is there already.")
-    ],
+    name: Annotated[str, typer.Argument(metavar="RUN|FILE|BUNDLE", help="A run, a publication, or an acceptance.")],
     key: Annotated[
         Path | None, typer.Option(metavar="KEY", help="The private key; default the one in ~/.config/benchsuite.")
     ] = None,
@@ -63,12 +63,15 @@ def verify(
         list[Path] | None, typer.Option(metavar="PUBKEY", help="A public key you trust, or a folder of them.")
     ] = None,
     nonce: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="A nonce that you gave.")] = None,
+    contract: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Of an acceptance: the contract that it must be about.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Verify a publication: exit 0 verified, 1 false or changed, 3 unsigned or signed by a key you do not trust."""
+    """Verify a publication or an acceptance: exit 0 verified, 1 false or changed, 3 unsigned or by an unknown key."""
     from benchsuite.commands import evidence
 
-    raise typer.Exit(evidence.verify(file, trust or (), nonce or (), as_json=json))
+    raise typer.Exit(evidence.verify(file, trust or (), nonce or (), contract, as_json=json))
 
 
 @app.command()

@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from benchsuite import keys, provenance, publication, results, samples
+from benchsuite.accept import bundle as bundles
+from benchsuite.accept import layout
+from benchsuite.commands import bundle
 from benchsuite.errors import DataError, Exit, UsageError
 from benchsuite.keys import Role
 from benchsuite.model import Level
@@ -40,8 +44,8 @@ def new_keys(to: Path | None, *, as_json: bool) -> None:
 
 
 def file_of(name: str, out: Path, to: Path) -> Path:
-    """The publication's file called ``name``; of a run it is written into ``to``, with its samples beside it."""
-    if Path(name).is_file():
+    """The publication's file, or the acceptance, called ``name``; a run's is written into ``to``, samples beside it."""
+    if Path(name).is_file() or layout.is_bundle(Path(name)):
         return Path(name)
     loaded = results.load(name, out)
     if loaded.damaged:
@@ -58,30 +62,48 @@ def file_of(name: str, out: Path, to: Path) -> Path:
 
 
 def sign(file: Path, key: Path | None, role: str, nonce: str, *, as_json: bool) -> None:
-    """Write the signature beside the file."""
+    """Write the signature beside the file, or into the acceptance's folder."""
     if role not in set(Role):
         raise UsageError(f"--as {printable(role)} is unknown.", f"Choose one of {', '.join(Role)}.")
     own = key or keys.home() / keys.PRIVATE
     if not own.exists():
         raise UsageError(f"There is no private key {own}.", "Make one with 'benchsuite keys new', or give --key.")
     secret = keys.private(own)
-    envelope = provenance.sign(file, secret, Role(role), keys.nonce(nonce) if nonce else "")
-    target = file.with_name(file.name + provenance.SUFFIX)
-    try:
-        keys.write(target, envelope, 0o644)
-    except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror}.", "Copy the file elsewhere.") from error
+    if layout.is_bundle(file):
+        if nonce:
+            raise UsageError("An acceptance has its own nonce.", "Leave --nonce out.")
+        target = bundles.sign(file, secret, Role(role))
+    else:
+        target = _signed(file, secret, Role(role), nonce)
     if as_json:
         _print({"signature": str(target), "fingerprint": keys.fingerprint(secret.public_key())})
     else:
         print(f"Signature: {target}")
 
 
-def verify(file: Path, trusted: Sequence[Path], nonces: Sequence[str], *, as_json: bool) -> int:
-    """Say who vouches for the file, and whether the samples beside it are those it speaks of. Returns the exit code."""
+def _signed(file: Path, secret: Ed25519PrivateKey, role: Role, nonce: str) -> Path:
+    envelope = provenance.sign(file, secret, role, keys.nonce(nonce) if nonce else "")
+    target = file.with_name(file.name + provenance.SUFFIX)
+    try:
+        keys.write(target, envelope, 0o644)
+    except OSError as error:
+        raise UsageError(f"{target} cannot be written: {error.strerror}.", "Copy the file elsewhere.") from error
+    return target
+
+
+def verify(
+    file: Path, trusted: Sequence[Path], nonces: Sequence[str], contract: Path | None = None, *, as_json: bool
+) -> int:
+    """Say who vouches for the file, and whether the samples beside it are those it speaks of; of an acceptance's
+    folder, whether its verdict follows, from this contract. Returns the exit code."""
+    trust = keys.trust(trusted, nonces)
+    if layout.is_bundle(file) or (file / layout.MANIFEST).is_file():
+        return bundle.verify(file, trust, nonces, contract, as_json=as_json)
+    if contract is not None:
+        raise UsageError("--contract is for an acceptance.", "Name its folder.")
     if file.is_dir():
         raise UsageError(f"{file} is a folder.", "Name a publication's JSON file; 'benchsuite sign RUN' writes one.")
-    checked = provenance.check(file, keys.trust(trusted, nonces))
+    checked = provenance.check(file, trust)
     problems = [checked.problem] if checked.problem else []
     if checked.state is not State.BAD:
         found = publication.vetted(file)

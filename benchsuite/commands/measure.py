@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from benchsuite import campaign, placing, results, store
-from benchsuite.commands import fleet, normality, scan, show
+from benchsuite.commands import normality, show
 from benchsuite.errors import BenchsuiteError
 from benchsuite.fleet import fleet as fleets
 from benchsuite.render import progress
@@ -31,8 +31,12 @@ def run(request: campaign.Request, *, as_json: bool, with_report: bool, all_impl
 def resume(name: str, out: Path, wait: float, *, as_json: bool, with_report: bool, all_implementations: bool) -> int:
     """Go on with a run that ended early; like ``run`` from there."""
     if (begun := ledger.find(name, out)) is not None:
+        from benchsuite.commands import scan
+
         return scan.resume(begun, wait, as_json=as_json, with_report=with_report)
     if (whole := fleets.find(name, out)) is not None:
+        from benchsuite.commands import fleet
+
         return fleet.resume(whole, as_json=as_json, with_report=with_report)
     path = store.find(name, out)
     watcher = partial(progress.watcher, stream=sys.stderr)

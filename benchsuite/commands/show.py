@@ -11,7 +11,7 @@ import msgspec
 from rich.console import Console
 
 from benchsuite import assets, campaign, discovery, exhibits, keys, results, store
-from benchsuite.commands import fleet, normality, scan
+from benchsuite.commands import normality
 from benchsuite.errors import UsageError
 from benchsuite.fleet import fleet as fleets
 from benchsuite.model import Record, Score
@@ -38,8 +38,12 @@ def show(
     references: what its numbers are set against, as ``exhibits.gather`` takes it; catalog: the user's files of it.
     """
     if (measured := ledger.find(name, out)) is not None:
+        from benchsuite.commands import scan
+
         return scan.show(measured, as_json=form == "json")
     if (whole := fleets.find(name, out)) is not None:
+        from benchsuite.commands import fleet
+
         return fleet.show(whole, as_json=form == "json", with_report=False)
     loaded = results.load(name, out)
     scores = results.scores_of(loaded)

@@ -47,7 +47,7 @@ def execute(
                 stderr=None if speaks else subprocess.STDOUT,
                 env={**os.environ, **environment},
                 start_new_session=True,
-                preexec_fn=_end_with_parent,  # noqa: PLW1509 - the controller has no threads
+                preexec_fn=end_with_parent,  # noqa: PLW1509 - the controller has no threads
             )
     except OSError as error:
         raise MeasureError(
@@ -65,7 +65,7 @@ def execute(
     return process.returncode
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Ask Linux to end the command when we are killed ourselves: nobody would wait for it."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1

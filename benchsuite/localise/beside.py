@@ -85,7 +85,7 @@ def hint(scan: Scan, screen: Screened) -> tuple[tuple[str, ...], float]:
 
 def smallest(screen: Screened, scan: Scan, settings: Settings) -> float | None:
     """The smallest slowdown of one node that this scan would have found with 95 %."""
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
     n, reference = len(screen.table.seats), settings.reference
     if n < small.FEW and reference is not None and small.usable(reference, scan.nbytes) and n > 2:
@@ -93,7 +93,7 @@ def smallest(screen: Screened, scan: Scan, settings: Settings) -> float | None:
         if not pairs:
             return None
         s = small.sd(reference, float(cycles.mean())) / sqrt(n - 1)
-        reach = norm.isf(settings.alpha / len(small.hypotheses(n, pairs))) + norm.isf(1 - rankrule.POWER)
+        reach = ndtri(rankrule.POWER) - ndtri(settings.alpha / len(small.hypotheses(n, pairs)))
         return float(max(screen.margin, s * reach))
     return rankrule.smallest(screen.rule, screen.pool, screen.margin) if n > small.FEWEST else None
 

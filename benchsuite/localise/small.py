@@ -107,7 +107,7 @@ def hypotheses(n: int, pairs: list[Pair]) -> list[Hypothesis]:
 
 def against_reference(screen: Screened, reference: Reference, settings: Settings) -> Named:
     """The hypothesis that the screen's pairs speak for, if any, and whether it stands out from every other."""
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
     table = levelled(screen, screen.table)
     pairs, medians, cycles = pair_medians(table)
@@ -120,14 +120,14 @@ def against_reference(screen: Screened, reference: Reference, settings: Settings
     order = np.argsort(-gains, kind="stable")
     best = every[order[0]]
     effect = float(y[list(best.pairs)].mean())
-    if not (sqrt(gains[order[0]]) > norm.isf(settings.alpha / len(every)) and effect > screen.margin):
+    if not (sqrt(gains[order[0]]) > -ndtri(settings.alpha / len(every)) and effect > screen.margin):
         return Named()
     close = [every[at] for at in order if gains[order[0]] - gains[at] <= GAP]
     rivals = [one for one in close if one is not best]
     if not rivals and best.kind == "all":
         return Named()  # seen against the reference of all (``beside.fleet``)
     if not rivals:
-        reach = float(norm.isf(settings.alpha)) * sd(reference, float(cycles.mean()))
+        reach = float(-ndtri(settings.alpha)) * sd(reference, float(cycles.mean()))
         return Named(_suspicions(table, best, reference, effect, reach))
     candidates = sorted({seat for one in close for seat in one.seats})
     return Named((), tuple(candidates), effect, _set(screen, close))
@@ -178,7 +178,7 @@ def _suspicions(
 
 def confirmed(one: Suspicion, table: Table, reference: Reference, margin: float, tests: int, alpha: float) -> Told:
     """Whether the second look's pairs of a suspect are slow against the reference again, at alpha over all tests."""
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
     values = families.rails(table.logs).mean(axis=-1)
     if one.culprit is Culprit.PATH:
@@ -190,7 +190,7 @@ def confirmed(one: Suspicion, table: Table, reference: Reference, margin: float,
     if not own.size:
         return Told()
     centre = float(np.median(own))
-    slow = centre > max(norm.isf(alpha / tests) * sd(reference, own.size), margin / 2)
+    slow = centre > max(-ndtri(alpha / tests) * sd(reference, own.size), margin / 2)
     return Told(int((own > margin / 2).sum()), int(own.size), slow, True)
 
 

@@ -63,13 +63,22 @@ def last_level_total(root: Path = ROOT) -> int:
 
 def memory_limit(root: Path = ROOT) -> int:
     """Bytes that may still be allocated: what the system has available, at most the container's limit."""
-    limits = [
+    return min([int(psutil.virtual_memory().available), *_memory_limits(root)])
+
+
+def memory_total(root: Path = ROOT) -> int:
+    """Bytes of memory in all, at most the container's limit; what others hold now is not taken off."""
+    return min([int(psutil.virtual_memory().total), *_memory_limits(root)])
+
+
+def _memory_limits(root: Path) -> list[int]:
+    """The limits of all control groups that hold this process."""
+    return [
         int(text)
         for directory in control_groups(root, "memory")
         for name in ("memory.max", "memory.limit_in_bytes")
         if (text := _text(directory / name)).isdigit() and int(text) < _UNLIMITED
     ]
-    return min([int(psutil.virtual_memory().available), *limits])
 
 
 def _affinity() -> set[int]:

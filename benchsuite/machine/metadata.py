@@ -5,7 +5,6 @@ The address (169.254.169.254) is link-local and answers only inside a cloud. No 
 
 from __future__ import annotations
 
-import http.client
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -68,6 +67,8 @@ def _token(provider: str, get: Fetch) -> Mapping[str, str]:
 
 def _fetch(method: str, path: str, headers: Mapping[str, str]) -> bytes | None:
     """The body of a 200 answer, else ``None``."""
+    import http.client
+
     connection = http.client.HTTPConnection(ADDRESS, PORT, timeout=SECONDS)
     try:
         connection.request(method, path, headers=dict(headers))

@@ -22,3 +22,13 @@ def kills(root: Path = cpu.ROOT) -> int | None:
             except (OSError, ValueError):
                 continue
     return None
+
+
+def kills_of_machine(root: Path = cpu.ROOT) -> int | None:
+    """How many processes of the whole machine were ended so far (/proc/vmstat); ``None`` where it is not told."""
+    try:
+        lines = (root / "proc/vmstat").read_text().splitlines()
+        words = dict(line.split(maxsplit=1) for line in lines if " " in line)
+        return int(words["oom_kill"])
+    except (OSError, ValueError, KeyError):
+        return None

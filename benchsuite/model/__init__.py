@@ -9,28 +9,17 @@ of ours but ``units``, so every other module may import it.
 """
 
 from benchsuite.model.acceptance import (
-    Between,
     Burned,
-    Claim,
-    Contract,
     Decided,
     Evidence,
     FleetVerdict,
-    Gate,
-    Grounds,
-    Heat,
-    Kind,
     Measured,
     Observation,
     Probed,
-    Region,
-    Requirement,
-    Rule,
     RunValue,
     State,
     Subject,
     Verdict,
-    Weight,
     Word,
 )
 from benchsuite.model.benchmark import (
@@ -76,6 +65,21 @@ from benchsuite.model.campaign import (
     Suite,
     Summary,
     Task,
+)
+from benchsuite.model.contract import (
+    Between,
+    Claim,
+    Contract,
+    Gate,
+    Grounds,
+    Heat,
+    Kind,
+    Learned,
+    Pace,
+    Region,
+    Requirement,
+    Rule,
+    Weight,
 )
 from benchsuite.model.cuda import (
     ARCHITECTURES,
@@ -161,6 +165,7 @@ __all__ = [
     "Kind",
     "Launch",
     "Layout",
+    "Learned",
     "Level",
     "Local",
     "LocalOps",
@@ -173,6 +178,7 @@ __all__ = [
     "Op",
     "Origin",
     "Outcome",
+    "Pace",
     "Parallelism",
     "Pattern",
     "Pause",

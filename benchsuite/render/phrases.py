@@ -37,6 +37,7 @@ FAMILIES = {
     "peak": "Peak arithmetic of a GPU",
     "launch": "Launching kernels",
     "processors": "Processors at work",
+    "cores": "Cores at work",
     "fill": "Memory filled and read back",
 }
 """A benchmark's name for people."""
@@ -149,5 +150,6 @@ PHRASES: dict[str, Callable[[Params], str]] = {
     "peak": lambda params: str(params["dtype"]),
     "launch": lambda params: f"{params['launches']} launches",
     "processors": lambda params: f"{params['blocks']} blocks",
+    "cores": lambda params: "one thread" if params["threads"] == 1 else f"{params['threads']} threads",
     "fill": _size,
 }

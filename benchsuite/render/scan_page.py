@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,10 @@ def page(view: ScanView) -> str:
     return standing("scan.html.j2", view, {"name": view.about.id, "copy": view.copy, "document": view.data})
 
 
-def standing(template: str, view: object, carried: Mapping[str, Any]) -> str:
+def standing(template: str, view: object, carried: Mapping[str, Any], styles: Sequence[str] = STYLES) -> str:
     """A page that stands alone. carried: its name, its copy text and its JSON document, for the buttons."""
     folder = assets.folder("reports")
-    style, script = "\n".join(_text(folder / name) for name in STYLES), _text(folder / SCRIPT)
+    style, script = "\n".join(_text(folder / name) for name in styles), _text(folder / SCRIPT)
     made: str = (
         environment(folder)
         .get_template(template)

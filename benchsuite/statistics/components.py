@@ -28,9 +28,9 @@ def components(summaries: Sequence[Summary]) -> Spread | None:
     """
     if len(summaries) < 2 or min(one.n_effective for one in summaries) < FEWEST_SAMPLES:
         return None
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
-    errors = np.array([math.log(one.high / one.low) / 2.0 / norm.ppf(0.5 + one.confidence / 2.0) for one in summaries])
+    errors = np.array([math.log(one.high / one.low) / 2.0 / ndtri(0.5 + one.confidence / 2.0) for one in summaries])
     effective = np.array([one.n_effective for one in summaries])
     medians = np.log([one.median for one in summaries])
     between = max(0.0, float(medians.var(ddof=1)) - float(np.mean(errors**2)))
@@ -47,10 +47,10 @@ class Pilot:
 
 def half_width(spread: Spread, runs: int, samples: float, confidence: float = 0.95) -> float:
     """The relative half width to expect of the t interval over ``runs`` of ``samples`` independent samples each."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     error = math.sqrt((spread.between**2 + spread.within**2 / samples) / runs)
-    return math.expm1(float(t.ppf(0.5 + confidence / 2.0, runs - 1)) * error)
+    return math.expm1(float(stdtrit(runs - 1, 0.5 + confidence / 2.0)) * error)
 
 
 def pilot(spread: Spread, wanted: float) -> Pilot | None:

@@ -40,13 +40,13 @@ def needed(ranks: int, rounds: int, alpha: float = ALPHA) -> int | None:
     the distribution, so n P(Bin(rounds, k / n) >= w) bounds the rate of a false alarm of the whole group
     (Bonferroni); w is the smallest that keeps it at ``alpha``, and never less than half of the rounds.
     """
-    from scipy.stats import binom
+    from scipy.special import betainc
 
     if ranks < 2 or rounds < 1:
         return None
     chance = slots(ranks) / ranks
-    enough = [w for w in range(rounds // 2 + 1, rounds + 1) if ranks * float(binom.sf(w - 1, rounds, chance)) <= alpha]
-    return min(enough, default=None)
+    found = range(rounds // 2 + 1, rounds + 1)
+    return next((w for w in found if ranks * float(betainc(w, rounds - w + 1, chance)) <= alpha), None)
 
 
 def rounds_needed(ranks: int, alpha: float = ALPHA) -> int:

@@ -35,11 +35,11 @@ def estimate(values: Sequence[float], confidence: float = 0.95) -> Estimate | No
     """Geometric mean of positive run values with its t interval on the log scale; ``None`` below two runs."""
     if len(values) < 2:
         return None
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     logs = np.log(np.asarray(values, dtype=np.float64))
     mean, spread = float(logs.mean()), float(logs.std(ddof=1)) / math.sqrt(logs.size)
-    reach = float(t.ppf(0.5 + confidence / 2.0, logs.size - 1)) * spread
+    reach = float(stdtrit(logs.size - 1, 0.5 + confidence / 2.0)) * spread
     return Estimate(math.exp(mean), math.exp(mean - reach), math.exp(mean + reach))
 
 
@@ -71,7 +71,7 @@ def welch(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> R
     ``same_low, same_high`` is the 90 % interval, whose inclusion in the margin is the two one-sided
     tests (TOST) at 5 %.
     """
-    from scipy.stats import t
+    from scipy.special import stdtr, stdtrit
 
     if min(len(a), len(b)) < MIN_RUNS:
         return None
@@ -83,9 +83,9 @@ def welch(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> R
         exact = math.exp(difference)
         return Ratio(exact, exact, exact, 1.0 if difference == 0.0 else 0.0, exact, exact)
     freedom = (va + vb) ** 2 / (va**2 / (x.size - 1) + vb**2 / (y.size - 1))
-    reach = float(t.ppf(0.5 + confidence / 2.0, freedom)) * error
-    reach_same = float(t.ppf(0.95, freedom)) * error
-    p = 2.0 * float(t.sf(abs(difference) / error, freedom))
+    reach = float(stdtrit(freedom, 0.5 + confidence / 2.0)) * error
+    reach_same = float(stdtrit(freedom, 0.95)) * error
+    p = 2.0 * float(stdtr(freedom, -abs(difference) / error))
     bounds = (difference - reach, difference + reach, difference - reach_same, difference + reach_same)
     low, high, same_low, same_high = (math.exp(bound) for bound in bounds)
     return Ratio(math.exp(difference), low, high, p, same_low, same_high)
@@ -152,19 +152,20 @@ def power(truth: Truth, runs: int, margin: float = 0.01, tests: int = 1) -> floa
     and hardest step of Holm among ``tests``), which is a normal probability. The mean of it is taken over quantiles of
     what the two variances may be found to be: the true ones times a chi-square over its degrees of freedom.
     """
-    from scipy.stats import chi2, norm, t
+    from scipy.special import gammaincinv, ndtr, stdtrit
 
     if truth.sd_a == truth.sd_b == 0.0:
         return 1.0
-    drawn = chi2.ppf((np.arange(QUANTILES) + 0.5) / QUANTILES, runs - 1) / (runs - 1) / runs
+    chi2 = 2.0 * gammaincinv((runs - 1) / 2.0, (np.arange(QUANTILES) + 0.5) / QUANTILES)
+    drawn = chi2 / (runs - 1) / runs
     va, vb = truth.sd_a**2 * drawn[:, None], truth.sd_b**2 * drawn[None, :]
     freedom = (runs - 1) * (va + vb) ** 2 / (va**2 + vb**2)
-    reach, shown, same = (t.isf(tail, freedom) * np.sqrt(va + vb) for tail in (0.025, 0.025 / tests, 0.05))
+    reach, shown, same = (-stdtrit(freedom, tail) * np.sqrt(va + vb) for tail in (0.025, 0.025 / tests, 0.05))
     beyond, d = math.log1p(margin), truth.difference
     error = math.sqrt((truth.sd_a**2 + truth.sd_b**2) / runs)
-    faster = norm.cdf((d - np.maximum(beyond + reach, shown)) / error)
-    slower = norm.cdf((-d - np.maximum(beyond + reach, shown)) / error)
-    inside = norm.cdf((beyond - same - d) / error) - norm.cdf((same - beyond - d) / error)
+    faster = ndtr((d - np.maximum(beyond + reach, shown)) / error)
+    slower = ndtr((-d - np.maximum(beyond + reach, shown)) / error)
+    inside = ndtr((beyond - same - d) / error) - ndtr((same - beyond - d) / error)
     return float(np.mean(faster + slower + np.maximum(inside, 0.0)))
 
 

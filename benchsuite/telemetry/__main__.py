@@ -14,6 +14,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from benchsuite.telemetry import together
 from benchsuite.telemetry.host import HostSensors, Missing, Values
 from benchsuite.telemetry.reading import Reading, Writer, boot
 
@@ -29,7 +30,7 @@ class Loop:
     """Reads all sensors; what is read rarely is repeated meanwhile."""
 
     def __init__(self, host: HostSensors, gpu: GpuSensors | None) -> None:
-        self._host, self._gpu = host, gpu
+        self._host, self._gpu, self._controller = host, gpu, os.getppid()
         self._count = 0
         self._values: Values = {}
         self._missing: Missing = {}
@@ -38,6 +39,8 @@ class Loop:
         """Every sensor now."""
         at, slow = time.perf_counter(), self._count % SLOW == 0
         self._count += 1
+        for pid in together.others(self._controller):
+            self._host.together.add(pid)
         values, missing = self._host.read(slow=slow)
         foreign = None
         if self._gpu is not None:

@@ -67,7 +67,7 @@ def bits(reading: Reading) -> int:
     return int(reading.values.get("throttle", 0.0))
 
 
-def _loaded(reading: Reading) -> bool:
+def loaded(reading: Reading) -> bool:
     """Whether the GPU was at work: an idle one saves power with a slow clock and a narrow link, as it should."""
     if "throttle" in reading.values:
         return not bits(reading) & IDLE
@@ -77,7 +77,7 @@ def _loaded(reading: Reading) -> bool:
 def _narrow(reading: Reading) -> bool:
     told = reading.values
     pairs = [(told.get(name, 0.0), told.get(f"{name}_max", 0.0)) for name in ("pcie_width", "pcie_generation")]
-    return _loaded(reading) and any(0.0 < now < most for now, most in pairs)
+    return loaded(reading) and any(0.0 < now < most for now, most in pairs)
 
 
 def _locked(reading: Reading) -> bool:

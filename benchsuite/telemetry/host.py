@@ -27,7 +27,8 @@ class HostSensors:
     """Reads below ``root`` for the processors ``cores``.
 
     Counters, seconds since boot: ``busy`` and ``steal`` of these processors, ``throttled`` (by a quota of our control
-    group), ``cpu_pressure`` and ``memory_pressure`` (some task waited, PSI), ``own`` (CPU time of our processes);
+    group), ``cpu_pressure`` and ``memory_pressure`` (some task waited, PSI), ``own`` (CPU time of our processes,
+    and of the campaigns that run together with ours);
     ``package_energy`` in J, ``numa_misses`` in pages. Now: ``load``, ``frequency`` in Hz, ``memory_available`` in B.
     """
 
@@ -35,7 +36,7 @@ class HostSensors:
         chosen = sorted(cores if cores is not None else _allowed())
         proc, self._tick = root / "proc", os.sysconf("SC_CLK_TCK")
         self._cores = {f"cpu{core}" for core in chosen}
-        self.own = OwnTime(proc, self._tick)
+        self.own, self.together = OwnTime(proc, self._tick), OwnTime(proc, self._tick)
         self._fast: dict[str, tuple[Source, Callable[[Source], Values]]] = {
             "busy": (Source(proc / "stat"), self._busy),
             "cpu_pressure": (Source(proc / "pressure/cpu"), _pressure("cpu_pressure")),
@@ -53,7 +54,7 @@ class HostSensors:
 
     def read(self, *, slow: bool) -> tuple[Values, Missing]:
         """What is told now, and what is not with the reason. ``slow``: also what is expensive and changes slowly."""
-        values: Values = {"own": self.own.seconds()}
+        values: Values = {"own": self.own.seconds() + self.together.seconds()}
         missing: Missing = {}
         for name, (source, parse) in {**self._fast, **(self._slow if slow else {})}.items():
             _take(name, source, parse, values, missing)

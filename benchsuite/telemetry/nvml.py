@@ -50,6 +50,11 @@ def said(error: Exception) -> str:
     return f"NVML says: {text}" if text else "NVML says nothing"
 
 
+def gone(nvml: Any, error: Exception) -> bool:
+    """Whether the driver says that the GPU is lost, or of no use until it is reset."""
+    return getattr(error, "value", None) in {nvml.NVML_ERROR_GPU_IS_LOST, nvml.NVML_ERROR_RESET_REQUIRED}
+
+
 def fast_sensors(nvml: Any, gpu: Any) -> dict[str, Sensor]:
     """What changes from moment to moment. Hz, W, °C, J; ``throttle`` is a mask of NVML's event reasons."""
     return {
@@ -139,6 +144,39 @@ def others(nvml: Any, gpu: Any, own: Iterable[int], proc: Path = Path("/proc")) 
     return tuple(sorted(found - mine))
 
 
+class Events:
+    """XIDs as the driver tells them to whoever listens: for where the kernel log cannot be read, as in a container."""
+
+    def __init__(self, nvml: Any, gpu: Any) -> None:
+        self._nvml, self._count, self._last = nvml, 0, 0
+        self._set: Any = None
+        if gpu is None:
+            return
+        try:
+            made = nvml.nvmlEventSetCreate()
+            nvml.nvmlDeviceRegisterEvents(gpu, nvml.nvmlEventTypeXidCriticalError, made)
+            self._set = made
+        except (nvml.NVMLError, AttributeError):  # then the reason is that of the kernel log
+            return
+
+    def read(self, values: dict[str, float], missing: dict[str, str]) -> None:
+        """As ``KernelLog.read``, in its place: what it said of its silence is taken back."""
+        while self._set is not None:
+            try:
+                self._last = int(self._nvml.nvmlEventSetWait_v2(self._set, 0).eventData)
+                self._count += 1
+            except self._nvml.NVMLError as error:
+                if getattr(error, "value", None) == self._nvml.NVML_ERROR_TIMEOUT:
+                    break
+                self._set = None
+        if self._set is None:
+            return
+        missing.pop("xids", None)
+        values["xids"] = float(self._count)
+        if self._last:
+            values["xid_last"] = float(self._last)
+
+
 class GpuSensors:
     """The sensors of the GPU at a PCI bus id; never raises, says instead why it is blind."""
 
@@ -152,6 +190,7 @@ class GpuSensors:
                 self._gpu = self._nvml.nvmlDeviceGetHandleByPciBusId(bus.encode())
             except self._nvml.NVMLError as error:
                 self.reason = said(error)
+        self._events = Events(self._nvml, self._gpu) if self._log.reason else None
         known = self._gpu is not None
         self._fast = fast_sensors(self._nvml, self._gpu) if known else {}
         self._all = {**self._fast, **slow_sensors(self._nvml, self._gpu)} if known else {}
@@ -167,7 +206,8 @@ class GpuSensors:
         missing: dict[str, str] = {}
         if slow:
             self._log.read(values, missing)
-        gone = (nvml.NVML_ERROR_GPU_IS_LOST, nvml.NVML_ERROR_RESET_REQUIRED)
+            if self._events is not None:
+                self._events.read(values, missing)
         for name, sensor in (self._all if slow else self._fast).items():
             if name in self._permanent:
                 missing[name] = self._permanent[name]
@@ -175,10 +215,10 @@ class GpuSensors:
             try:
                 values[name] = float(sensor())
             except (nvml.NVMLError, AttributeError) as error:  # another nvidia-ml-py may lack a function
-                code = getattr(error, "value", None)
-                if code in gone:
+                if gone(nvml, error):
                     return {LOST: 1.0}, dict.fromkeys(("gpu", *self._all), said(error)), None
                 missing[name] = said(error)
-                if code in {nvml.NVML_ERROR_NOT_SUPPORTED, nvml.NVML_ERROR_FUNCTION_NOT_FOUND}:
+                lacking = (nvml.NVML_ERROR_NOT_SUPPORTED, nvml.NVML_ERROR_FUNCTION_NOT_FOUND)
+                if getattr(error, "value", None) in lacking:
                     self._permanent[name] = said(error)  # it will not be supported in a moment either
         return values, missing, others(nvml, gpu, own)

@@ -83,9 +83,9 @@ class Reader:
         return (reading for line in lines if (reading := self.reading(line)) is not None)
 
 
-def boot() -> str:
+def boot(path: Path | None = None) -> str:
     """Which start of the machine this is, as the kernel numbers it at random; empty where it does not."""
     try:
-        return BOOT.read_text().strip()
+        return (path or BOOT).read_text().strip()
     except OSError:
         return ""

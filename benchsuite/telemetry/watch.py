@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 
 from benchsuite.model import Samples
+from benchsuite.telemetry import together
 from benchsuite.telemetry.archive import FILE, Archive
 from benchsuite.telemetry.join import STALE, Expected, join, spans
 from benchsuite.telemetry.reading import Reader, Reading
@@ -53,6 +54,7 @@ class Telemetry:
         """Why the sensors, or those of the GPU, say nothing any more."""
 
     def __enter__(self) -> Telemetry:
+        together.tell(())  # the controller itself
         self._thread.start()
         return self
 
@@ -74,6 +76,7 @@ class Telemetry:
         with self._fresh:
             self._pids |= set(pids)
         self._tell(pids)
+        together.tell(pids)
 
     def observe(self, samples: Samples, began: float) -> Samples:
         """The samples with conditions, annotations, caveats and energy; waits for the reading after the last one."""

@@ -6,7 +6,6 @@ import json
 import math
 import random
 import re
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -26,8 +25,8 @@ from benchsuite.render.explorer import board, figures, view
 from benchsuite.render.explorer import data as tables
 from benchsuite.render.explorer import page as explorer
 from benchsuite.statistics import runs as statistics
+from tests.browser.chromium import complaints, serious
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.browser
 
 MANY, TESTS = 30, 12
@@ -63,17 +62,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on this machine")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
 class Opened:
     """A page, and what it complained of or asked for."""
 
@@ -81,17 +69,13 @@ class Opened:
         self.page = browser.new_page(viewport={"width": 1280, "height": 900})
         self.page.set_default_timeout(5000)
         self.folder = folder
-        self.troubles: list[str] = []
-        self.page.on("console", lambda message: self.troubles.append(message.text))
-        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
-        self.page.on("request", lambda request: self.troubles.append(request.url))
+        self.troubles = complaints(self.page, folder.as_uri(), "about:")
 
     def __call__(self, name: str, state: str = "") -> Any:
         url = (self.folder / f"{name}.html").as_uri()
         self.page.goto("about:blank")
         self.page.goto(url + state)
         self.page.wait_for_selector("html[data-ready]")
-        self.troubles = [one for one in self.troubles if not one.startswith((url, "about:", "data:", "blob:"))]
         return self.page
 
 
@@ -101,7 +85,7 @@ def visit(browser: Any, folder: Path) -> Iterator[Opened]:
     opened = Opened(browser, folder)
     yield opened
     opened.page.close()
-    assert [one for one in opened.troubles if not one.startswith(("blob:", "file:", "about:", "data:"))] == []
+    assert opened.troubles == []
 
 
 def settled(page: Any) -> None:
@@ -308,22 +292,15 @@ def test_the_page_never_scrolls_sideways(visit: Opened, name: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(visit: Opened, scheme: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     for name in ("two", "many"):
         page = visit(name)
         page.emulate_media(color_scheme=scheme)
         page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
-        found = [axe.run(page).response]
+        found = serious(page)
         if name == "two":
             page.locator("#cells button.cell").nth(1).click()
-            found.append(axe.run(page).response)
-        bad = [
-            (one["id"], [node["html"][:160] for node in one["nodes"]][:3])
-            for each in found
-            for one in each["violations"]
-            if one["impact"] in {"serious", "critical"}
-        ]
-        assert bad == []
+            found += serious(page)
+        assert found == []
 
 
 def test_the_theme_switch_overrides_the_system(visit: Opened) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,8 +15,8 @@ import render_data as data
 import sensor_data
 
 from benchsuite.render import html, view
+from tests.browser.chromium import complaints
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.browser
 
 WIDTHS = (320, 400, 768, 1600)
@@ -57,29 +56,15 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     return target.as_uri()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on this machine")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
 def page(browser, url: str) -> Iterator[object]:
     """The open report, and at the end: no error, no refusal by the policy, no request but for the file."""
     opened = browser.new_page(viewport={"width": 1280, "height": 900})
-    troubles: list[str] = []
-    opened.on("console", lambda message: troubles.append(message.text))
-    opened.on("pageerror", lambda error: troubles.append(str(error)))
-    opened.on("request", lambda request: troubles.append(request.url) if request.url != url else None)
+    troubles = complaints(opened, url)
     opened.goto(url)
     yield opened
     opened.close()
-    assert [one for one in troubles if not one.startswith(("data:", "blob:"))] == []
+    assert troubles == []
 
 
 def column(page, number: int) -> list[str]:

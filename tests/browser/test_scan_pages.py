@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,8 +14,8 @@ import scan_data
 
 from benchsuite.render import fleet_page, fleet_view, scan_page, scan_view
 from benchsuite.render.scan_view import About
+from tests.browser.chromium import complaints, serious
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.browser
 
 ABOUT = About("scan-ab12", "2026-11-30T12:00:00+00:00", "0.6.0", "benchsuite scan --seed 7", "ab" * 32)
@@ -38,29 +37,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on this machine")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
 def visit(browser, folder: Path) -> Iterator[Opened]:
     """Opens a page by name; at the end: no error, no refusal by the policy, no request but for the files."""
-    troubles: list[str] = []
+    told: list[list[str]] = []
     opened = []
 
     def open_(name: str, **options: object) -> object:
         page = browser.new_page(viewport={"width": 1280, "height": 900}, **options)
         url = (folder / f"{name}.html").as_uri()
-        page.on("console", lambda message: troubles.append(message.text))
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("request", lambda request: troubles.append(request.url) if request.url != url else None)
+        told.append(complaints(page, url))
         page.goto(url)
         opened.append(page)
         return page
@@ -68,7 +54,7 @@ def visit(browser, folder: Path) -> Iterator[Opened]:
     yield open_
     for page in opened:
         page.close()
-    assert [one for one in troubles if not one.startswith(("data:", "blob:"))] == []
+    assert [one for each in told for one in each] == []
 
 
 def fills(page, selector: str) -> list[str]:
@@ -95,15 +81,9 @@ def test_the_heat_map_is_drawn_in_either_theme(visit: Opened, name: str, scheme:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["scan", "fleet"])
 def test_axe_finds_nothing_serious(visit: Opened, name: str, scheme: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = visit(name, color_scheme=scheme)
     page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
-    bad = [
-        (one["id"], [node["html"][:160] for node in one["nodes"]][:3])
-        for one in axe.run(page).response["violations"]
-        if one["impact"] in {"serious", "critical"}
-    ]
-    assert bad == []
+    assert serious(page) == []
 
 
 @pytest.mark.parametrize("name", PAGES)

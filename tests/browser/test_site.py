@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,11 +16,9 @@ from test_render_site import exhibits, known
 
 from benchsuite.render.site.build import Source, build
 from benchsuite.render.site.folder import Folder
+from tests.browser.chromium import complaints, serious
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.browser
-
-SERIOUS = {"serious", "critical"}
 
 
 @pytest.fixture(scope="module")
@@ -34,28 +31,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on this machine")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
 def page(browser: Any, site: Path) -> Iterator[Any]:
     """The overview, and at the end: no error, no refusal by the policy, no request but for files of the site."""
     opened = browser.new_page(viewport={"width": 1280, "height": 900})
-    troubles: list[str] = []
-    opened.on("console", lambda message: troubles.append(message.text))
-    opened.on("pageerror", lambda error: troubles.append(str(error)))
-    root = site.as_uri()
-    opened.on(
-        "request", lambda asked: troubles.append(asked.url) if not asked.url.startswith((root, "data:")) else None
-    )
+    troubles = complaints(opened, site.as_uri())
     opened.goto((site / "index.html").as_uri())
     yield opened
     opened.close()
@@ -180,14 +160,10 @@ ALL = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wc
 def test_axe_finds_nothing_serious_on_any_kind_of_page(
     page: Any, site: Path, scheme: str, rules: dict[str, object]
 ) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     page.emulate_media(color_scheme=scheme)
     for name, path in kinds(site).items():
         page.goto(path.as_uri())
-        found = Axe().run(page, options=rules).response["violations"]
-        bad = [(one["id"], one["nodes"][0]["html"][:200]) for one in found if one["impact"] in SERIOUS]
-        assert bad == [], name
+        assert serious(page, **rules) == [], name
 
 
 def test_print_is_light_and_without_controls(page: Any, site: Path) -> None:

@@ -161,4 +161,49 @@ ROWS: dict[int, Row] = {
         "tbf between two namespaces, or on one host's side",
     ),
     59: Row("A sender's buffer has a flipped bit", "a scan names the sender", "one bit of each seventh large message"),
+    60: Row(
+        "A GPU dies while it is burnt in",
+        "counted and named, and not started again; the others are burnt in to the end; not clean",
+        "the device is lost in the middle of a turn",
+    ),
+    61: Row(
+        "A device hangs while it is burnt in",
+        "its process is ended at the deadline, counted and named; the others go on; none is left",
+        "a call that never returns",
+    ),
+    62: Row(
+        "A result under heat is NaN, or has one flipped bit",
+        "counted with its place; exit 1",
+        "one call of thousands",
+    ),
+    63: Row(
+        "A GPU becomes too hot while it is burnt in",
+        "throttling and temperature are told; a new memory error is a fault",
+        "a trace of NVML",
+    ),
+    64: Row(
+        "The controller of a burn-in is killed",
+        "no process is left; what was seen can be read, and says that it ended early",
+        "SIGKILL",
+    ),
+    65: Row(
+        "A host that is tested for acceptance has less of its processor than was agreed",
+        "rejected, or not valid because of the quota; never accepted",
+        "a cpu control group's quota",
+    ),
+    66: Row(
+        "Something else uses the memory of a host that is tested",
+        "not valid, or rejected, with what disturbed it; never accepted",
+        "a process that copies without pause",
+    ),
+    67: Row(
+        "A library of a host that is tested flips a bit",
+        "rejected for a wrong result, for good",
+        "one bit of the product of each later call of BLAS, through LD_PRELOAD",
+    ),
+    68: Row(
+        "An acceptance is ended by its machine's owner",
+        "what was measured is kept, no process is left; gone on with, nothing is measured twice",
+        "SIGTERM in the middle of a stage",
+    ),
 }

@@ -76,12 +76,12 @@ def test_a_gpu_is_told_from_its_neighbour_by_its_uuid(tmp_path: Path, monkeypatc
     one, other = (
         Description(frozenset({"cuda"}), 1, 1, card, environment={"CUDA_VISIBLE_DEVICES": f"GPU-{n}"}) for n in (1, 2)
     )
-    with campaign._alone("cuda", one, 0.0):
+    with campaign.alone("cuda", one, 0.0):
         with pytest.raises(MeasureError, match=rf"GPU .*is being measured by process {os.getpid()}"):
-            campaign._alone("cuda", one, 0.0).__enter__()
-        with campaign._alone("cuda", other, 0.0):
+            campaign.alone("cuda", one, 0.0).__enter__()
+        with campaign.alone("cuda", other, 0.0):
             pass
-    with campaign._alone("cuda", one, 0.0):
+    with campaign.alone("cuda", one, 0.0):
         pass
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import statistics
 import subprocess
 import sys
@@ -75,22 +74,16 @@ def built(tmp_path: Path, machines: int, tests: int) -> tuple[Path, list[float]]
     return target, [float(word) for word in done.stdout.split()]
 
 
-def in_browser(target: Path) -> tuple[float, float, dict[str, list[list[float]]]]:
+def in_browser(browser: Any, target: Path) -> tuple[float, float, dict[str, list[list[float]]]]:
     """Milliseconds to first paint and to ready, and what changes took: until done, and until painted."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium on this machine")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        opened = browser.new_page(viewport={"width": 1280, "height": 900})
-        opened.goto(target.as_uri())
-        opened.wait_for_selector("html[data-ready]")
-        ready = opened.evaluate("performance.now()")
-        paint = "performance.getEntriesByType('paint').find((e) => e.name === 'first-contentful-paint').startTime"
-        first = opened.evaluate(paint)
-        told = opened.evaluate(CHANGES)
-        browser.close()
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened.goto(target.as_uri())
+    opened.wait_for_selector("html[data-ready]")
+    ready = opened.evaluate("performance.now()")
+    paint = "performance.getEntriesByType('paint').find((e) => e.name === 'first-contentful-paint').startTime"
+    first = opened.evaluate(paint)
+    told = opened.evaluate(CHANGES)
+    opened.close()
     return first, ready, told
 
 
@@ -121,10 +114,10 @@ def fleet(machines: int) -> list[Any]:
 
 
 @pytest.mark.long
-def test_a_thousand_machines_by_a_hundred_tests(tmp_path: Path) -> None:
+def test_a_thousand_machines_by_a_hundred_tests(tmp_path: Path, browser: Any) -> None:
     """The bounds that the project sets; the figures are printed, with -s."""
     target, (read, build, wall, memory, size) = built(tmp_path, 1000, 100)
-    first, ready, told = in_browser(target)
+    first, ready, told = in_browser(browser, target)
     print(f"\nread {read:.1f} s, build {build:.1f} s of CPU time, together {wall:.1f} s")
     print(f"{memory / 1e6:.0f} MB of memory, file {size / 1e6:.2f} MB")
     print(f"first paint {first:.0f} ms, ready {ready:.0f} ms")

@@ -51,6 +51,11 @@ def peak(buffers: Buffers, case: Case, threads: int) -> Step:
     return step
 
 
+def by_threads(buffers: Buffers, case: Case, threads: int) -> Step:
+    """As ``peak``, by as many threads as the case says, at most one for each core."""
+    return peak(buffers, case, min(threads, case.integer("threads")))
+
+
 @jit(parallel=True)
 def _run(x: Array, y: Array, p: float, r: float, q: float, pairs: int, threads: int) -> None:
     for thread in prange(threads):

@@ -1,0 +1,52 @@
+"""One Chromium for all tests that want a browser, what a page complains of, and what axe finds in it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+SERIOUS = frozenset({"serious", "critical"})
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Headless Chromium: started when the first test asks for it, ended with the session.
+
+    Playwright's synchronous interface exists once in a process, so that a second one beside this cannot be started.
+    """
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        pytest.skip("no Chromium on this machine")
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+def complaints(page: Any, *allowed: str) -> list[str]:
+    """What the page writes to its console, raises, or asks for; the list grows as long as it is open.
+
+    allowed: beginnings of the addresses that it may ask for, besides data and blobs of its own.
+    """
+    told: list[str] = []
+    known = (*allowed, "data:", "blob:")
+    page.on("console", lambda message: told.append(message.text))
+    page.on("pageerror", lambda error: told.append(str(error)))
+    page.on("request", lambda asked: None if asked.url.startswith(known) else told.append(asked.url))
+    return told
+
+
+def serious(page: Any, **options: object) -> list[tuple[str, list[str]]]:
+    """The rules that axe says are broken seriously or critically, each with the first elements that break it.
+
+    options: axe's own (``runOnly`` …). What is no violation is not written out: that takes longer than to look.
+    """
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+    found = axe.run(page, options={"resultTypes": ["violations"], **options}).response["violations"]
+    broken = [one for one in found if one["impact"] in SERIOUS]
+    return [(one["id"], [node["html"][:160] for node in one["nodes"]][:3]) for one in broken]
