@@ -96,7 +96,7 @@ def test_a_healthy_fleet_gives_limits() -> None:
     assert read.factor == tolerance.robust_factor(16)
 
 
-def test_nine_of_ten_thousand_healthy_machines_pass_the_limit() -> None:
+def test_ninety_nine_of_a_hundred_healthy_machines_pass_the_limit() -> None:
     found = baseline.build(fleet(20, seed=5), "good")
     fresh = 4.2e12 * np.exp(SPREAD * np.random.default_rng(9).standard_normal(10_000))
     (read,) = (one for one in found.learnt if one.case == READ)

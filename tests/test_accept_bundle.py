@@ -161,6 +161,7 @@ def test_any_byte_of_what_seals_it_is_found(path: Path, name: str) -> None:
         (lambda path: (path / "link").symlink_to(path / "contract.toml"), "link is neither a file nor a folder"),
         (lambda path: (path / layout.MANIFEST).unlink(), "manifest.json cannot be read"),
         (lambda path: (path / layout.MANIFEST).write_text("{}"), "manifest.json cannot be read"),
+        (lambda path: edited(path, layout.MANIFEST, "\n", "\n\n"), "manifest.json was changed"),
         (lambda path: (path / layout.ACCEPTANCE).write_text("{}"), "acceptance.json cannot be read"),
         (lambda path: (path / layout.JOURNAL).unlink(), "journal"),
         (lambda path: (path / "new\nline").write_text(""), "has a name that cannot be shown"),
@@ -291,6 +292,10 @@ def test_only_a_whole_bundle_is_signed(path: Path) -> None:
     edited(path, "certificate.md", "ccepted", "ejected")
     with pytest.raises(DataError, match=r"is not signed: certificate\.md was changed"):
         bundle.sign(path, PROVIDER, Role.PROVIDER)
+    edited(path, "certificate.md", "ejected", "CCEPTED")
+    bundle.seal(path, layout.read(path))
+    with pytest.raises(DataError, match=r"is not signed: certificate\.md does not say"):
+        verifying.sign(path, accept.Signer(PROVIDER, Role.PROVIDER))
 
 
 # -- the commands --------------------------------------------------------------------------------------------------
@@ -310,8 +315,10 @@ def test_the_commands_sign_and_verify_it(path: Path, tmp_path: Path) -> None:
         "contract": store.digest((path / layout.CONTRACT).read_bytes()),
         "problems": [],
     }
+    assert "it is not signed" in (path / "certificate.md").read_text()
     signed = invoke(app, ["sign", str(path), "--key", str(private)])
     assert signed.exit_code == Exit.DONE, signed.output
+    assert "it is not signed" not in (path / "certificate.md").read_text()
     verified = invoke(app, ["verify", str(path), "--trust", str(public), "--contract", str(path / layout.CONTRACT)])
     assert verified.exit_code == Exit.DONE, verified.output
     assert verified.stdout.startswith("verified by benchsuite (signed):")

@@ -83,6 +83,7 @@ def test_two_nodes_for_real_with_the_scan_between_them(tmp_path: Path) -> None:
     contract.write_text(f"{source}[run]\nseconds = 0.1\nwarmup = 0.05\n[between]\nrounds = 2\n")
     job = fake_srun.allocation(tmp_path / "bin", 2)
     ended = run_command(tmp_path, "accept", str(contract), "--json", environment=job, timeout=240.0)
+    assert ended.stdout, ended.stderr
     told = json.loads(ended.stdout)
     assert {part["subject"]["node"] for part in told["parts"]} == {"node1", "node2"}
     assert ended.exit_code == 3, told["reason"]

@@ -169,13 +169,26 @@ def test_every_test_must_be_in_the_evidence_once() -> None:
     assert judged(evidence(FOUR, "node1", 0, ys=UNCLEAR), second, third).word is Word.INVALID
 
 
-def test_another_device_does_not_pass_the_second_test_for_the_first() -> None:
+@pytest.mark.parametrize(
+    ("first", "second", "word"),
+    [
+        ("aaaa", "bbbb", Word.ACCEPT),
+        ("aaaa", "aaaa", Word.REJECT),
+        ("", "bbbb", Word.REJECT),
+        ("aaaa", "", Word.REJECT),
+    ],
+)
+def test_a_fact_is_about_the_device_and_not_about_what_took_its_place(first: str, second: str, word: Word) -> None:
+    ill = evidence(FOUR, "node1", 0, states={"xid": State.FAILED}, identity=first)
+    said = judged(ill, evidence(FOUR, "node1", 0, attempt=2, identity=second))
+    assert said.word is word
+    assert ("It was exchanged after test 1" in " ".join(said.parts[0].notes)) == (word is Word.ACCEPT)
+
+
+def test_what_took_its_place_must_be_good_itself() -> None:
     first = evidence(FOUR, "node1", 0, ys=UNCLEAR, identity="aaaa")
-    same, other = (evidence(FOUR, "node1", 0, attempt=2, identity=name) for name in ("aaaa", "bbbb"))
-    assert judged(first, same).word is Word.ACCEPT
-    said = judged(first, other)
-    assert said.word is Word.INVALID
-    assert "needs an acceptance of its own" in said.reason
+    other = evidence(FOUR, "node1", 0, attempt=2, ys=BAD, identity="bbbb")
+    assert judged(first, other).word is Word.REJECT
 
 
 def test_who_may_be_tested_again() -> None:

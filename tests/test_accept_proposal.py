@@ -24,13 +24,13 @@ from tests.exhibit_data import score
 
 TRIAD = Case.of("memory", op="triad", bytes=1 << 28)
 CHASE = Case.of("latency", bytes=1 << 20)
-HOST = {"processor": {"model": "AMD EPYC [9R14] 96-Core*", "cores usable": "2"}}
+HOST = {"processor": {"model": "AMD EPYC [9R14] 96-Core*", "cores usable": "2", "cache L3": "32\u00a0MiB"}}
 CARD = {"gpu": {"name": "NVIDIA GeForce RTX 4090", "memory bytes": str(24564 << 20), "processors": "128"}}
 
 
 def ran(*scores: Score, backend: str = "host", facts: dict[str, dict[str, str]] | None = None) -> proposal.Ran:
     return proposal.Ran(
-        "20261130-100000-quick-beef", "2026-11-30T10:00:00+00:00", backend, facts or HOST, scores, 32 << 20,
+        "20261130-100000-quick-beef", "2026-11-30T10:00:00+00:00", backend, facts or HOST, scores,
     )  # fmt: skip
 
 
@@ -56,7 +56,8 @@ def test_a_run_becomes_a_contract_about_the_same_machine() -> None:
     assert {one.check for one in found.gates} == {
         name for name, check in gates.GATES.items() if Kind.HOST in check.kinds
     }
-    assert found.identity
+    assert {one.probe: one.low <= 32 << 20 <= one.high for one in found.identity if one.probe == "llc"} == {"llc": True}
+    assert "cores" in {one.probe for one in found.identity}
 
 
 def test_the_fastest_implementation_is_required() -> None:

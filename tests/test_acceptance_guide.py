@@ -24,7 +24,7 @@ LINES = [
     for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)
     for line in block.strip().splitlines()
 ]
-HERE = {"contract"}
+HERE = {"contract", "keys"}
 """What does here what it says; of the others, which measure, sign or tell others, the options are read."""
 
 

@@ -1,4 +1,4 @@
-"""A run with a second process reports what a run without one reports: each test once, as it passed, failed or was not."""
+"""A run with a second process reports what a run without one reports: each test once, as it ended."""
 
 from __future__ import annotations
 
@@ -108,9 +108,7 @@ def pytest_in(folder: Path, *words: str, **changed: str) -> Ran:
         (folder / "tests" / f"test_{name}.py").write_text(BEGIN + text)
     command = [sys.executable, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "--junitxml=report.xml", *words]
     environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
     ran = Ran(folder, done.returncode, done.stdout + done.stderr)
     for case in ElementTree.parse(folder / "report.xml").iter("testcase"):
         ran.outcomes.setdefault(str(case.get("name")).removeprefix("test_"), []).extend(
@@ -155,12 +153,12 @@ def test_both_processes_run_some_files_and_each_test_is_run_once(ran: Ran) -> No
 
 
 def test_quiet_tests_come_last_with_no_second_process(ran: Ran) -> None:
-    assert list(ran.outcomes)[0] == "own"
+    assert next(iter(ran.outcomes)) == "own"
     assert list(ran.outcomes)[-1] == "calm"
 
 
 def test_what_a_dead_process_did_not_report_fails_and_the_rest_is_run(tmp_path: Path, ran: Ran) -> None:
-    deadly = LONG.replace('assert 1 == 2', 'os._exit(7)')
+    deadly = LONG.replace("assert 1 == 2", "os._exit(7)")
     died = pytest_in(tmp_path, long=deadly)
     assert died.outcomes["passes"] == ["passed"]
     assert [died.outcomes[name] for name in CASES[1:]] == [["failure"]] * 5

@@ -122,7 +122,7 @@ def test_on_a_terminal_it_is_a_live_table() -> None:
     assert "the host" in stream.getvalue()
 
 
-@pytest.mark.parametrize(("words", "names"), [("gemm", ("gemm",)), (" memory, gemm,memory", ("memory", "gemm"))])
+@pytest.mark.parametrize(("words", "names"), [("gemm", ("gemm",)), (" memory, gemm,memory", ("gemm", "memory"))])
 def test_loads_by_name(words: str, names: tuple[str, ...]) -> None:
     assert loads.parsed(words) == names
 
@@ -169,7 +169,8 @@ def test_every_gpu_unless_some_are_named_and_the_processor_where_there_is_none(m
 def test_what_is_begun_is_said(tmp_path: Path) -> None:
     said = terminal.beginning(Request(gpus(8), 1800.0, tmp_path))
     assert said == (
-        "8 GPUs are burnt in for 30\u00a0min, all at once: gemm, power and memory by turns, results compared bit by bit."
+        "8 GPUs are burnt in for 30\u00a0min, all at once: "
+        "gemm, power and memory by turns, results compared bit by bit."
     )
 
 

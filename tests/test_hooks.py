@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,8 +22,12 @@ from benchsuite import hooks
 from benchsuite.accept import bundle, deriving, layout
 from benchsuite.cli import app
 from benchsuite.cli import hooks as _registered  # noqa: F401
+from benchsuite.commands import accept
+from benchsuite.commands import bundle as verifying
+from benchsuite.commands.bundle import Found, State
 from benchsuite.errors import DataError
 from benchsuite.model import Culprit, FleetVerdict, Subject, Unit, Word
+from tests.accept_double import Machine, begun, host, measured, unsynced  # noqa: F401  a fixture
 
 STARTED = "2026-11-30T12:00:00+00:00"
 
@@ -177,7 +183,8 @@ def test_prometheus_text_is_of_its_format(fleet: FleetVerdict) -> None:
     assert 'benchsuite_acceptance_verdict{node="node1",device="3",verdict="reject"} 1' in lines
     assert "benchsuite_acceptance_missing 1" in lines
     (slow,) = [line for line in lines if 'node="node1",device="3",requirement="memory-read"' in line]
-    assert float(slow.split()[-1]) == pytest.approx(-0.06, abs=0.002)
+    mean = next(one.mean for part in fleet.parts if part.subject == Subject("node1", 3) for one in part.decided)
+    assert float(slow.split()[-1]) == pytest.approx(math.expm1(mean))
 
 
 @dataclass(frozen=True)
@@ -207,10 +214,9 @@ def told(fleet: FleetVerdict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     judged = SimpleNamespace(verdict=fleet, made=SimpleNamespace(started=STARTED))
     monkeypatch.setattr(layout, "find", lambda name, out: path)
-    monkeypatch.setattr(layout, "read", lambda found: judged.made)
     monkeypatch.setattr(deriving, "judged", lambda found: judged)
     monkeypatch.setattr(deriving, "newest_scan", lambda found: None)
-    monkeypatch.setattr(bundle, "unsealed", lambda found, read: [])
+    monkeypatch.setattr(verifying, "check", lambda found, trust: Found(State.UNSIGNED))
     return Bundle(path, calls)
 
 
@@ -234,11 +240,39 @@ def test_with_apply_all_are_run_and_a_failure_is_told(told: Bundle) -> None:
     assert result.exception.exit_code == 4  # type: ignore[attr-defined]
 
 
-def test_a_changed_bundle_does_nothing(told: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundle, "unsealed", lambda found, read: ["verdict.json was changed."])
-    result = told.said("--slurm", "--apply")
-    assert "not as it was sealed" in str(result.exception)
-    assert not told.called()
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory, unsynced: None) -> Path:  # noqa: F811
+    """A sealed acceptance of a host whose memory is slow."""
+    path = begun(tmp_path_factory.mktemp("real"), host())
+    accept.close(path, measured(path, Machine(speed=lambda part, benchmark, run: 0.9 + 0.001 * (run % 2))), None)
+    return path
+
+
+def test_a_real_bundle_drains_its_node_whatever_somebody_writes_into_the_verdict(real: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(real, tmp_path / real.name))
+    (path / layout.VERDICT).write_text((path / layout.VERDICT).read_text().replace("reject", "accept"))
+    line = CliRunner().invoke(app, ["hooks", str(path), "--slurm"]).stdout
+    assert line.startswith("scontrol update NodeName=node0 State=DRAIN 'Reason=benchsuite: reject: ")
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["edited", "sealed again"])
+def test_a_changed_bundle_does_nothing(
+    real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    path = Path(shutil.copytree(real, tmp_path / real.name))
+    (path / layout.VERDICT).write_text((path / layout.VERDICT).read_text().replace("reject", "accept"))
+    if again:
+        bundle.seal(path, layout.read(path))
+    calls = tmp_path / "calls"
+    (tmp_path / "scontrol").write_text(f"#!/bin/sh\necho called >> {shlex.quote(str(calls))}\n")
+    (tmp_path / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    result = CliRunner().invoke(app, ["hooks", str(path), "--slurm", "--apply"])
+    assert "cannot be relied on" in str(result.exception)
+    assert not calls.exists()
+    if not again:
+        assert CliRunner().invoke(app, ["hooks", str(real), "--slurm", "--apply"]).exit_code == 0
+        assert calls.read_text() == "called\n"
 
 
 def test_a_program_that_is_not_there_is_named(told: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,8 +182,8 @@ def test_the_rates_are_those_that_held() -> None:
     fleet, contract, about = made.every()
     told = " ".join(view((fleet, contract, about)).rates).replace("\u00a0", " ")
     alpha = 100 * fleet.parts[0].alpha
-    assert f"rejected with a probability of at most {alpha:.2g} %" in told
-    assert "Of all 8 together: at most 1 %" in told
+    assert f"In one test a good device is rejected with a probability of at most {alpha:.2g} %" in told
+    assert "any good one of all 8 is rejected with at most 1 %, a bad one accepted with at most 1 %" in told
 
 
 def test_what_was_not_seen_is_told() -> None:

@@ -16,7 +16,9 @@ import pytest
 
 from benchsuite.model import Samples
 from benchsuite.telemetry import together, watch
+from benchsuite.telemetry.__main__ import Loop
 from benchsuite.telemetry.archive import FILE, Archive
+from benchsuite.telemetry.host import HostSensors
 from benchsuite.telemetry.watch import Telemetry
 from tests import nvml_double
 from tests.nvml_double import BUS, IDLE, WORK
@@ -255,28 +257,29 @@ def test_a_sensor_process_without_its_parent_ends_at_once() -> None:
 def test_processes_of_campaigns_that_run_together_are_no_neighbours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other campaign names its process in the folder; whoever is in no file of it stays foreign."""
-    folder = tmp_path / "together"
-    folder.mkdir()
-    monkeypatch.setenv(together.VARIABLE, str(folder))
+    """Their time is ours, as the other campaign names them in the folder; on our GPU they would be strangers."""
+    monkeypatch.setenv(together.VARIABLE, str(tmp_path))
     burner = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-
-    def own() -> float:
-        return Archive(tmp_path / FILE).readings()[-1].values["own"]
-
+    host = HostSensors()
+    loop = Loop(host, None)
     try:
-        with Telemetry(tmp_path) as telemetry:
-            until((tmp_path / FILE).exists)
-            assert telemetry.observe(*idle(0.5)).conditions["foreign_cores"] > 0.12
-            before = own()
-            (folder / str(burner.pid - 1)).write_text(f"{burner.pid}\nno number\n")
-            until(lambda: own() > before + 0.2)
-            telemetry.own((os.getpid(), burner.pid))
-            assert (folder / str(os.getpid())).read_text() == f"{os.getpid()}\n{burner.pid}\n"
-            assert together.others(os.getpid()) == {burner.pid - 1, burner.pid}
-            assert together.others(0) == {burner.pid - 1, burner.pid, os.getpid()}
+        assert loop.read().values["own"] == 0.0
+        (tmp_path / str(burner.pid - 1)).write_text(f"{burner.pid}\nno number\n")
+        until(lambda: loop.read().values["own"] > 0.1)
+        assert burner.pid in host.together.pids
+        assert host.own.pids == frozenset()
     finally:
         burner.kill()
         burner.wait()
+
+
+def test_each_campaign_names_its_processes_to_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(together.VARIABLE, str(tmp_path))
+    with Telemetry(tmp_path / "run") as telemetry:
+        assert together.others(0) == {os.getpid()}
+        telemetry.own((7, 5))
+    assert together.others(0) == {os.getpid(), 7, 5}
+    assert together.others(os.getpid()) == set()
     monkeypatch.delenv(together.VARIABLE)
+    together.tell((9,))
     assert together.others(0) == set()

@@ -246,5 +246,5 @@ class Work:
 def exit_code(found: Judged) -> Exit:
     """0 accepted, 1 rejected, 4 when nothing at all could be measured, else 3."""
     code = CODES.get(found.verdict.word, Exit.INCONCLUSIVE)
-    runs = any(one.runs for evidence in found.evidences for one in evidence.measured)
+    runs = any(run.run for evidence in found.evidences for one in evidence.measured for run in one.runs)
     return Exit.FAILED if code is Exit.INCONCLUSIVE and not runs else code

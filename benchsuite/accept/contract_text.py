@@ -26,7 +26,7 @@ NOTES: Mapping[str, str] = {
     "devices": "on each node",
     "processors": "multiprocessors of a GPU, usable cores of a host; 0: nothing is claimed",
     "memory": "of one device; 0: nothing is claimed",
-    "good": "up to this part of a reference may be lost: not rejected",
+    "good": "this part of a reference may be lost: not rejected",
     "bad": "from this part lost on: never accepted",
     "alpha": "chance that any good device of all is rejected",
     "beta": "chance that a bad device is accepted",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from benchsuite.accept.look import NOT_SUPPORTED, Look, Seen, absent, failed, passed, unknown, unseen
+from benchsuite.accept.look import NOT_SUPPORTED, Look, Seen, absent, clause, failed, passed, unknown, unseen
 from benchsuite.catalog import Accelerator
 from benchsuite.catalog.gpus import LEAST, MOST, called
 from benchsuite.machine.pci import DEVICES
@@ -305,5 +305,5 @@ def _last(look: Look, name: str) -> tuple[float, str]:
 def _lacking(look: Look, what: str, reason: str) -> Seen:
     """Unknown; but a card without such memory protection lacks nothing that was claimed."""
     if look.plain and NOT_SUPPORTED in reason:
-        return absent(f"{what} is not told by a card of this kind ({reason}).")
+        return absent(f"A card of this kind does not tell {clause(what)} ({reason}).")
     return unknown(what, reason)

@@ -43,13 +43,14 @@ MOST_STAGES = 64
 class Ran:
     """One run directory of a subject. step: ``identity`` or ``stage-2``; loaded: ``None`` where there is none.
 
-    problems: what of it cannot be read or trusted.
+    problems: what of it cannot be read or trusted. failed: why there is none, although it was tried.
     """
 
     step: str
     path: Path | None
     loaded: store.Loaded | None
     problems: tuple[str, ...] = ()
+    failed: str = ""
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -81,7 +82,7 @@ def runs(folder: Path, subject: Subject) -> tuple[Ran, ...]:
 def _ran(folder: Path, step: str) -> Ran:
     found = sorted(path.parent for path in folder.glob(f"*/{store.CAMPAIGN}"))
     if not found:
-        return Ran(step, None, None)
+        return Ran(step, None, None, failed=_last_words(folder) if folder.is_dir() else "")
     if len(found) > 1:
         return Ran(step, found[-1], None, (f"{step} was run {len(found)} times",))
     try:
@@ -91,13 +92,25 @@ def _ran(folder: Path, step: str) -> Ran:
     return Ran(step, found[0], loaded, loaded.problems)
 
 
+def _last_words(folder: Path) -> str:
+    """What a run said last that left no results."""
+    try:
+        text = (folder / f"{layout.SAID}.log").read_bytes()[-4096:].decode("utf-8", "replace")
+    except OSError:
+        text = ""
+    said = [line.strip() for line in text.split("\n") if line.strip()]
+    words = reading.printable(said[-1].removeprefix("benchsuite: ")) if said else ""
+    return words[:300].rstrip(".") or "nothing could be measured"
+
+
 def measured(contract: Contract, ran: Iterable[Ran]) -> tuple[Measured, ...]:
     """The values of every requirement over these stages; a run that cannot be trusted has failed."""
     asked = [one for one in ran if one.step != layout.IDENTITY]
     whole = [one.loaded for one in asked if one.loaded is not None]
     keys = needs.resolve(contract, whole[0].campaign.cache) if whole else {}
     found = needs.values(contract, keys, [record for one in asked for record in one.records])
-    bad = tuple(RunValue(None, Status.FAILED, (), problem) for one in asked for problem in one.problems)
+    why = [reason for one in asked for reason in (*one.problems, one.failed) if reason]
+    bad = tuple(RunValue(None, Status.FAILED, (), reason) for reason in why)
     return tuple(replace(one, runs=(*one.runs, *bad)) for one in found)
 
 

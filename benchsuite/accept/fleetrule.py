@@ -84,20 +84,30 @@ def _natural(key: tuple[str, int]) -> tuple[list[int | str], int]:
 
 
 def _last(contract: Contract, tests: Sequence[Evidence]) -> tuple[Verdict, tuple[Verdict, ...]]:
-    """The verdict that counts among those of one subject's tests, and the earlier ones."""
+    """The verdict that counts among those of one subject's tests, and the earlier ones.
+
+    What was found of a device that was exchanged since does not count against the one that took its place.
+    """
     verdicts = [judge(contract, one) for one in tests]
     last, before = verdicts[-1], tuple(verdicts[:-1])
+    exchanged = [one for one in before if _other(one.subject, last.subject)]
+    if exchanged:
+        note = f"It was exchanged after test {exchanged[-1].attempt}: test {last.attempt} is of another device."
+        last = replace(last, notes=(*last.notes, note))
     against: list[Said] = []
     if [one.attempt for one in tests] != list(range(1, len(tests) + 1)):
         numbers = ", ".join(str(one.attempt) for one in tests)
         against.append((Word.INVALID, f"Its tests are numbered {numbers}: one is missing, or is there more than once."))
-    if len({one.subject.identity for one in tests if one.subject.identity}) > 1:
-        other = "It was not the same device in all of its tests: what was exchanged needs an acceptance of its own."
-        against.append((Word.INVALID, other))
-    if hard := next((one for one in before if one.hard), None):
+    hard = next((one for one in before if one.hard and one not in exchanged), None)
+    if hard is not None:
         text = f"Test {hard.attempt} found what no other test can undo: {hard.reasons[0]}"
         against.append((Word.REJECT, text))
     return _amended(last, against, hard is not None), before
+
+
+def _other(before: Subject, now: Subject) -> bool:
+    """Whether it is known to be another device than before."""
+    return bool(before.identity and now.identity) and before.identity != now.identity
 
 
 def _amended(last: Verdict, against: Sequence[Said], hard: bool) -> Verdict:

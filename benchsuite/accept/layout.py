@@ -32,7 +32,7 @@ from benchsuite.store import digest, journal_of, vouched
 
 SCHEMA = 1
 ACCEPTANCE, CONTRACT, JOURNAL, LOCK = "acceptance.json", "contract.toml", "journal.jsonl", ".lock"
-NODES, SCAN, BURN, IDENTITY = "nodes", "scan", "burn", "identity"
+NODES, SCAN, BURN, IDENTITY, SAID = "nodes", "scan", "burn", "identity", "said"
 BEFORE, AFTER = "inspection-before", "inspection-after"
 EVIDENCE, VERDICT, MANIFEST = "evidence.json", "verdict.json", "manifest.json"
 DERIVED = (EVIDENCE, VERDICT, "certificate.html", "certificate.md", "junit.xml")

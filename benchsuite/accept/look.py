@@ -103,5 +103,10 @@ def absent(sentence: str) -> Seen:
 
 
 def unknown(what: str, reason: str) -> Seen:
-    """It cannot be said."""
-    return State.UNKNOWN, f"{what} is not known: {reason.rstrip('.') or 'the driver does not tell'}."
+    """It cannot be said. ``what``: a clause that begins with whether, which, how many …"""
+    return State.UNKNOWN, f"It is not known {clause(what)}: {reason.rstrip('.') or 'the driver does not tell'}."
+
+
+def clause(what: str) -> str:
+    """As it stands within a sentence."""
+    return what[:1].lower() + what[1:]

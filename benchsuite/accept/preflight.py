@@ -204,16 +204,14 @@ def acs_iommu(look: Look) -> Seen:
     """Whether data between GPUs takes a detour."""
     before = look.before
     told = before.values if before is not None else {}
-    if not told.get("bridges") and "iommu" not in told:
-        return unknown("Whether traffic between GPUs is redirected", "this machine does not tell (only root may look)")
     found = []
     if told.get("bridges_redirecting"):
-        found.append(
-            f"{told['bridges_redirecting']:.0f} of {told['bridges']:.0f} PCIe bridges send it through the root (ACS)"
-        )
+        part = f"{told['bridges_redirecting']:.0f} of {told['bridges']:.0f} PCIe bridges"
+        found.append(f"{part} send it through the root (ACS)")
     if told.get("iommu"):
         found.append("an IOMMU translates it")
     if found:
         return failed(f"Traffic between GPUs may be slowed: {' and '.join(found)}. Look at the firmware's settings.")
-    seen = f"{told.get('bridges', 0.0):.0f} bridges were looked at"
-    return passed(f"Nothing redirects traffic between GPUs ({seen}).")
+    if not told.get("bridges"):
+        return unknown("Whether traffic between GPUs is redirected", "no PCIe bridge could be read; only root may")
+    return passed(f"None of {told['bridges']:.0f} PCIe bridges redirects traffic between GPUs.")

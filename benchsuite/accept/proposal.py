@@ -127,14 +127,13 @@ def _claim_of(baseline: Baseline) -> Claim:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A run whose numbers a contract is made from. facts: of its machine; cache: its last-level caches in bytes."""
+    """A run whose numbers a contract is made from. facts: of its machine."""
 
     id: str
     started: str
     backend: str
     facts: Mapping[str, Mapping[str, str]]
     scores: Sequence[Score]
-    cache: int = 0
 
 
 def from_run(ran: Ran, only: Sequence[str] = ()) -> Contract:

@@ -131,7 +131,9 @@ def expected(accelerator: Accelerator) -> Iterator[Expected]:
     if accelerator.bandwidth:
         what = f"catalogue: {accelerator.bandwidth / 1e9:g} GB/s of memory"
         yield Expected("bandwidth", accelerator.bandwidth, READING, what)
-        yield Expected("fill-rate", accelerator.bandwidth, FILLING, what)
+        yield Expected(
+            "fill-rate", accelerator.bandwidth, FILLING, what, "expected, so that a link is told from memory"
+        )
 
 
 def of_host(cores: int, cache: int, memory: int) -> tuple[Region, ...]:

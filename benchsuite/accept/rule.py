@@ -93,7 +93,6 @@ def replay(y: Floats, good: Floats, bad: Floats, looks: Sequence[int], each: Lev
     word, runs = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     mean, p = np.full(shape, np.nan), np.full(shape, np.nan)
     low, high = np.full(shape, -np.inf), np.full(shape, np.inf)
-    refuted = np.zeros(shape, dtype=np.bool_)
     for n in looks:
         at = (word == OPEN) & (counts >= n)
         if not at.any():
@@ -102,11 +101,10 @@ def replay(y: Floats, good: Floats, bad: Floats, looks: Sequence[int], each: Lev
         here = np.where(at, stdtr(n - 1, (centre - good) / error), 1.0)
         low = np.where(at, np.maximum(low, centre - quantile(each.accept, n - 1) * error), low)
         high = np.where(at, np.minimum(high, centre + quantile(each.worse, n - 1) * error), high)
-        rejects = stepped(here, refuted, each.reject)
-        refuted |= rejects
+        rejects = stepped(here, each.reject)
         accepts = at & (low > bad)
         word[rejects] = REJECT
-        word[accepts] = np.where(rejects | (high < good), MARGINAL, ACCEPT)[accepts]
+        word[accepts] = np.where(high < good, MARGINAL, ACCEPT)[accepts]
         runs[at], mean[at], p[at] = n, centre[at], here[at]
     return Replayed(word, runs, mean, low, high, p)
 
@@ -124,15 +122,10 @@ def quantile(level: float, freedom: int) -> float:
     return -float(stdtrit(freedom, level))
 
 
-def stepped(p: Floats, refuted: Bools, level: float) -> Bools:
-    """Which of M hypotheses (last axis) Holm's step-down (1979) rejects, where some were rejected at earlier looks.
-
-    A false rejection needs the least p of the m0 true hypotheses to be at most level / m0: as long as none was, all
-    rejected ones are false, and m0 or more are left.
-    """
+def stepped(p: Floats, level: float) -> Bools:
+    """Which of M hypotheses (last axis) Holm's step-down (1979) rejects; p is 1 of those that are not looked at."""
     order = np.argsort(p, axis=-1, kind="stable")
-    left = p.shape[-1] - refuted.sum(axis=-1, keepdims=True) - np.arange(p.shape[-1])
-    passes = np.take_along_axis(p, order, axis=-1) <= level / np.maximum(left, 1)
+    passes = np.take_along_axis(p, order, axis=-1) <= level / np.arange(p.shape[-1], 0, -1)
     found = np.zeros(p.shape, dtype=np.bool_)
     np.put_along_axis(found, order, np.logical_and.accumulate(passes, axis=-1), axis=-1)
     return found

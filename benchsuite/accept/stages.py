@@ -190,7 +190,9 @@ class Work:
         folder.mkdir(parents=True, exist_ok=True)
         begun = max((path.parent for path in folder.glob(f"*/{store.CAMPAIGN}")), default=None)
         words = [*self.program, "resume", str(begun)] if begun else [*self.program, *self._words(name, subject, ask)]
-        return Command([*words, "--wait", f"{WAIT:g}", "--no-report", "--json", "--out", str(folder)], folder / "said")
+        return Command(
+            [*words, "--wait", f"{WAIT:g}", "--no-report", "--json", "--out", str(folder)], folder / layout.SAID
+        )
 
     def _words(self, name: str, subject: Subject, ask: Ask) -> list[str]:
         """``run SUITE`` with what this step asks of a subject."""
@@ -219,7 +221,7 @@ class Work:
         code = self._codes(name)[part]
         if ran[at].loaded is None or code not in {*GOOD, Exit.FAILED}:
             why = f"its run ended with exit code {code}" if ran[at].loaded else "nothing could be measured"
-            self._halt(subject, f"in {name} {why}; {part}/{name}/said.log says more.")
+            self._halt(subject, f"in {name} {why}; {part}/{name}/{layout.SAID}.log says more.")
         elif at and _count(self.contract, ran[: at + 1]) == _count(self.contract, ran[:at]):
             self._halt(subject, f"what was measured in {name} answers nothing that was asked.")
         before = deriving.inspection(self.path, layout.BEFORE)

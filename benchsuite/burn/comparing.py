@@ -131,7 +131,7 @@ class Comparison:
             wrong, count = int(np.count_nonzero(want != np.iinfo(want.dtype).max)), self._count(counters[name])
             if count.wrong != wrong or count.compared != want.size:
                 raise MeasureError(
-                    f"The comparison of {name} saw {count.wrong} of {wrong} wrong elements.",
+                    f"The comparison of {name} saw {count.wrong} of {wrong} wrong elements of {count.compared}.",
                     "Nothing that it says can be trusted: the device computes wrongly, or its compiler does.",
                 )
         return steps

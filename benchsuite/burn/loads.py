@@ -26,13 +26,16 @@ MOST = 2 * units.GIB
 
 
 def parsed(words: str) -> tuple[str, ...]:
-    """Names of loads from ``"gemm,memory"``, each once. Raises ``UsageError``."""
-    names = tuple(dict.fromkeys(word.strip() for word in words.split(",") if word.strip()))
+    """Names of loads from ``"memory,gemm"``, in the order of ``NAMES``: memory takes what the others leave.
+
+    Raises ``UsageError``.
+    """
+    names = [word.strip() for word in words.split(",") if word.strip()]
     unknown = [name for name in names if name not in NAMES]
     if unknown or not names:
         problem = f"There is no load called {unknown[0]!r}." if unknown else "No load is named."
         raise UsageError(problem, f"Choose among {', '.join(NAMES)}.")
-    return names
+    return tuple(name for name in NAMES if name in names)
 
 
 def chosen(names: Sequence[str], found: Description, benchmarks: Mapping[str, Benchmark]) -> tuple[Load, ...]:

@@ -31,6 +31,8 @@ from benchsuite.render.progress import bar
 NEWS = 30.0
 """Seconds between two lines about a step that goes on, where there is no terminal."""
 SIGNING = "signing"
+"""The journal's word for who is going to sign; also that nobody is."""
+ENDS = {"nodes-end", "scan-end"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +119,13 @@ def papers(path: Path, found: Judged) -> Mapping[str, str]:
 def about(path: Path, found: Judged) -> About:
     """Where the certificate comes from."""
     made, events = found.made, store.journal_of(path)[0]
-    signing = [event for event in events if event.event == SIGNING]
-    told = signing[-1].data if signing else {}
+    told = next((event.data for event in reversed(events) if event.event == SIGNING), {})
+    ended = next((event.time for event in reversed(events) if event.event in ENDS), "")
     nonce = made.nonce if made.challenged else ""
     return About(
         id=made.id,
         started=made.started,
-        ended=signing[-1].time if signing else "",
+        ended=ended,
         version=made.version,
         command=made.command,
         code=made.code,

@@ -16,10 +16,12 @@ from benchsuite.accept import bundle, deriving, layout, retracing
 from benchsuite.accept.deriving import Judged
 from benchsuite.accept.layout import Made
 from benchsuite.commands import accept
+from benchsuite.commands.accept import Signer
 from benchsuite.errors import BenchsuiteError, DataError, Exit
 from benchsuite.keys import Trust
 from benchsuite.model import Evidence, FleetVerdict, Level
 from benchsuite.protocol import encode
+from benchsuite.provenance import SUFFIX
 from benchsuite.reading import printable
 from benchsuite.store import digest
 
@@ -93,6 +95,21 @@ def verify(path: Path, trust: Trust, nonces: Sequence[str], contract: Path | Non
         if found.verdict and found.state is not State.BAD:
             print(printable(f"Its verdict is {found.verdict.word.value}: {found.verdict.reason}"))
     return int(CODES.get(found.state, Exit.INCONCLUSIVE))
+
+
+def sign(path: Path, who: Signer) -> Path:
+    """Sign a bundle whose verdict follows, with papers that name the signer; the file of the signature.
+
+    Raises ``DataError`` for a bundle that must not be relied on.
+    """
+    found = check(path, Trust())
+    if found.state in {State.BAD, State.UNKNOWN}:
+        raise DataError(f"{path.name} is not signed: {found.problems[0]}", "Sign it where it was made.")
+    judged = deriving.judged(path)
+    if judged.made.code == identity.code():
+        accept.close(path, judged, who)
+        return path / (layout.MANIFEST + SUFFIX)
+    return bundle.sign(path, who.key, who.role)
 
 
 def check(path: Path, trust: Trust, nonces: Sequence[str] = (), contract: Path | None = None) -> Found:

@@ -120,7 +120,8 @@ def settle(backend: str, devices: tuple[int, ...]) -> tuple[str, Found, str]:
     if beyond := [number for number in numbers if number >= count]:
         raise UsageError(f"There is no GPU {beyond[0]}.", f"They are numbered from 0 to {count - 1}.")
     with ThreadPoolExecutor(len(numbers)) as several:
-        return "cuda", dict(zip(numbers, several.map(_look, numbers), strict=True)), ""
+        looked = several.map(lambda number: _look(number) if number else first, numbers)
+        return "cuda", dict(zip(numbers, looked, strict=True)), ""
 
 
 def _look(number: int) -> Description | UnavailableError:

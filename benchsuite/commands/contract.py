@@ -81,7 +81,7 @@ def _ran(name: str, asked: Asked) -> proposal.Ran:
     if asked.source == HOST and made.backend != HOST:
         raise UsageError(f"The run {made.id} is not of the host.", "Name one: --from-run RUN.")
     scores = results.scores_of(loaded)
-    return proposal.Ran(made.id, made.started, made.backend, made.facts, scores, made.cache)
+    return proposal.Ran(made.id, made.started, made.backend, made.facts, scores)
 
 
 def _chosen(contract: Contract, only: Sequence[str]) -> Contract:

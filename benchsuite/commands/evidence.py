@@ -9,9 +9,9 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from benchsuite import keys, provenance, publication, results, samples
-from benchsuite.accept import bundle as bundles
 from benchsuite.accept import layout
 from benchsuite.commands import bundle
+from benchsuite.commands.accept import Signer
 from benchsuite.errors import DataError, Exit, UsageError
 from benchsuite.keys import Role
 from benchsuite.model import Level
@@ -72,7 +72,7 @@ def sign(file: Path, key: Path | None, role: str, nonce: str, *, as_json: bool) 
     if layout.is_bundle(file):
         if nonce:
             raise UsageError("An acceptance has its own nonce.", "Leave --nonce out.")
-        target = bundles.sign(file, secret, Role(role))
+        target = bundle.sign(file, Signer(secret, Role(role)))
     else:
         target = _signed(file, secret, Role(role), nonce)
     if as_json:

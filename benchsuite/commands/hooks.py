@@ -15,9 +15,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchsuite import hooks
-from benchsuite.accept import bundle, deriving, layout
+from benchsuite.accept import deriving, layout
+from benchsuite.commands import bundle as verifying
+from benchsuite.commands.bundle import State
 from benchsuite.errors import Exit, MeasureError, UnavailableError, UsageError
 from benchsuite.hooks import Command
+from benchsuite.keys import Trust
 from benchsuite.model import FleetVerdict
 from benchsuite.reading import printable
 from benchsuite.scan import ledger
@@ -60,10 +63,11 @@ def run(name: str, asked: Sequence[str], prometheus: Path | None, out: Path, *, 
 
 
 def _intact(path: Path) -> None:
-    """Raises ``UsageError`` when any byte of the bundle is not as it was sealed."""
-    problems = bundle.unsealed(path, layout.read(path))
-    if problems:
-        raise UsageError(f"{path.name} is not as it was sealed: {problems[0]}", "Nothing was done. Verify the bundle.")
+    """Raises ``UsageError`` unless the verdict follows from files that are as they were sealed."""
+    found = verifying.check(path, Trust())
+    if found.state in {State.BAD, State.UNKNOWN}:
+        why = found.problems[0] if found.problems else found.state.value
+        raise UsageError(f"{path.name} cannot be relied on: {why}", "Nothing was done. See 'benchsuite verify'.")
 
 
 def _accused(path: Path, fleet: FleetVerdict) -> Mapping[str, str]:

@@ -174,20 +174,24 @@ def claimed(contract: Contract) -> str:
 
 def rates(contract: Contract, parts: Sequence[Verdict]) -> tuple[str, ...]:
     """The error rates as they held, for somebody who has never heard of alpha."""
-    terms, several = contract.rule, len(parts) > 1
+    terms = contract.rule
     alphas, betas = [part.alpha for part in parts if part.alpha > 0], [part.beta for part in parts if part.beta > 0]
     ends = {(margin(one.good), margin(one.bad)) for one in contract.requirements}
     good, bad = ends.pop() if len(ends) == 1 else ("its first limit", "its second limit")
     told = [f"Good is what lacks at most {good} of every requirement, bad what lacks {bad} or more of any."]
-    if alphas:
-        all_of = f" Of all {contract.claim.units} together: at most {chance(terms.alpha)}." if several else ""
-        told.append(f"A good device is rejected with a probability of at most {chance(max(alphas))}.{all_of}")
-    if betas:
-        told.append(f"A bad one is accepted with a probability of at most {chance(max(betas))}.")
+    if alphas and betas:
+        told.append(
+            f"In one test a good device is rejected with a probability of at most {chance(max(alphas))}, and a bad one "
+            f"accepted with at most {chance(max(betas))}."
+        )
+    every = f"any good one of all {contract.claim.units}" if contract.claim.units > 1 else "a good one"
+    told.append(
+        f"Over all tests that were agreed on: {every} is rejected with at most {chance(terms.alpha)}, a bad one "
+        f"accepted with at most {chance(terms.beta)}."
+    )
     again = f"{counted(terms.retests, 're-test')} may be asked for" if terms.retests else "no re-test may be asked for"
     told.append(
-        f"Both bounds share what every look at the data (after {', '.join(map(str, terms.looks))} runs) and every "
-        f"attempt may cost; {again}."
+        f"These bounds include every look at the data (after {', '.join(map(str, terms.looks))} runs); {again}."
     )
     told.append(
         "They hold for independent runs whose means are normal, whatever their spread; docs/acceptance-rates.md shows "
@@ -206,7 +210,7 @@ def _unseen(contract: Contract, parts: Sequence[Verdict], signer: str, nonce: st
     if not contract.identity:
         yield "Whether the machine is what its name says: no identity probe was agreed."
     if not contract.gates:
-        yield "Health that only the driver knows: no check was agreed."
+        yield "Health that only the driver knows, beyond what is always looked at: no check was agreed."
     if contract.heat.minutes <= 0:
         yield "Faults that need heat or time to show: no burn-in was agreed."
     if contract.claim.nodes > 1 and not contract.between.scan:

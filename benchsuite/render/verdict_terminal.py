@@ -57,7 +57,7 @@ def _part(part: PartView, console: Console, *, named: bool) -> None:
             told = f"{probe.glyph} {probe.title}: {probe.value} {probe.word}, agreed {probe.region}"
             _line(console, told, COLOURS[probe.tone])
     for check in part.checks:
-        if check.tone in {"bad", "caution"}:
+        if check.tone != "good":
             _line(console, f"{check.glyph} {check.title}: {check.word}. {check.sentence}", COLOURS[check.tone])
     passed = [probe.tone for probe in part.probes].count("good") + [check.tone for check in part.checks].count("good")
     if passed:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Generator, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -16,33 +15,50 @@ OWN_TESTS = "test_matrix.py"
 """Tests of the matrix and its harness themselves: they belong to no row."""
 
 
-@dataclass
 class Matrix:
-    """What became of each row. ``whole``: every file of this folder was collected."""
+    """Plugin that notes what became of each row, whichever process ran its tests, and says it at the end.
 
-    whole: bool = False
-    passed: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
-    problems: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
-    collected: set[int] = field(default_factory=set)
+    of: the rows of each test that was collected. whole: every file of this folder was.
+    """
+
+    def __init__(self, of: dict[str, list[int]], whole: bool) -> None:
+        self._of, self._whole = of, whole
+        self._collected = {number for numbers in of.values() for number in numbers}
+        self._passed: set[int] = set()
+        self._problems: defaultdict[int, list[str]] = defaultdict(list)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note how a test of a row ended."""
+        for number in self._of.get(report.nodeid, ()):
+            if report.failed:
+                name = report.nodeid.partition("::")[2]
+                self._problems[number].append(f"failed ({name}, {report.when})")
+            elif report.skipped:
+                self._problems[number].append(f"skipped: {_reason(report)}")
+            elif report.when == "call":
+                self._passed.add(number)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """The last word, also with ``-q``."""
+        if self._collected:
+            for line in self.lines():
+                terminalreporter.write_line(line)
 
     def ran(self) -> list[int]:
         """Rows of which every chosen test ran and passed."""
-        return [number for number in ROWS if self.passed[number] and not self.problems[number]]
+        return [number for number in ROWS if number in self._passed and not self._problems[number]]
 
     def lines(self) -> list[str]:
-        """The last line of a test run, and each row that is missing from it with the reason."""
+        """How many ran, and each row that is missing from them with the reason."""
         ran = self.ran()
         lines = [f"fault matrix: {len(ran)} of {len(ROWS)} rows ran and passed"]
         for number, row in ROWS.items():
-            if number in self.collected and number not in ran:
-                why = "; ".join(dict.fromkeys(self.problems[number])) or "not chosen"
+            if number in self._collected and number not in ran:
+                why = "; ".join(dict.fromkeys(self._problems[number])) or "not chosen"
                 lines.append(f"  {number}. {row.fault}: {why}")
-            elif number not in self.collected and self.whole:
+            elif number not in self._collected and self._whole:
                 lines.append(f"  {number}. {row.fault}: no test")
         return lines
-
-
-MATRIX = pytest.StashKey[Matrix]()
 
 
 def rows(item: pytest.Item) -> list[int]:
@@ -60,37 +76,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     own = [item for item in items if item.path.is_relative_to(HERE)]
     if wrong := unmarked(item for item in own if item.path.name != OWN_TESTS):
         raise pytest.UsageError(f"without a row of the fault matrix (@pytest.mark.fault(N)): {', '.join(wrong)}")
-    matrix = config.stash.setdefault(MATRIX, Matrix())
-    matrix.collected = {number for item in own for number in rows(item)}
     partial = any("::" in argument for argument in config.args)
-    matrix.whole = not partial and {item.path for item in own} >= set(HERE.glob("test_*.py"))
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Note how each test of a row ended."""
-    report = yield
-    matrix = item.config.stash[MATRIX]
-    for number in rows(item):
-        if report.failed:
-            matrix.problems[number].append(f"failed ({item.name}, {report.when})")
-        elif report.skipped:
-            matrix.problems[number].append(f"skipped: {_reason(report)}")
-        elif report.when == "call":
-            matrix.passed[number] += 1
-    return report
+    whole = not partial and {item.path for item in own} >= set(HERE.glob("test_*.py"))
+    config.pluginmanager.register(Matrix({item.nodeid: rows(item) for item in own}, whole))
 
 
 def _reason(report: pytest.TestReport) -> str:
     told = report.longrepr[2] if isinstance(report.longrepr, tuple) else getattr(report, "wasxfail", "")
     return str(told).removeprefix("Skipped: ") or "no reason given"
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """The last word, also with ``-q``."""
-    matrix = config.stash.get(MATRIX, None)
-    if matrix is not None and matrix.collected:
-        for line in matrix.lines():
-            terminalreporter.write_line(line)

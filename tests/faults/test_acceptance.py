@@ -191,7 +191,7 @@ def test_with_a_quota_and_no_claim_to_cores_it_is_not_accepted(place: Place, tmp
     claimed = re.sub(r"^processors = .*$", "", text, flags=re.MULTILINE)
     other = Place(place.folder, tmp_path / "other.toml", place.environment)
     other.contract.write_text(claimed)
-    with cgroup("cpu", {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "60000"}) as inside:
+    with cgroup("cpu", {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "30000"}) as inside:
         found = accepting(other, tmp_path / "run", preexec=inside)
     assert found.ended.exit_code in {Exit.REJECTED, Exit.INCONCLUSIVE}, found.why
     assert "CGROUP_THROTTLED" in found.why or found.ended.exit_code == Exit.REJECTED

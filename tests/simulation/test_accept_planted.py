@@ -8,7 +8,6 @@ import pytest
 
 from benchsuite.model import Word
 from tests.simulation import acceptance_fleets as fleets
-from tests.simulation.draws import at_most
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -35,4 +34,3 @@ def test_names_are_compared_with_what_was_planted() -> None:
 def test_in_99_of_100_fleets_all_of_it_is_right() -> None:
     counts = fleets.counted(range(100))
     assert counts["all of it right"].hits >= 99, counts
-    assert at_most(counts["nobody healthy rejected"].hits, 100) == 1.0
