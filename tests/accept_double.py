@@ -118,13 +118,14 @@ class Machine:
     codes: Callable[[str, str, int], Sequence[str]] = lambda part, benchmark, run: ()
     lost: frozenset[str] = frozenset()
     cards: int = 8
+    identity: str = "11aa22bb33cc44dd"
     stop: Callable[[list[list[str]]], bool] = lambda words: False
     words: list[list[str]] = field(default_factory=list)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def look(self, kind: Kind) -> Inspection:
         """An inspection of it."""
-        told = Inspection(kind, store.now(), boot="b00t", identity="11aa22bb33cc44dd")
+        told = Inspection(kind, store.now(), boot="b00t", identity=self.identity)
         if kind is Kind.HOST:
             return replace(told, values={"cores": 2.0, "memory": 8e9}, facts={"processor": {"model": "a processor"}})
         listed = tuple(

@@ -28,29 +28,36 @@ from typing import Any
 import pytest
 
 SHARED = (
+    # whole commands one after another, on the scripted clock or as small as can be
     "tests/test_docs.py",
+    # right or wrong, not how fast
     "tests/conformance/test_*.py",
+    # one Chromium for all of them
     "tests/browser/test_*.py",
     "tests/test_published_results.py",
+    "tests/scale/test_*.py",
+    # arithmetic
     "tests/simulation/test_*.py",
     "tests/hostile/test_*.py",
-    "tests/scale/test_*.py",
+    # compilers
     "tests/test_kernels.py",
     "tests/test_gate.py",
+    "tests/test_cuda_[a-q]*.py",
+    "tests/test_cuda_runtime.py",
+    "tests/test_cuda_simulator.py",
+    # campaigns on the scripted clock; what they wait for has deadlines of 20 s and more
     "tests/test_cli.py",
     "tests/faults/test_disk.py",
     "tests/faults/test_files.py",
     "tests/faults/test_resuming.py",
     "tests/faults/test_results.py",
-    "tests/test_cuda_[a-q]*.py",
-    "tests/test_cuda_runtime.py",
-    "tests/test_cuda_simulator.py",
+    # texts in, texts out
     "tests/test_render_*.py",
+    "tests/test_cli_*.py",
     "tests/test_launchers_[a-gi-z]*.py",
     "tests/test_publication.py",
     "tests/test_provenance.py",
     "tests/test_normal*.py",
-    "tests/test_cli_*.py",
     "tests/test_compare_many.py",
     "tests/test_ranking.py",
     "tests/test_localise_*.py",
@@ -61,15 +68,16 @@ SHARED = (
     "tests/test_imports_*.py",
     "tests/test_catalog_*.py",
 )
-"""Patterns of files, those that take long first: they compute and compare, need no quiet machine, look at no clock but
-for deadlines far away, and disturb others by the use of one core only."""
+"""Patterns of files, those that take long first: they need no quiet machine, judge nothing by a clock, and disturb
+others by the use of one core only."""
 QUIET = (
     "tests/test_measure*.py",
     "tests/perf/test_overhead.py",
+    "tests/faults/test_ranks.py",
     "tests/faults/test_acceptance.py",
     "tests/faults/test_planted.py",
 )
-"""Patterns of files whose tests judge by times that they measure."""
+"""Patterns of files whose tests judge by times that they measure, or plant a fault that a busy core hides."""
 NICE = 10
 """Whatever the first process does goes before the second."""
 PATIENCE = 600.0

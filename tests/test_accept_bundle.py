@@ -375,3 +375,15 @@ def test_whatever_was_edited_and_sealed_again_is_a_sentence(
     with suppress(DataError):
         bundle.seal(copy, layout.read(copy))
     assert check(copy, Trust()).state in {State.BAD, State.UNSIGNED}
+
+
+def test_with_probes_and_a_burn_in_it_is_derived_again_too(tmp_path: Path) -> None:
+    """What has an order in memory has another in a file."""
+    path = begun(tmp_path, host(top="[burn]\nminutes = 0.02"))
+    accept.close(path, measured(path, Machine()), None)
+    found = check(path, Trust())
+    assert found.state is State.UNSIGNED, found.problems
+    assert found.verdict
+    assert found.verdict.parts[0].burned
+    (file,) = path.glob("nodes/*/attempt-1/burn/burn.jsonl")
+    assert resealed(path, lambda path: file.write_bytes(file.read_bytes() + b"\n")).state is State.BAD

@@ -128,8 +128,22 @@ def test_a_wrong_result_ends_it_at_once_and_for_good(tmp_path: Path) -> None:
     assert found.verdict.parts[0].hard
     assert runs_of(machine) == [("stage-1", "4")], "others were undecided, and it was still left alone"
     assert any("is not measured any further" in text and "wrong" in text for text in watcher.heard)
-    with pytest.raises(UsageError, match="no other test can undo"):
-        acceptance.again(path)
+    acceptance.again(path)
+    healthy = Machine()
+    found = measured(path, healthy, watcher)
+    assert healthy.words == [], "the same host was measured again"
+    assert found.verdict.word is Word.REJECT
+    assert "no other test can undo" in found.verdict.reason
+    assert any("was not exchanged since" in text for text in watcher.heard)
+
+
+def test_what_took_the_place_of_a_rejected_one_is_tested_for_itself(tmp_path: Path) -> None:
+    path = begun(tmp_path, host())
+    assert measured(path, Machine(lambda part, benchmark, run: Rejected("element 17 is wrong"))).verdict.parts[0].hard
+    acceptance.again(path)
+    found = measured(path, Machine(identity="99aa88bb77cc66dd"))
+    assert found.verdict.word is Word.ACCEPT, found.verdict.reason
+    assert not retracing.problems(path, found)
 
 
 def test_a_run_that_failed_never_accepts(tmp_path: Path) -> None:

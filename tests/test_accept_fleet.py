@@ -8,6 +8,7 @@ from pathlib import Path
 import fake_srun
 import pytest
 
+from benchsuite import discovery
 from benchsuite.accept import contract as contracts
 from benchsuite.accept import deriving, layout, node
 from benchsuite.accept.acceptance import Work
@@ -82,7 +83,9 @@ def test_two_nodes_for_real_with_the_scan_between_them(tmp_path: Path) -> None:
     source = host(nodes=2).source.replace("10 GB/s", "1 MB/s").replace("100 ns", "1 ms")
     contract.write_text(f"{source}[run]\nseconds = 0.1\nwarmup = 0.05\n[between]\nrounds = 2\n")
     job = fake_srun.allocation(tmp_path / "bin", 2)
-    ended = run_command(tmp_path, "accept", str(contract), "--json", environment=job, timeout=240.0)
+    ended = run_command(
+        tmp_path, "accept", str(contract), "--json", environment={**job, discovery.EXTRA: ""}, timeout=240.0
+    )
     assert ended.stdout, ended.stderr
     told = json.loads(ended.stdout)
     assert {part["subject"]["node"] for part in told["parts"]} == {"node1", "node2"}

@@ -205,7 +205,7 @@ def test_who_may_be_tested_again() -> None:
         Word.REJECT,
         Word.ACCEPT,
     ]
-    assert [one.device for one in fleetrule.retestable(agreed, said)] == [1, 3, 4, 5]
+    assert [one.device for one in fleetrule.retestable(agreed, said)] == [1, 2, 3, 4, 5, 6]
     strict = replace(agreed, rule=replace(agreed.rule, retests=0))
     assert fleetrule.retestable(strict, fleetrule.judge_all(strict, every_word(strict)[:7])) == ()
 

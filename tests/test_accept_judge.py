@@ -243,6 +243,13 @@ BURNS = [
 ]
 
 
+def test_new_errors_under_heat_reject() -> None:
+    said = judged(BURN, burned=replace(warm(BURN.heat.minutes), faults=("New uncorrected memory errors: 2.",)))
+    assert said.word is Word.REJECT
+    assert said.hard
+    assert "New uncorrected memory errors: 2" in said.reason
+
+
 @pytest.mark.parametrize(("burned", "word"), BURNS)
 def test_the_burn_in_counts(burned: Burned, word: Word) -> None:
     said = judged(BURN, burned=burned)

@@ -25,6 +25,8 @@ PART = {"memory": ("--only", "memory op=read bytes=24576"), "collectives": ("--o
 """What the README measures at length, the test measures small."""
 
 
+ELSEWHERE = {"selftest", "scan", "fleet", "accept", "burn", "baseline", "verify", "hooks"}
+"""Take minutes, many hosts or what only these give; their own tests run them, here they show that the words are right."""
 MAY_END = {"doctor": 4, "lint": 1}
 """What a machine that lacks something, and scripted time, may rightly end with."""
 
@@ -80,7 +82,7 @@ def test_every_readme_command_runs(tmp_path: Path) -> None:
             if words[1] == "run":
                 words = [SMALL.get(word, word) for word in words if word not in {"--budget", "60"}]
                 words += ["--backend", "fake", *(word for name, only in PART.items() if name in words for word in only)]
-            if words[1] in {"selftest", "scan", "fleet"}:  # take minutes or many hosts; their own tests run them
+            if words[1] in ELSEWHERE:
                 words.append("--help")
             if words[1] == "keys":  # not into somebody's configuration
                 words += ["--to", str(tmp_path)]

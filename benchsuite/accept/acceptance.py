@@ -122,8 +122,6 @@ def _refused(found: Judged) -> str:
     left = [one for one in found.verdict.parts if one.word is not Word.ACCEPT]
     if not left:
         return "everybody who was tested is accepted."
-    if hard := [one for one in left if one.hard]:
-        return f"what was found of {hard[0].subject.name} no other test can undo."
     tests = 1 + found.contract.rule.retests
     return f"the contract allows {tests} {'test' if tests == 1 else 'tests'} of each."
 

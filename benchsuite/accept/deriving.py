@@ -118,7 +118,7 @@ def evidence(contract: Contract, folder: Path, subject: Subject, number: int) ->
     """Everything that was found of a subject in an attempt. What is missing or damaged is not there; see ``runs``."""
     ran = runs(folder, subject)
     before, after = inspection(folder, layout.BEFORE), inspection(folder, layout.AFTER)
-    own = replace(subject, identity=_identity(before, subject))
+    own = replace(subject, identity=identity(before, subject))
     return Evidence(
         own,
         number,
@@ -153,7 +153,8 @@ def inspection(folder: Path, name: str) -> Inspection | None:
         return None
 
 
-def _identity(before: Inspection | None, subject: Subject) -> str:
+def identity(before: Inspection | None, subject: Subject) -> str:
+    """The pseudonym of a subject; empty where the machine does not tell."""
     if before is None or subject.device is None:
         return before.identity if before else ""
     card = before.card(subject.device)

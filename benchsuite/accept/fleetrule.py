@@ -70,11 +70,12 @@ def judge_all(
 
 
 def retestable(contract: Contract, verdict: FleetVerdict) -> tuple[Subject, ...]:
-    """Who may be tested again: who is not accepted, has a test left, and was not rejected by a fact."""
+    """Who may be tested again: who is not accepted and has a test left.
+
+    Of a device that was rejected by a fact, another test undoes that only if it was exchanged meanwhile.
+    """
     return tuple(
-        one.subject
-        for one in verdict.parts
-        if one.word is not Word.ACCEPT and not one.hard and one.attempt <= contract.rule.retests
+        one.subject for one in verdict.parts if one.word is not Word.ACCEPT and one.attempt <= contract.rule.retests
     )
 
 

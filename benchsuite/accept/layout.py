@@ -176,7 +176,12 @@ def kernels() -> dict[str, str]:
 
 def attempt_folder(path: Path, node: str, number: int) -> Path:
     """Where an attempt on a node lies."""
-    return path / NODES / node / f"attempt-{number}"
+    return path / NODES / node / attempt(number)
+
+
+def attempt(number: int) -> str:
+    """The name of an attempt's folder, from 1."""
+    return f"attempt-{number}"
 
 
 def nodes(path: Path) -> list[str]:

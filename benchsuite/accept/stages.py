@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from benchsuite import discovery, lock, plan, store, suite, units
-from benchsuite.accept import deriving, gates, inspecting, layout, needs, probes, processes, rule
+from benchsuite.accept import deriving, gates, inspecting, judge, layout, needs, probes, processes, rule
 from benchsuite.accept.layout import Attempt, Made
 from benchsuite.accept.processes import Command
 from benchsuite.burn import controller, events
@@ -119,6 +119,18 @@ class Work:
             seen = gates.preflight(self.contract, subject, before)
             for bad in deriving.against(self.contract, seen, Weight.REJECT, Weight.INVALID)[:1]:
                 self._halt(subject, bad.sentence)
+            if number := self._condemned(subject, before):
+                self._halt(subject, f"attempt {number} rejected it for good, and it was not exchanged since.")
+
+    def _condemned(self, subject: Subject, now: inspecting.Inspection) -> int:
+        """The earlier attempt that found of this very device what no other test can undo; 0: there is none."""
+        for number in range(1, self.attempt.number):
+            folder = self.path.with_name(layout.attempt(number))
+            found = deriving.evidence(self.contract, folder, subject, number)
+            same = found.subject.identity == deriving.identity(now, subject)
+            if same and judge.judge(self.contract, found).hard:
+                return number
+        return 0
 
     # -- measuring -------------------------------------------------------------------------------------------------
 

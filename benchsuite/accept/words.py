@@ -214,7 +214,8 @@ def _broken(one: Burned) -> list[str]:
     wrong = f"{counted(one.wrong, 'wrong element')} in {checks} over {one.seconds / 60.0:.1f} minutes"
     lost = f"it died, hung or was lost {counted(one.failures, 'time')}"
     because = f" ({one.reason.rstrip('.')})" if one.reason else ""
-    return [*([wrong] if one.wrong > 0 else []), *([f"{lost}{because}"] if one.failures > 0 else [])]
+    told = [*([wrong] if one.wrong > 0 else []), *([f"{lost}{because}"] if one.failures > 0 else [])]
+    return [*told, *(fault.rstrip(".") for fault in one.faults)]
 
 
 def _drifted(one: Burned, drift: float, subject: Subject) -> tuple[Word, str]:

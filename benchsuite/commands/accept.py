@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -23,7 +23,8 @@ from benchsuite.errors import BenchsuiteError, Exit, UsageError
 from benchsuite.interrupt import stoppable
 from benchsuite.journal import Journal
 from benchsuite.keys import Role
-from benchsuite.model import Level
+from benchsuite.model import Evidence, FleetVerdict, Level
+from benchsuite.protocol import decode, encode
 from benchsuite.reading import printable
 from benchsuite.render.certificate_parts import About
 from benchsuite.render.progress import bar
@@ -110,10 +111,12 @@ def close(path: Path, found: Judged, who: Signer | None) -> None:
 
 
 def papers(path: Path, found: Judged) -> Mapping[str, str]:
-    """The papers as they follow from the folder: the same again from the same."""
+    """The papers as they follow from what is written: the same again from the same files."""
     from benchsuite.render import certificate
 
-    return certificate.papers(found.verdict, found.contract, about(path, found))
+    evidences = decode(encode(found.evidences), tuple[Evidence, ...])
+    told = replace(found, evidences=evidences, verdict=decode(encode(found.verdict), FleetVerdict))
+    return certificate.papers(told.verdict, told.contract, about(path, told))
 
 
 def about(path: Path, found: Judged) -> About:
