@@ -71,11 +71,21 @@ def accused_nodes(findings: Sequence[Finding], units: Sequence[Unit]) -> Accused
 
 
 def nodes(fleet: FleetVerdict, accused: Accused = NOBODY) -> tuple[NodeVerdict, ...]:
-    """Every judged node, in order of appearance. Raises ``DataError`` for a name that is no host's."""
+    """Every judged node, in order of appearance, and every host that was claimed and could not be tested.
+
+    Raises ``DataError`` for a name that is no host's.
+    """
     of: dict[str, list[Verdict]] = {}
     for part in fleet.parts:
         of.setdefault(part.subject.node, []).append(part)
-    return tuple(_node(name, parts, accused.get(_short(name), "")) for name, parts in of.items())
+    judged = (_node(name, parts, accused.get(_short(name), "")) for name, parts in of.items())
+    lost = (name for name in fleet.missing if name not in of and _host(name))  # else they are only counted
+    return (*judged, *(NodeVerdict(name, Word.INVALID, "it is claimed, and could not be tested") for name in lost))
+
+
+def _host(name: str) -> bool:
+    """Whether it is the name of one host, and cannot be read as anything else."""
+    return bool(NODE.fullmatch(name)) and len(name) <= LONGEST and name.lower() not in RESERVED
 
 
 def _short(name: str) -> str:
@@ -83,7 +93,7 @@ def _short(name: str) -> str:
 
 
 def _node(name: str, parts: Sequence[Verdict], accusation: str) -> NodeVerdict:
-    if not NODE.fullmatch(name) or len(name) > LONGEST or name.lower() in RESERVED:
+    if not _host(name):
         shown = printable(name)[:60]
         raise DataError(f"{shown!r} is no name of a host.", "Nothing is done with a name that a command could misread.")
     worst = min(parts, key=lambda part: SEVERITY.index(part.word))
@@ -163,14 +173,15 @@ def health_check(fleet: FleetVerdict, accused: Accused = NOBODY) -> str:
     )
 
 
-def prometheus(fleet: FleetVerdict, started: str) -> str:
+def prometheus(fleet: FleetVerdict, started: str, accused: Accused = NOBODY) -> str:
     """A file for node_exporter's textfile collector (Prometheus' text format 0.0.4)."""
     from datetime import datetime
 
     nodes(fleet)  # names first: a label is escaped, but should be a host's
     when = datetime.fromisoformat(moment_of(started)).timestamp()
     families: list[tuple[str, str, list[Sample]]] = [
-        ("accepted", "Whether the device was accepted (1) or not (0).", _accepted(fleet)),
+        ("whole", "Whether everything that was claimed was accepted (1) or not (0).", _whole(fleet)),
+        ("accepted", "Whether the device was accepted (1) or not (0).", _accepted(fleet, accused)),
         ("verdict", "The verdict of the device: 1 at the one that holds.", _words(fleet)),
         ("deviation_ratio", "Mean performance over what was agreed, less 1.", _deviations(fleet)),
         ("burn_wrong_elements", "Wrong elements in the burn-in.", _wrong(fleet)),
@@ -201,8 +212,16 @@ def _of(part: Verdict) -> dict[str, str]:
     return {"node": part.subject.node, "device": "host" if part.subject.device is None else str(part.subject.device)}
 
 
-def _accepted(fleet: FleetVerdict) -> list[Sample]:
-    return [(_of(part), float(part.word is Word.ACCEPT)) for part in fleet.parts]
+def _whole(fleet: FleetVerdict) -> list[Sample]:
+    return [({"contract": fleet.digest}, float(fleet.word is Word.ACCEPT))]
+
+
+def _accepted(fleet: FleetVerdict, accused: Accused) -> list[Sample]:
+    """No device of a node that the scan accuses is accepted."""
+    return [
+        (_of(part), float(part.word is Word.ACCEPT and _short(part.subject.node) not in accused))
+        for part in fleet.parts
+    ]
 
 
 def _words(fleet: FleetVerdict) -> list[Sample]:

@@ -129,7 +129,7 @@ class Machine:
         if kind is Kind.HOST:
             return replace(told, values={"cores": 2.0, "memory": 8e9}, facts={"processor": {"model": "a processor"}})
         listed = tuple(
-            Card(number, f"{number:016x}", {"name": "NVIDIA H200"}, {"memory_total": 150e9})
+            Card(number, f"{number:016x}", {"name": "NVIDIA H200"}, {"sm_clock": 1.98e9, "throttle": 0.0})
             for number in range(self.cards)
         )
         return replace(told, cards=listed)

@@ -32,6 +32,8 @@ SHARED = (
     "tests/test_docs.py",
     # right or wrong, not how fast
     "tests/conformance/test_*.py",
+    "tests/test_host_*.py",
+    "tests/test_benchmarks_*.py",
     # one Chromium for all of them
     "tests/browser/test_*.py",
     "tests/test_published_results.py",

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from benchsuite.accept.processes import Command
 from benchsuite.commands import accept as command
 from benchsuite.errors import DataError, Exit, MeasureError, UsageError
 from benchsuite.interrupt import Stop, TerminatedError
-from benchsuite.model import Failed, Rejected, State, Subject, Word
+from benchsuite.model import Failed, Kind, Rejected, State, Subject, Word
 from benchsuite.placing import Placing
 from tests import accept_double as double
 from tests.accept_double import (
@@ -528,3 +529,15 @@ def test_the_burn_in_is_for_those_who_are_left_and_never_forgotten(tmp_path: Pat
     wrong = Rejected("element 3 is wrong")
     measured(slow, Machine(lambda part, benchmark, run: wrong))
     assert not (layout.attempt_folder(slow, "node0", 1) / "burn").exists(), "nobody was left to be burnt in"
+
+
+def test_gpus_whose_sensors_cannot_be_read_are_not_measured(tmp_path: Path) -> None:
+    machine = Machine()
+    blind = replace(machine.look(Kind.GPU), cards=(), reason="NVML says: NVML Shared Library Not Found.")
+    machine.look = lambda kind: blind  # type: ignore[method-assign]
+    watcher = Silent()
+    found = measured(begun(tmp_path, gpus(2)), machine, watcher)
+    assert machine.words == []
+    assert found.verdict.word is Word.INVALID
+    assert acceptance.exit_code(found) is Exit.FAILED
+    assert any("Shared Library Not Found" in text for text in watcher.heard)

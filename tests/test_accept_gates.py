@@ -188,6 +188,22 @@ def test_a_clock_is_locked_when_it_stays_so_not_for_a_moment(slow: int, state: S
     assert observed(readings=readings)["clocks"].state is state
 
 
+@pytest.mark.parametrize(("part", "state"), [(1.0, State.PASSED), (0.97, State.FAILED)])
+def test_a_clock_that_was_set_to_the_highest_holds_nothing_down(part: float, state: State) -> None:
+    values = {**SENSED, "throttle": float(0x02), "sm_clock": part * SENSED["sm_clock_max"]}
+    assert observed(readings=[replace(one, values=values) for one in WORK])["clocks"].state is state
+
+
+def test_links_of_a_gpu_that_is_alone_in_a_virtual_machine_are_off_and_nobodys_fault() -> None:
+    off = without("nvlink_errors", reason="NVML says: Not Supported")
+    off = replace(off, cards=(replace(off.cards[0], values={**off.cards[0].values, "nvlinks_active": 0.0}),))
+    found = observed(before=off, after=off)
+    assert (found["nvlink"].state, found["nvlink-errors"].state) == (State.ABSENT, State.ABSENT)
+    two = replace(off, cards=(*off.cards, replace(off.cards[0], index=1, identity="two")))
+    found = observed(before=two, after=two)
+    assert (found["nvlink"].state, found["nvlink-errors"].state) == (State.FAILED, State.UNKNOWN)
+
+
 @pytest.mark.parametrize(("narrow", "state"), [(0, State.PASSED), (4, State.PASSED), (5, State.FAILED)])
 def test_a_link_is_narrow_when_it_mostly_is(narrow: int, state: State) -> None:
     values = {**SENSED, "pcie_width": 8.0}

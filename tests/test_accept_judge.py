@@ -284,6 +284,8 @@ def test_nobody_is_judged_by_what_was_learned_from_it() -> None:
     said = judged(agreed, identity="aaaa")
     assert said.word is Word.INVALID
     assert "learned from this very machine" in said.reason
+    by_its_runs = replace(evidence(agreed, identity="bbbb"), machines=("cccc", "aaaa"))
+    assert judge.judge(agreed, by_its_runs).word is Word.INVALID, "a baseline names machines as runs do"
 
 
 def test_a_contract_that_requires_nothing_accepts_nobody() -> None:

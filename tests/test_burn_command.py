@@ -22,6 +22,7 @@ from benchsuite.burn.station import Request
 from benchsuite.commands import burn
 from benchsuite.errors import Exit, UnavailableError, UsageError
 from benchsuite.interrupt import InterruptedRunError
+from benchsuite.machine.pci import Card
 from benchsuite.model import TYPICAL
 from benchsuite.model.acceptance import Burned, Subject
 from benchsuite.render import burn as terminal
@@ -164,6 +165,14 @@ def test_every_gpu_unless_some_are_named_and_the_processor_where_there_is_none(m
             burn.settle(*asked)
     with pytest.raises(UsageError):
         burn.settle("host", (0,))
+
+
+def test_the_processor_does_not_answer_for_gpus_whose_driver_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backends, "describe", machine(0))
+    monkeypatch.setattr(burn.pci, "cards", lambda: [Card("0x2335", None)] * 2)
+    with pytest.raises(UnavailableError, match="2 NVIDIA cards are on the bus"):
+        burn.settle("auto", ())
+    assert burn.settle("host", ())[0] == "host"
 
 
 def test_what_is_begun_is_said(tmp_path: Path) -> None:

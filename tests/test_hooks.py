@@ -114,6 +114,27 @@ def test_an_accused_node_is_drained_though_its_devices_are_well(fleet: FleetVerd
         assert not hooks.accused_nodes((data.finding(culprit=culprit),), units)
 
 
+def test_a_host_that_could_not_be_tested_is_drained_and_a_mere_count_is_nobody(fleet: FleetVerdict) -> None:
+    well = tuple(replace(one, word=Word.ACCEPT) for one in fleet.parts)
+    lost = replace(fleet, parts=well, missing=("node9", "node0", "2 of 8 nodes", "node8, GPU 3", "all"))
+    assert [one.node for one in hooks.slurm(lost)] == ["node9"]
+    assert hooks.health_check(lost).startswith("node9 || die 1 'benchsuite: invalid: it is claimed")
+    patches = [one.words[-1] for one in hooks.kubernetes(lost, STARTED) if one.node == "node9"]
+    assert '"status": "Unknown"' in patches[0]
+
+
+def test_a_monitor_sees_neither_the_accused_nor_the_whole_as_accepted(fleet: FleetVerdict) -> None:
+    well = replace(fleet, parts=tuple(replace(one, word=Word.ACCEPT) for one in fleet.parts), word=Word.REJECT)
+    lines = hooks.prometheus(well, STARTED, {"node3": "receives at 61 %"}).splitlines()
+    assert [line[-1] for line in lines if line.startswith("benchsuite_acceptance_accepted") and "node3" in line] == [
+        "0"
+    ] * 8
+    assert 'benchsuite_acceptance_accepted{node="node0",device="0"} 1' in lines
+    assert [line[-1] for line in lines if line.startswith("benchsuite_acceptance_whole{")] == ["0"]
+    whole = hooks.prometheus(replace(well, word=Word.ACCEPT), STARTED)
+    assert f'benchsuite_acceptance_whole{{contract="{fleet.digest}"}} 1' in whole.splitlines()
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -285,7 +306,7 @@ def test_a_program_that_is_not_there_is_named(told: Bundle, monkeypatch: pytest.
 def test_metrics_are_printed_or_written(told: Bundle, tmp_path: Path) -> None:
     target = tmp_path / "benchsuite.prom"
     printed = told.said("--prometheus", str(target))
-    assert printed.stdout.startswith("# HELP benchsuite_acceptance_accepted")
+    assert printed.stdout.startswith("# HELP benchsuite_acceptance_whole")
     assert not target.exists()
     assert told.said("--prometheus", str(target), "--apply").exit_code == 0
     assert target.read_text() == printed.stdout

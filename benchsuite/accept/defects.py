@@ -267,15 +267,25 @@ def nvlink(look: Look) -> Seen:
     active = [value for value in look.number("nvlinks_active")[:2] if value is not None]
     if not active:
         return unknown("How many NVLinks are up", look.number("nvlinks_active")[2])
+    if _single(look):
+        return absent("Its NVLinks are off, as no other GPU of the node is here (a virtual machine with one).")
     if min(active) < expected:
         return failed(f"{min(active):.0f} of {expected} NVLinks are up. Look at both ends and the switch.")
     return passed(f"All {expected} NVLinks are up.")
+
+
+def _single(look: Look) -> bool:
+    """Whether one GPU was claimed and is there alone, with all its links off: there is nothing to be linked with."""
+    alone = look.contract.claim.devices == 1 and look.before is not None and len(look.before.cards) == 1
+    return alone and look.number("nvlinks_active")[:2] == (0.0, 0.0)
 
 
 def nvlink_errors(look: Look) -> Seen:
     """Whether the NVLinks had to repeat data."""
     grown, reason = _grown(look, "nvlink_errors")
     if reason:
+        if _single(look):
+            return absent("Its NVLinks are off, as no other GPU of the node is here (a virtual machine with one).")
         if LINKS.get(look.model.link.kind.split()[0] if look.model is not None and look.model.link else "", 0):
             return unknown("How many errors the NVLinks had", reason)
         return absent("The claimed card has no NVLinks of its own.")

@@ -27,7 +27,6 @@ from benchsuite.model import (
     Observation,
     Record,
     RunValue,
-    State,
     Status,
     Subject,
     Weight,
@@ -138,10 +137,9 @@ def observations(
     return gates.observe(contract, subject, before, after, readings, records)
 
 
-def against(contract: Contract, observed: Iterable[Observation], *weights: Weight) -> list[Observation]:
-    """The checks among these that failed and have one of these weights."""
-    heavy = {gate.check for gate in gates.asked(contract) if gate.weight in weights}
-    return [one for one in observed if one.state is State.FAILED and one.check in heavy]
+def heavy(contract: Contract, *weights: Weight) -> set[str]:
+    """The checks that have one of these weights."""
+    return {gate.check for gate in gates.asked(contract) if gate.weight in weights}
 
 
 def inspection(folder: Path, name: str) -> Inspection | None:

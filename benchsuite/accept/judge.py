@@ -106,7 +106,7 @@ def _attempt(contract: Contract, evidence: Evidence) -> list[Said]:
     if not 1 <= evidence.attempt <= 1 + contract.rule.retests:
         most = words.counted(1 + contract.rule.retests, "test")
         found.append(f"This is test {evidence.attempt}, and {most} were agreed on. {words.ENDED}")
-    if subject.identity and subject.identity in contract.learned.machines:
+    if {subject.identity, *evidence.machines} & {*contract.learned.machines}:
         found.append("The contract was learned from this very machine: judge it by a baseline of others.")
     return [(Word.INVALID, one) for one in found]
 

@@ -17,6 +17,7 @@ TOLD = 0x1FF
 HEAT = 0x20
 SET = 0x02 | 0x10 | 0x100
 """Clocks set by somebody: application clocks, sync boost, a display's."""
+HIGHEST = 0.99
 BRIEF = 0.01
 """Part of the readings under load that is no state: a moment."""
 OFTEN = 0.25
@@ -109,7 +110,7 @@ def clocks(look: Look) -> Seen:
     told = [one for one in look.loaded if {"sm_clock", "sm_clock_max", "throttle"} <= set(one.values)]
     if not told:
         return unknown("Whether clocks are locked", "no reading under load tells it")
-    chosen = _part(told, (bool(conditions.bits(one) & SET) for one in told))
+    chosen = _part(told, (bool(conditions.bits(one) & SET) and _below(one) for one in told))
     slow = _part(told, ("CLOCK_LOCKED" in conditions.shown(one, one) for one in told))
     if chosen > BRIEF or slow > OFTEN:
         now = sorted(one.values["sm_clock"] for one in told)[len(told) // 2] / 1e6
@@ -119,6 +120,11 @@ def clocks(look: Look) -> Seen:
             f"The clock is held at {now:.0f} MHz of {most:.0f} MHz without heat or power as a reason. {remedy}"
         )
     return passed("No clock is locked.")
+
+
+def _below(one: Reading) -> bool:
+    """Whether a clock that somebody set is below the highest: set to that, it holds nothing down."""
+    return one.values["sm_clock"] < HIGHEST * one.values["sm_clock_max"]
 
 
 def _part(told: list[Reading], hits: Iterable[bool]) -> float:

@@ -25,7 +25,7 @@ from benchsuite.errors import DataError, Exit, MeasureError
 from benchsuite.fleet.nodework import GOOD, STOPPED
 from benchsuite.interrupt import Stop
 from benchsuite.journal import Event, Journal
-from benchsuite.model import Contract, Evidence, Kind, Policy, Subject, Weight
+from benchsuite.model import Contract, Evidence, Kind, Policy, State, Subject, Weight
 from benchsuite.protocol import decode, encode
 
 PATIENCE = 900.0
@@ -116,9 +116,9 @@ class Work:
         if before is None:
             return
         for subject in self.subjects:
-            seen = gates.preflight(self.contract, subject, before)
-            for bad in deriving.against(self.contract, seen, Weight.REJECT, Weight.INVALID)[:1]:
-                self._halt(subject, bad.sentence)
+            for seen in gates.preflight(self.contract, subject, before):
+                if seen.check in deriving.heavy(self.contract, Weight.REJECT, Weight.INVALID):
+                    self._halt(subject, seen.sentence)
             if number := self._condemned(subject, before):
                 self._halt(subject, f"attempt {number} rejected it for good, and it was not exchanged since.")
 
@@ -237,9 +237,9 @@ class Work:
         elif at and _count(self.contract, ran[: at + 1]) == _count(self.contract, ran[:at]):
             self._halt(subject, f"what was measured in {name} answers nothing that was asked.")
         before = deriving.inspection(self.path, layout.BEFORE)
-        seen = deriving.observations(self.contract, subject, ran, before, None)
-        for bad in deriving.against(self.contract, seen, Weight.REJECT)[:1]:
-            self._halt(subject, bad.sentence)
+        for seen in deriving.observations(self.contract, subject, ran, before, None):
+            if seen.state is State.FAILED and seen.check in deriving.heavy(self.contract, Weight.REJECT):
+                self._halt(subject, seen.sentence)
 
     def _news(self, name: str, folders: list[Path], forecast: float, spent: float) -> None:
         """Tell how far the slowest subject is, by the records that are there."""

@@ -144,10 +144,12 @@ class Station:
             return
         gpu = found.device
         self.ledger.found(self.number, gpu.name if gpu else "the processor", gpu.memory if gpu else found.memory)
-        with self.surroundings.observer(self.folder, found, self.request.backend) as observer:
-            self.company.join(observer)
-            self._processes(found, chosen, observer)
-        self._health(found)
+        try:
+            with self.surroundings.observer(self.folder, found, self.request.backend) as observer:
+                self.company.join(observer)
+                self._processes(found, chosen, observer)
+        finally:  # also of one that is stopped early: an error that was counted stays one
+            self._health(found)
 
     def _processes(self, found: Description, chosen: tuple[Load, ...], observer: Observer) -> None:
         """Processes until the time is over, the device is lost, or ``STARTS`` of them have failed."""

@@ -19,6 +19,7 @@ from benchsuite.burn import controller, events, loads, verdict
 from benchsuite.burn.controller import Request, Surroundings
 from benchsuite.errors import UnavailableError, UsageError
 from benchsuite.interrupt import InterruptedRunError, TerminatedError, stoppable
+from benchsuite.machine import pci
 from benchsuite.model.acceptance import Burned, Subject
 from benchsuite.reading import printable
 from benchsuite.render import burn as terminal
@@ -103,7 +104,8 @@ def document(told: events.Told, found: Mapping[Subject, Burned]) -> dict[str, ob
 def settle(backend: str, devices: tuple[int, ...]) -> tuple[str, Found, str]:
     """The backend, every device with what it says of itself, and why it is the processor where a GPU was wished for.
 
-    Raises ``UnavailableError`` when no GPU can be used and one was asked for, ``UsageError`` for a number too high.
+    Raises ``UnavailableError`` when no GPU can be used and one is there or was asked for, ``UsageError`` for a number
+    too high.
     """
     if backend not in {"auto", "cuda"}:
         if devices:
@@ -114,6 +116,11 @@ def settle(backend: str, devices: tuple[int, ...]) -> tuple[str, Found, str]:
     except UnavailableError as error:
         if backend == "cuda" or devices:
             raise
+        if cards := pci.cards():  # the processor must not answer for a GPU whose driver is gone
+            message = f"{len(cards)} NVIDIA cards are on the bus, and none can be burnt in. {error.message}"
+            raise UnavailableError(
+                message, f"{error.remedy} Or burn in the processor alone: --backend host."
+            ) from error
         return "host", {None: backends.describe("host")}, f" {error.message}"
     count = first.device.count if first.device else 1
     numbers = tuple(dict.fromkeys(devices)) or tuple(range(count))

@@ -51,7 +51,7 @@ def run(name: str, asked: Sequence[str], prometheus: Path | None, out: Path, *, 
         case "nhc":
             return _said(hooks.health_check(judged.verdict, accused), as_json=as_json)
         case "prometheus":
-            text = hooks.prometheus(judged.verdict, judged.made.started)
+            text = hooks.prometheus(judged.verdict, judged.made.started, accused)
             return _written(text, prometheus or Path(), as_json=as_json) if apply else _said(text, as_json=as_json)
         case _:
             fleet, started = judged.verdict, judged.made.started

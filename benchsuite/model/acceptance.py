@@ -125,7 +125,10 @@ class Burned:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything that was found of one subject in one attempt (1: the first test, 2: the re-test)."""
+    """Everything that was found of one subject in one attempt (1: the first test, 2: the re-test).
+
+    machines: pseudonyms of the machine as its runs give them (those of a baseline, ``Learned.machines``).
+    """
 
     subject: Subject
     attempt: int = 1
@@ -133,6 +136,7 @@ class Evidence:
     observations: tuple[Observation, ...] = ()
     probes: tuple[Probed, ...] = ()
     burned: Burned | None = None
+    machines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
