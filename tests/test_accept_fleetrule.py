@@ -218,10 +218,20 @@ def test_hosts_are_called_hosts() -> None:
 
 
 def test_many_that_fail_are_counted_and_some_named() -> None:
-    agreed = contract(nodes=12, scan=False)
-    said = fleetrule.judge_all(agreed, [evidence(agreed, f"n{i}", states={"xid": State.FAILED}) for i in range(12)])
-    assert "12 GPUs: 12 rejected (n0, GPU 0 rejected; " in said.reason
+    agreed = contract(nodes=13, scan=False)
+    ill = [evidence(agreed, f"n{i}", states={"xid": State.FAILED}) for i in range(12)]
+    said = fleetrule.judge_all(agreed, [*ill, evidence(agreed, "n12")])
+    assert "13 GPUs: 12 rejected, 1 accepted (n0, GPU 0 rejected; " in said.reason
     assert "and 4 more)" in said.reason
+
+
+def test_who_is_meant_by_all_or_by_one_is_not_said_twice() -> None:
+    three, one = contract(nodes=3, scan=False), contract(nodes=1, scan=False)
+    every = [evidence(three, f"n{i}", states={"xid": State.FAILED}) for i in range(3)]
+    assert fleetrule.judge_all(three, every).reason == "3 GPUs: 3 rejected. n0, GPU 0: xid: failed."
+    alone = fleetrule.judge_all(one, [evidence(one, "n0", states={"xid": State.FAILED})])
+    assert alone.reason == "n0, GPU 0: xid: failed."
+    assert fleetrule.judge_all(one, [evidence(one, "n0")]).reason.startswith("n0, GPU 0: It passed ")
 
 
 def test_the_example_for_pages_has_every_word() -> None:

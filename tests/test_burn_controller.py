@@ -13,7 +13,7 @@ import pytest
 from benchsuite import journal
 from benchsuite.attempt import End, no_poll
 from benchsuite.backends.base import Description
-from benchsuite.burn import controller, events
+from benchsuite.burn import controller, events, station
 from benchsuite.burn.controller import Request, run
 from benchsuite.burn.ledger import Board, Row
 from benchsuite.burn.station import STARTS, Company, Surroundings
@@ -24,6 +24,7 @@ from benchsuite.interrupt import InterruptedRunError, Stop
 from benchsuite.model import Samples
 from benchsuite.model.acceptance import Burned, Subject
 from benchsuite.protocol import Job, Kind, Message
+from benchsuite.telemetry.reading import Reading
 from tests.burn_data import HOST, Died, Fault, Inline, described, gpus, surroundings, turn, with_function
 
 
@@ -175,6 +176,23 @@ def test_whoever_is_asked_to_stop_stops_and_the_file_is_whole(tmp_path: Path) ->
     assert one.reason.startswith("it was under load for")
     assert one.failures == 0
     assert told(tmp_path, "end")[0]["outcome"] == "InterruptedRunError"
+
+
+def test_what_the_sensors_counted_is_kept_of_one_that_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = Stop()
+
+    def watch(board: Board) -> None:
+        if board.rows[0].seconds > 0.5:
+            stop.interrupts = 1
+
+    readings = [Reading(float(at), {"ecc_uncorrected": float(at)}) for at in range(3)]
+    monkeypatch.setattr(station, "recorded", lambda folder: readings)
+    (subject,) = gpus(1)
+    with pytest.raises(InterruptedRunError):
+        run(request(tmp_path, subject, seconds=1000.0), stop, watch, surroundings(good()))
+    assert events.load(tmp_path / events.FILE)[subject].faults == ("New uncorrected memory errors: 2.",)
 
 
 def test_a_full_disk_ends_the_burn_in_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -226,6 +226,7 @@ class Bundle:
 def told(fleet: FleetVerdict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle:
     path, calls, programs = tmp_path / "bundle", tmp_path / "calls", tmp_path / "bin"
     path.mkdir()
+    (path / layout.VERDICT).touch()
     programs.mkdir()
     for name in ("scontrol", "kubectl"):
         noted = f'echo "{name} $*" >> {shlex.quote(str(calls))}'
@@ -259,6 +260,13 @@ def test_with_apply_all_are_run_and_a_failure_is_told(told: Bundle) -> None:
     assert "1 of 3 commands failed" in str(result.exception)
     assert result.exception is not None
     assert result.exception.exit_code == 4  # type: ignore[attr-defined]
+
+
+def test_an_acceptance_that_has_not_ended_blames_nobody(told: Bundle) -> None:
+    (told.path / layout.VERDICT).unlink()
+    result = told.said("--slurm", "--apply")
+    assert (result.exit_code, result.stdout, told.called()) == (1, "", [])
+    assert f"benchsuite accept --resume {told.path}" in str(result.exception)
 
 
 @pytest.fixture(scope="module")

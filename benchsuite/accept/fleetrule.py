@@ -162,14 +162,18 @@ def _found(one: Finding) -> Said:
 
 
 def _reason(contract: Contract, parts: Sequence[Verdict], said: Sequence[Said], findings: Sequence[Finding]) -> str:
-    """How many are what, who is not accepted, the gravest sentence, and whom else the scan accuses."""
+    """How many are what, who is not accepted, the gravest sentence, and whom else the scan accuses; of one alone its
+    own."""
+    if contract.claim.units == len(parts) == 1:
+        return said[0][1] if said else parts[0].reason
     thing = THINGS[contract.claim.kind]
     counts = Counter(one.word for one in parts)
     told = ", ".join(f"{counts[word]} {PAST[word]}" for word in GRAVITY if counts[word])
     of = f"{words.counted(len(parts), thing)}: {told or 'none was tested'}"
     ill = sorted((one for one in parts if one.word is not Word.ACCEPT), key=lambda one: GRAVITY.index(one.word))
     more = f" and {len(ill) - NAMED} more" if len(ill) > NAMED else ""
-    names = f" ({'; '.join(f'{one.subject.name} {PAST[one.word]}' for one in ill[:NAMED])}{more})" if ill else ""
+    named = len(ill) > 0 and (len(ill) < len(parts) or len(counts) > 1)
+    names = f" ({'; '.join(f'{one.subject.name} {PAST[one.word]}' for one in ill[:NAMED])}{more})" if named else ""
     gravest_ = f" {said[0][1]}" if said else ""
     accused = [one.sentence for one in findings if one.decision is Decision.ACCUSED and one.sentence not in gravest_]
     scanned = f" The scan accuses: {'; '.join(accused[:NAMED])}." if accused else ""

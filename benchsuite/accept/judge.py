@@ -45,6 +45,7 @@ def judge(contract: Contract, evidence: Evidence) -> Verdict:
     decided = tuple(_decided(contract, evidence, one) for one in standings)
     pairs = _probed(contract, evidence)
     observed = [(gate, _observed(gate, evidence.observations)) for gate in gates.asked(contract)]
+    observed.sort(key=_follows)
     facts = [
         *(said for gate, one in observed for said in _gate(gate, one)),
         *_identity(pairs, evidence),
@@ -121,6 +122,11 @@ def _observed(gate: Gate, observations: Iterable[Observation]) -> Observation:
     )
 
 
+def _follows(one: tuple[Gate, Observation]) -> bool:
+    """Whether it only follows from others: where nothing was measured, they tell why."""
+    return one[0].check == "wrong-result" and one[1].state is State.UNKNOWN
+
+
 def _title(check: str) -> str:
     return gates.GATES[check].title if check in gates.GATES else check
 
@@ -167,4 +173,4 @@ def _accepted(contract: Contract) -> str:
     passed += [words.counted(count, one) for count, one in ((len(gates.asked(contract)), "gate"),) if count]
     passed += [words.counted(len(contract.identity), "identity probe")] if contract.identity else []
     passed += [f"{contract.heat.minutes:g} minutes of burn-in"] if contract.heat.minutes > 0.0 else []
-    return f"passed {', '.join(passed)}."
+    return f"It passed {', '.join(passed)}."

@@ -172,9 +172,10 @@ def _processors(region: Region, records: Sequence[Record]) -> Value:
     """The largest number of blocks that still takes the time of one."""
     times: dict[int, float] = {}
     for count in blocks(region):
-        seconds, reason = _seconds(_of(records, "processors", blocks=count))
+        mine = _of(records, "processors", blocks=count)
+        seconds, reason = _seconds(mine)
         if seconds is None:
-            return None, f"{count} blocks: {reason}"
+            return None, f"{count} blocks: {reason}" if mine else reason
         times[count] = seconds
     one = times[min(times)]
     for count, following in pairwise(sorted(times)):
@@ -195,9 +196,10 @@ def _knee(region: Region, records: Sequence[Record]) -> Value:
     """Where the latency of a load passes the geometric mean of the cache's and the memory's, interpolated in logs."""
     times: list[tuple[int, float]] = []
     for size in sizes(region):
-        seconds, reason = _seconds(_of(records, "latency", bytes=size))
+        mine = _of(records, "latency", bytes=size)
+        seconds, reason = _seconds(mine)
         if seconds is None:
-            return None, f"{units.size(size)}: {reason}"
+            return None, f"{units.size(size)}: {reason}" if mine else reason
         times.append((size, seconds))
     near, far = times[0][1], times[-1][1]
     if far < LEAST_STEP * near:

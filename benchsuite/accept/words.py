@@ -28,6 +28,8 @@ CAUSES = {
 }
 """What the sensors said that explains a low value, by the code of the caveat: a clause, and what to do. The most
 telling first: settings, faults, and last what also healthy devices may show."""
+LAST = "if that does not help, replace"
+"""Replacing comes last: there is something to mend first."""
 ENDED = "Nothing is left of the tests that were agreed on: it is not accepted."
 
 
@@ -125,7 +127,7 @@ def _cause(one: Standing, subject: Subject | None = None) -> str:
     for code, (clause, remedy) in CAUSES.items():
         if (count := one.sifted.noted(code, one.runs)) and 2 * count >= one.runs:
             first = f"In {count} of {one.runs} runs {clause} ({code}): {remedy}, then test it again"
-            return f"{first}; if that does not help, replace {subject.part}." if subject else f"{first}."
+            return f"{first}; {LAST} {subject.part}." if subject else f"{first}."
     return replace(subject) if subject else ""
 
 

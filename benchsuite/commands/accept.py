@@ -15,12 +15,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rich.console import Console
 
 from benchsuite import keys, provenance, store, units
-from benchsuite.accept import acceptance, bundle, deriving, layout, node, stages
+from benchsuite.accept import acceptance, bundle, deriving, fleetrule, layout, node, stages
 from benchsuite.accept.acceptance import Work
 from benchsuite.accept.deriving import Judged
 from benchsuite.accept.stages import Watcher
 from benchsuite.errors import BenchsuiteError, Exit, UsageError
-from benchsuite.interrupt import stoppable
+from benchsuite.interrupt import InterruptedRunError, TerminatedError, stoppable
 from benchsuite.journal import Journal
 from benchsuite.keys import Role
 from benchsuite.model import Evidence, FleetVerdict, Level
@@ -86,10 +86,12 @@ def _work(path: Path, who: Signer | None, *, as_json: bool) -> int:
             sealed = work.complete and not bundle.unsealed(path, made)
             found = deriving.judged(path) if sealed else work.run()
     except BenchsuiteError as error:
-        if error.exit_code is not Exit.USAGE:
-            kept = shlex.quote(printable(str(path)))
-            _say(f"benchsuite: what was measured is kept; go on with: benchsuite accept --resume {kept}")
-        raise
+        if error.exit_code is Exit.USAGE:
+            raise
+        before = "" if isinstance(error, InterruptedRunError | TerminatedError) else f"{error.remedy} "
+        signing = " --key KEY" if who else ""
+        on = f"benchsuite accept --resume {shlex.quote(printable(str(path)))}{signing}"
+        raise type(error)(error.message, f"{before}What was measured is kept; go on with: {on}".lstrip()) from error
     if not sealed:
         close(path, found, who)
     elif who:
@@ -157,7 +159,11 @@ def show(path: Path, found: Judged, *, as_json: bool) -> int:
     else:
         view = certificate_view.build(found.verdict, found.contract, told)
         verdict_terminal.show(view, Console(highlight=False))
-        print(f"Evidence: {printable(str(path))}")
+        where = printable(str(path))
+        print(f"Certificate: {where}/certificate.html")
+        print(f"Derive it again: benchsuite verify {shlex.quote(where)}")
+        if fleetrule.retestable(found.contract, found.verdict):
+            print(f"When that is mended: benchsuite accept --retest {shlex.quote(where)}")
     return int(acceptance.exit_code(found))
 
 

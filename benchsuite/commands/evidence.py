@@ -99,6 +99,8 @@ def verify(
     trust = keys.trust(trusted, nonces)
     if layout.is_bundle(file) or (file / layout.MANIFEST).is_file():
         return bundle.verify(file, trust, nonces, contract, as_json=as_json)
+    if not file.exists():
+        raise UsageError(f"There is no {file}.", "Name a publication's JSON file, or an acceptance's folder.")
     if contract is not None:
         raise UsageError("--contract is for an acceptance.", "Name its folder.")
     if file.is_dir():

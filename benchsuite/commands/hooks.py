@@ -43,6 +43,11 @@ def run(name: str, asked: Sequence[str], prometheus: Path | None, out: Path, *, 
     if apply and wanted == ["nhc"]:
         raise UsageError("Nobody's nhc.conf is edited here.", "Append the lines to it yourself.")
     path = layout.find(name, out)
+    if not (path / layout.VERDICT).is_file():
+        raise UsageError(
+            f"The acceptance {path.name} has not ended yet.",
+            f"Go on with it: benchsuite accept --resume {shlex.quote(str(path))}",
+        )
     judged = deriving.judged(path)
     if apply:
         _intact(path)
@@ -52,7 +57,10 @@ def run(name: str, asked: Sequence[str], prometheus: Path | None, out: Path, *, 
             return _said(hooks.health_check(judged.verdict, accused), as_json=as_json)
         case "prometheus":
             text = hooks.prometheus(judged.verdict, judged.made.started, accused)
-            return _written(text, prometheus or Path(), as_json=as_json) if apply else _said(text, as_json=as_json)
+            target = prometheus or Path()
+            if not apply:
+                print(f"Nothing is written: --apply writes {printable(str(target))}.", file=sys.stderr)
+            return _written(text, target, as_json=as_json) if apply else _said(text, as_json=as_json)
         case _:
             fleet, started = judged.verdict, judged.made.started
             slurm = wanted[0] == "slurm"
@@ -107,7 +115,8 @@ def _applied(commands: Sequence[Command], *, as_json: bool) -> int:
     if failed:
         first, reason = next(iter(failed.items()))
         raise MeasureError(
-            f"{len(failed)} of {len(commands)} commands failed; {first}: {reason}", "Mend that, and repeat it."
+            f"{len(failed)} of {len(commands)} commands failed; {first}: {reason.rstrip('.')}.",
+            "Mend that, and repeat it.",
         )
     return int(Exit.DONE)
 

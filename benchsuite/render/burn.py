@@ -189,6 +189,6 @@ def _results(found: Mapping[Subject, Burned]) -> Table:
             f"{one.checks:,}",
             f"{one.wrong:,}",
             f"{one.failures:,}",
-            units.DASH if one.worst is None else f"{100.0 * one.worst:.1f}{units.NO_BREAK_SPACE}%",
+            units.DASH if one.worst is None else units.percent(one.worst) if one.worst > 0.0 else "none",
         )
     return grid

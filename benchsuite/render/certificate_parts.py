@@ -186,7 +186,7 @@ def part(
         tone=said.tone,
         headline=f"{clean(subject.name)}: {said.begins.lower()}.",
         reason=words.bare(verdict.reason, subject.name),
-        replace=f"Replace {clean(verdict.replace)}." if verdict.replace else "",
+        replace=_replace(verdict),
         reasons=tuple(sentence(clean(one)) for one in verdict.reasons if not verdict.reason.endswith(one)),
         notes=tuple(sentence(clean(one)) for one in verdict.notes),
         attempts=_attempts(verdict, contract, earlier),
@@ -198,6 +198,15 @@ def part(
         probes=tuple(_probe(found, region) for found, region in verdict.probes),
         burn=_burn(verdict.burned, contract),
     )
+
+
+def _replace(verdict: Verdict) -> str:
+    """What to do with a device that is rejected, in short."""
+    if not verdict.replace:
+        return ""
+    part = clean(verdict.replace)
+    explained = accept_words.LAST in verdict.reason
+    return f"Mend what explains it, test again, and only then replace {part}." if explained else f"Replace {part}."
 
 
 def _attempts(verdict: Verdict, contract: Contract, earlier: Iterable[Verdict]) -> tuple[str, ...]:
@@ -308,7 +317,8 @@ def _burn(burned: Burned | None, contract: Contract) -> BurnView | None:
     said += [f"It was lost {counted(burned.failures, 'time')}."] if burned.failures else []
     lost = burned.worst
     if lost is not None:
-        said.append(f"At the end it was slower than at first by {words.margin(round(lost, 4))} at most.")
+        slower = f"slower than at first by {words.margin(round(lost, 4))} at most" if lost > 0.0 else "as fast as at first"
+        said.append(f"At the end it was {slower}.")
     said += [sentence(clean(one)) for one in (*burned.faults, *burned.notes, burned.reason) if one]
     glyph, word, tone = _burn_word(burned, contract)
     return BurnView(glyph, word, tone, tuple(said), _phases(burned))

@@ -20,6 +20,8 @@ __all__ = ["About", "CertificateView", "PartView", "build", "of_one"]
 
 BLOCK = 16
 """Nodes that stand below each other in the grid before the next column begins."""
+NAMED = 8
+"""So many of what is missing are named in a sentence; each is in the list of what to do."""
 DETAILED = 24
 """Devices not accepted that a fleet's page shows in full; each has a certificate of its own."""
 LEVELS = {
@@ -156,7 +158,7 @@ def _view(
         headline=headline,
         reason=reason,
         sentences=sentences,
-        counts=tuple(_counts(fleet)),
+        counts=tuple(_counts(fleet, contract)),
         tasks=tasks,
         grid=() if one else _grid(shown, {part.slug for part in detailed}),
         parts=shown,
@@ -197,17 +199,21 @@ def _sentences(fleet: FleetVerdict, shown: Sequence[PartView], *, one: bool) -> 
     if one and shown:
         told += [*shown[0].reasons, *shown[0].attempts]
     if fleet.missing:
-        told.append(f"{counted(len(fleet.missing), 'claimed part')} could not be judged, and is never called good.")
+        lost = ", ".join(map(clean, fleet.missing[:NAMED]))
+        more = f" and {len(fleet.missing) - NAMED} more" if len(fleet.missing) > NAMED else ""
+        told.append(f"Claimed, and not judged, so not called good: {lost}{more}.")
     return told
 
 
-def _counts(fleet: FleetVerdict) -> list[tuple[int, str, str]]:
+def _counts(fleet: FleetVerdict, contract: Contract) -> list[tuple[int, str, str]]:
+    """Devices by word; of a missing node all that it should have."""
     told = [
         (count, WORDS[word].glyph, WORDS[word].word)
         for word in reversed(ORDER)
         if (count := sum(part.word is word for part in fleet.parts))
     ]
-    return told + ([(len(fleet.missing), units.DASH, "missing")] if fleet.missing else [])
+    lost = max(len(fleet.missing), contract.claim.units - len(fleet.parts))
+    return told + ([(lost, units.DASH, "missing")] if fleet.missing else [])
 
 
 def _tasks(fleet: FleetVerdict, shown: Sequence[PartView], anchors: set[str], *, one: bool) -> list[Task]:
@@ -226,7 +232,7 @@ def _tasks(fleet: FleetVerdict, shown: Sequence[PartView], anchors: set[str], *,
         if found.tone == "bad"
     ]
     for name in map(clean, fleet.missing):
-        lost = Task(units.DASH, "caution", name, "", "Claimed, and not judged.", "Bring it, or say where it is.")
+        lost = Task(units.DASH, "caution", name, "", "Claimed, and not judged.", "Have it tested, or agree on fewer.")
         told.append((1, lost))
     return [task for _, task in sorted(told, key=lambda pair: pair[0])]
 
