@@ -27,7 +27,7 @@ class Kernel:
 
     threads, dynamic: of the largest launch. static: shared memory beside it. stack: local memory of a thread.
     tensor: instructions of the tensor cores, and others that must do the work, by name with how often they are there.
-    feeding: those that bring operands: LDSM, LDGSTS, UTMALDG, and USETMAXREG.
+    feeding: those that bring operands: LDSM, LDGSTS, UTMALDG, UTMASTG, and USETMAXREG.
     blocks: that fit on one multiprocessor at a time. seconds: what compiling the source took.
     """
 

@@ -18,6 +18,9 @@ typedef long long i64;
 constexpr u32 ALL_LANES = 0xffffffffu;
 constexpr int WARP = 32;
 
+// What the copy engine of sm_90 knows of a matrix: 128 bytes that the host makes and a kernel takes by value, `__grid_constant__`.
+struct alignas(64) TensorMap { u64 opaque[16]; };
+
 #ifndef __CUDACC__
 #include "cuda_host.h"
 #else
@@ -252,5 +255,135 @@ DEVICE float log2_fast(float x) { float y; asm("lg2.approx.ftz.f32 %0, %1;" : "=
 template <u32 table> DEVICE u32 logic3(u32 a, u32 b, u32 c) {
   u32 r; asm("lop3.b32 %0, %1, %2, %3, %4;" : "=r"(r) : "r"(a), "r"(b), "r"(c), "n"(table)); return r;
 }
+
+#if __CUDA_ARCH__ >= 900
+// ---------------------------------------------------------------- sm_90: barriers in shared memory that copies report to
+// A mbarrier goes through phases. One ends when all arrivals that it was made for have come and all bytes that were announced;
+// whoever waits names its phase by its parity, and the phase before the first one counts as ended, with parity 1.
+
+DEVICE void mbarrier_init(u32 at, u32 arrivals) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(at), "r"(arrivals) : "memory");
+}
+// What this thread has initialised is seen by the cluster and the copy engine once a barrier follows.
+DEVICE void fence_mbarrier_init() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
+DEVICE void mbarrier_arrive(u32 at) { asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(at) : "memory"); }
+// Arrive, and announce bytes that copies will bring in this phase.
+DEVICE void mbarrier_arrive_expect(u32 at, u32 bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(at), "r"(bytes) : "memory");
+}
+// At a block's mbarrier of this cluster, by its `cluster_address`.
+DEVICE void mbarrier_arrive_cluster(u32 at) {
+  asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(at) : "memory");
+}
+// Until the phase of this parity has ended.
+DEVICE void mbarrier_wait(u32 at, u32 parity) {
+  u32 ended;
+  do asm volatile("{ .reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2; selp.u32 %0, 1, 0, p; }"
+                  : "=r"(ended) : "r"(at), "r"(parity) : "memory");
+  while (!ended);
+}
+// What this thread wrote to shared memory is seen by the copy engine and by wgmma, after a barrier that follows.
+DEVICE void fence_proxy_async() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+// Barrier `id` (1 to 15) of so many threads, whole warps: to wait there, or only to have come by.
+DEVICE void named_barrier_sync(u32 id, u32 threads) { asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory"); }
+DEVICE void named_barrier_arrive(u32 id, u32 threads) { asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory"); }
+
+// ---------------------------------------------------------------- sm_90: the copy engine
+// A box of a matrix, whose corner is at column x and row y, by a tensor map that the host made. What lies outside the matrix
+// comes as zeros and goes nowhere. Its rows' chunks of 16 bytes are swizzled as the map says: with 128 bytes, chunk c of
+// row r lies at c xor (r mod 8). Coordinates may be negative.
+
+DEVICE void tensor_load(u32 to, const TensorMap& map, int x, int y, u32 mbarrier) {
+  asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], [%2];"
+               ::"r"(to), "l"(&map), "r"(mbarrier), "r"(x), "r"(y) : "memory");
+}
+// Into the same place of every block of the cluster whose bit is set, and reported to each one's own mbarrier.
+DEVICE void tensor_load_multicast(u32 to, const TensorMap& map, int x, int y, u32 mbarrier, u16 blocks) {
+  asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster "
+               "[%0], [%1, {%4, %5}], [%2], %3;"
+               ::"r"(to), "l"(&map), "r"(mbarrier), "h"(blocks), "r"(x), "r"(y) : "memory");
+}
+DEVICE void tensor_store(const TensorMap& map, int x, int y, u32 from) {
+  asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%2, %3}], [%1];"
+               ::"l"(&map), "r"(from), "r"(x), "r"(y) : "memory");
+}
+// Close this thread's group of stores; wait until at most `pending` of its groups still read shared memory.
+DEVICE void tensor_store_commit() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }
+template <int pending> DEVICE void tensor_store_wait_read() { asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(pending) : "memory"); }
+
+// Four 8x8 matrices of 16-bit elements, as ldmatrix loads them: lane i gives the address of row i % 8 of matrix i / 8.
+DEVICE void store_matrix_x4(u32 row, const u32 (&r)[4]) {
+  asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1,%2,%3,%4};" ::"r"(row), "r"(r[0]), "r"(r[1]), "r"(r[2]), "r"(r[3]) : "memory");
+}
+
+// ---------------------------------------------------------------- sm_90: clusters of blocks
+
+DEVICE u32 cluster_rank() { u32 rank; asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank)); return rank; }
+// The address, for instructions on the cluster's memory, of what lies at this place in block `rank`.
+DEVICE u32 cluster_address(u32 place, u32 rank) {
+  u32 r; asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(r) : "r"(place), "r"(rank)); return r;
+}
+DEVICE u32 cluster_load4(u32 place) {
+  u32 v; asm volatile("ld.shared::cluster.u32 %0, [%1];" : "=r"(v) : "r"(place) : "memory"); return v;
+}
+DEVICE void cluster_store4(u32 place, u32 v) { asm volatile("st.shared::cluster.u32 [%0], %1;" ::"r"(place), "r"(v) : "memory"); }
+// All threads of the cluster: what was done before arriving is seen after waiting.
+DEVICE void cluster_arrive() { asm volatile("barrier.cluster.arrive.release;" ::: "memory"); }
+DEVICE void cluster_wait() { asm volatile("barrier.cluster.wait.acquire;" ::: "memory"); }
+#endif  // sm_90
+
+#if __CUDA_ARCH__ == 900
+// ---------------------------------------------------------------- sm_90a: warpgroups, four warps that begin at a multiple of four
+
+// Registers of each thread from here on; the block's warpgroups share what it was launched with.
+template <int count> DEVICE void registers_decrease() { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(count)); }
+template <int count> DEVICE void registers_increase() { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(count)); }
+
+// d (64, N) = a b, or += with `add`, for 32 bytes of k: asynchronous. d must not be touched before `wgmma_wait`, and
+// `wgmma_fence` hands it over. Row 16 w + g of warp w: d[4j..4j+1] = columns 8j + 2t, 8j + 2t + 1; d[4j+2..4j+3] = row g+8.
+// a (64, k) and b (N, k) lie in shared memory as their descriptors say; with _nn b is (k, N).
+DEVICE void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+DEVICE void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+
+// The operand lists of a wgmma with 128 or 256 columns: 64 or 128 sums a thread.
+#define LIST_64 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31" \
+  ",%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63"
+#define LIST_128 LIST_64 ",%64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79,%80,%81,%82,%83,%84,%85,%86,%87,%88,%89,%90,%91,%92,%93,%94,%95" \
+  ",%96,%97,%98,%99,%100,%101,%102,%103,%104,%105,%106,%107,%108,%109,%110,%111,%112,%113,%114,%115,%116,%117,%118,%119,%120,%121,%122,%123,%124,%125,%126,%127"
+#define SUMS_8(c, i) c(d[i]), c(d[i + 1]), c(d[i + 2]), c(d[i + 3]), c(d[i + 4]), c(d[i + 5]), c(d[i + 6]), c(d[i + 7])
+#define SUMS_32(c, i) SUMS_8(c, i), SUMS_8(c, i + 8), SUMS_8(c, i + 16), SUMS_8(c, i + 24)
+#define SUMS_64(c, i) SUMS_32(c, i), SUMS_32(c, i + 32)
+#define SUMS_128(c, i) SUMS_64(c, i), SUMS_64(c, i + 64)
+
+#define WGMMA(name, Sum, c, count, a_number, b_number, add_number, shape, types, tail)                                   \
+  DEVICE void name(Sum (&d)[count], u64 a, u64 b, u32 add) {                                                            \
+    asm volatile("{ .reg .pred p; setp.ne.u32 p, %" add_number ", 0;\n"                                                 \
+                 "wgmma.mma_async.sync.aligned." shape types " {" LIST_##count "}, %" a_number ", %" b_number ", p" tail "; }" \
+                 : SUMS_##count(c, 0) : "l"(a), "l"(b), "r"(add));                                                      \
+  }
+#define WGMMA_WAIT(Sum, c, count, number)                                                                               \
+  template <int pending> DEVICE void wgmma_wait(Sum (&d)[count]) {                                                      \
+    asm volatile("wgmma.wait_group.sync.aligned %" number ";" : SUMS_##count(c, 0) : "n"(pending) : "memory");          \
+  }
+#define WGMMA_WIDTHS(name, Sum, c, k, types, tail)                                \
+  WGMMA(name, Sum, c, 64, "64", "65", "66", "m64n128" k, types, tail)             \
+  WGMMA(name, Sum, c, 128, "128", "129", "130", "m64n256" k, types, tail)
+#define IN_OUT_F "+f"
+#define IN_OUT_R "+r"
+WGMMA_WIDTHS(wgmma_bf16, float, IN_OUT_F, "k16", ".f32.bf16.bf16", ", 1, 1, 0, 0")
+WGMMA_WIDTHS(wgmma_bf16_nn, float, IN_OUT_F, "k16", ".f32.bf16.bf16", ", 1, 1, 0, 1")
+WGMMA_WIDTHS(wgmma_fp16, float, IN_OUT_F, "k16", ".f32.f16.f16", ", 1, 1, 0, 0")
+WGMMA_WIDTHS(wgmma_fp16_nn, float, IN_OUT_F, "k16", ".f32.f16.f16", ", 1, 1, 0, 1")
+WGMMA_WIDTHS(wgmma_tf32, float, IN_OUT_F, "k8", ".f32.tf32.tf32", ", 1, 1")
+WGMMA_WIDTHS(wgmma_e4m3, float, IN_OUT_F, "k32", ".f32.e4m3.e4m3", ", 1, 1")
+WGMMA_WIDTHS(wgmma_int8, i32, IN_OUT_R, "k32", ".s32.s8.s8", "")
+// Until at most `pending` committed groups of this warpgroup are under way. It takes the sums, so that the compiler reads
+// none of them earlier.
+WGMMA_WAIT(float, IN_OUT_F, 64, "64") WGMMA_WAIT(float, IN_OUT_F, 128, "128")
+WGMMA_WAIT(i32, IN_OUT_R, 64, "64") WGMMA_WAIT(i32, IN_OUT_R, 128, "128")
+#undef WGMMA
+#undef WGMMA_WAIT
+#undef WGMMA_WIDTHS
+#endif  // sm_90a
 
 #endif  // __CUDACC__

@@ -1,14 +1,15 @@
 // Executes CUDA kernels on the CPU: what `ptx.cuh` means when g++ compiles it.
 //
-// Blocks run one after another, in random order. Each thread of a block is a fiber that runs until it meets a
-// barrier or a warp-wide operation; which fiber runs next is random (seeded). So every execution is one
-// of the schedules a GPU might choose, and another seed is another schedule.
+// Blocks (those of a cluster together) run one after another, in random order. Each thread of a block is a fiber that
+// runs until it meets a barrier or a warp-wide operation; which fiber runs next is random (seeded). So every execution
+// is one of the schedules a GPU might choose, and another seed is another schedule.
 //
 // Found while executing, each with the thread and the place in words:
 //   - barriers and warp-wide operations that not all their threads reach (divergence, deadlock)
 //   - races in dynamic shared memory: two threads touch a word, one writes it, and no barrier lies between
 //   - shared addresses outside the block's allocation, and misaligned vector accesses
 //   - reads of an asynchronous copy before it was waited for (the place holds NaN until then)
+//   - misuse of the asynchronous machines of sm_90, as cuda_host_async.h tells
 // With -fsanitize=address,undefined also stray global accesses and undefined arithmetic.
 //
 // Warp-wide operations follow the PTX ISA's fragment layouts, written down anew here rather than shared with the kernels.
@@ -19,8 +20,8 @@
 #include <cstdlib>
 #include <cstring>
 
-#ifndef __CUDA_ARCH__
-#error "define __CUDA_ARCH__: 800 for sm_80, 1200 for sm_120a"
+#if !defined(__CUDA_ARCH__) || !defined(MACHINES)
+#error "define __CUDA_ARCH__: 800 for sm_80, 1200 for sm_120a; MACHINES: 1 if the source uses the machines of cuda_host_async.h"
 #endif
 
 // ---------------------------------------------------------------- language
@@ -34,11 +35,11 @@
 #define __launch_bounds__(...)
 #define __cluster_dims__(...)
 #define __grid_constant__
-#define __shared__ static  // blocks are serial
+#define __shared__ static  // blocks are serial; kernels of clusters use dynamic shared memory only
 #define __align__(n) alignas(n)
 #define DEVICE [[maybe_unused]] static inline
 #define KERNEL extern "C"
-#define DYNAMIC_SHARED(name) u8* name = sim::arena
+#define DYNAMIC_SHARED(name) u8* name = sim::here->arena
 
 struct uint2 { u32 x, y; };
 struct alignas(16) uint4 { u32 x, y, z, w; };
@@ -128,7 +129,9 @@ extern "C" void sim_switch(void** save, void* to);
 
 namespace sim {
 
-constexpr int MOST_THREADS = 1024;
+constexpr int MOST_THREADS = 1024;  // of a block
+constexpr int MOST_CLUSTER = 8;     // blocks
+constexpr int MOST_FIBERS = MOST_THREADS * MOST_CLUSTER, WARPS = MOST_FIBERS / 32;
 #ifdef __SANITIZE_ADDRESS__
 constexpr size_t STACK = 512 << 10;
 #else
@@ -136,11 +139,13 @@ constexpr size_t STACK = 128 << 10;
 #endif
 constexpr u32 ARENA_BASE = 1024;  // so that a null shared address is never valid
 constexpr u32 GRAIN = 4;          // bytes of shared memory that one shadow entry watches
+constexpr int READERS = 3;        // that one shadow entry remembers
 
-enum State { RUNNABLE, AT_BARRIER, AT_MEETING, ENDED };
+enum State { RUNNABLE, AT_BARRIER, AT_MEETING, AT_PHASE, ENDED };
 
 struct Copy { u8* to; u8 data[16]; u32 bytes; };  // data is read when the copy is issued
 constexpr int MOST_COPIES = 4096;
+
 
 struct Fiber {
   void* stack_pointer = nullptr;
@@ -152,25 +157,37 @@ struct Fiber {
   Copy* copies = nullptr;        // asynchronous copies issued and not yet waited for
   int groups[64] = {};           // copies in each committed group, oldest first
   int committed = 0, issued = 0, open = 0;
+  const u32* watched = nullptr;   // the counter whose change it waits for
 };
 
 // One warp-wide operation in progress: who has come, and each lane's operands.
 struct Meeting { const char* what = nullptr; u32 mask = 0, arrived = 0; void* slot[32] = {}; };
 
-// Who touched a word of shared memory last, and when: barrier counts of block and warp.
-struct Touch { i32 thread = -1; u32 block_epoch = 0, warp_epoch = 0; };
-struct Shadow { Touch write, read, other_read; };  // other_read: the last reader of another warp than `read`'s
+// Who touched a word of shared memory last, and when: a thread at its block's and its warp's count of barriers; or, where
+// asynchronous machines are at work, a thread or a machine at its own clock (see cuda_host_async.h).
+struct Touch { i32 by = -1; u32 when = 0, warp = 0; };
+struct Shadow { Touch write, reads[READERS]; };
+
+// One of the blocks that run: the launch's blocks follow each other, but those of a cluster run together.
+struct Block {
+  dim3 index{};
+  u8* arena = nullptr;
+  Shadow* shadow = nullptr;
+  int alive = 0, waiting = 0;
+  u32 epoch = 0;
+};
 
 struct Config { u32 grid[3], block[3]; u32 shared, reserved; u64 seed; };
 
-static Fiber fibers[MOST_THREADS];
-static Meeting meetings[MOST_THREADS / 32];
-static u32 warp_epochs[MOST_THREADS / 32];
-static int runnable[MOST_THREADS], ready;
-static int threads, alive, waiting, current = -1;
-static u32 block_epoch, arena_bytes;
-static u8* arena;
-static Shadow* shadow;
+static Fiber fibers[MOST_FIBERS];
+static Meeting meetings[WARPS];
+static u32 warp_epochs[WARPS];
+static int runnable[MOST_FIBERS], ready;
+static Block blocks[MOST_CLUSTER];
+static Block* here = blocks;
+static int threads, cluster = 1, total, current = -1;  // threads of a block; blocks that run together, and their threads
+constexpr bool asynchronous = MACHINES;
+static u32 arena_bytes;
 static void* scheduler;
 [[maybe_unused]] static void* scheduler_asan;
 [[maybe_unused]] static const void* main_stack;
@@ -198,13 +215,18 @@ static void leave() {  // this fiber -> scheduler
 #endif
 }
 
+// What went wrong, of which only the first is told.
+template <class... Words> static void note_failure(const char* format, Words... words) {
+  if (failure[0]) return;
+  int n = snprintf(failure, sizeof failure, "block (%u, %u, %u)", blockIdx.x, blockIdx.y, blockIdx.z);
+  snprintf(failure + n, sizeof failure - n, format, words...);
+}
+
 // The launch ends here: nothing after a failure is worth executing.
 template <class... Words> [[noreturn]] static void fail(const char* format, Words... words) {
-  if (!failure[0]) {
-    int n = snprintf(failure, sizeof failure, "block (%u, %u, %u) thread (%u, %u, %u): ", blockIdx.x, blockIdx.y, blockIdx.z,
-                     threadIdx.x, threadIdx.y, threadIdx.z);
-    snprintf(failure + n, sizeof failure - n, format, words...);
-  }
+  char text[sizeof failure];
+  snprintf(text, sizeof text, format, words...);
+  note_failure(" thread (%u, %u, %u): %s", threadIdx.x, threadIdx.y, threadIdx.z, text);
   for (;;) leave();
 }
 
@@ -219,16 +241,23 @@ static void wake(int thread) {
   runnable[ready++] = thread;
 }
 
+static int first_of(const Block& block) { return static_cast<int>(&block - blocks) * threads; }
+
+static void join_clocks(const bool* members);
 static void release_barrier_if_complete() {
-  if (waiting == 0 || waiting < alive) return;
-  waiting = 0;
-  block_epoch++;
-  for (int i = 0; i < threads; i++)
-    if (fibers[i].state == AT_BARRIER) wake(i);
+  if (here->waiting == 0 || here->waiting < here->alive) return;
+  here->waiting = 0;
+  here->epoch++;
+  static bool members[MOST_FIBERS];
+  int first = first_of(*here);
+  for (int i = 0; i < total; i++) members[i] = i >= first && i < first + threads && fibers[i].state == AT_BARRIER;
+  join_clocks(members);
+  for (int i = first; i < first + threads; i++)
+    if (members[i]) wake(i);
 }
 
 static void barrier() {
-  waiting++;
+  here->waiting++;
   fibers[current].state = AT_BARRIER;
   fibers[current].place = "__syncthreads";
   release_barrier_if_complete();
@@ -241,7 +270,7 @@ template <class Compute> static void meet(const char* what, u32 mask, void* slot
   int lane = current % 32, first = current - lane;
   Meeting& meeting = meetings[current / 32];
   if (!(mask >> lane & 1)) fail("%s: the lane is not in its own mask %08x", what, mask);
-  int size = threads - first < 32 ? threads - first : 32;
+  int size = total - first < 32 ? total - first : 32;
   if (size < 32) mask &= (1u << size) - 1;
   if (!meeting.arrived) { meeting.what = what; meeting.mask = mask; }
   if (strcmp(meeting.what, what) || meeting.mask != mask)
@@ -257,29 +286,55 @@ template <class Compute> static void meet(const char* what, u32 mask, void* slot
 
 // ---------------------------------------------------------------- shared memory and its watch
 
+// Thread or machine `from` as far as `of` knows it.
+static u32& clock_of(int of, int from);
+
+// Whether thread `current` comes after a touch.
 static bool ordered(const Touch& before) {
-  if (before.thread < 0 || before.thread == current || before.block_epoch != block_epoch) return true;
-  return before.thread / 32 == current / 32 && before.warp_epoch != warp_epochs[current / 32];
+  if (before.by < 0 || before.by == current) return true;
+  if (asynchronous) return clock_of(current, before.by) >= before.when;
+  if (before.when != here->epoch) return true;
+  return before.by / 32 == current / 32 && before.warp != warp_epochs[current / 32];
 }
 
+static const char* name_of(int by);
+[[noreturn]] static void race(u32 byte, const char* how, const Touch& before, const Touch& now) {
+  fail("race: shared byte %u is %s by %s and %s with no barrier between", byte, how, name_of(before.by), name_of(now.by));
+}
+
+// The same machine, or a thread of the same warp: of these the last one is remembered.
+static bool alike(const Touch& one, const Touch& two) {
+  return one.by == two.by || (one.by < total && two.by < total && one.by / 32 == two.by / 32);
+}
+
+static void watch(Block& block, u32 offset, u32 bytes, bool write, const Touch& now) {
+  for (u32 i = offset / GRAIN; i <= (offset + bytes - 1) / GRAIN; i++) {
+    Shadow& word = block.shadow[i];
+    if (!ordered(word.write)) race(i * GRAIN, write ? "written twice" : "written and read", word.write, now);
+    if (asynchronous && now.by >= total && word.write.by >= 0 && word.write.by < total && clock_of(current, total + word.write.by) < word.write.when)
+      fail("shared byte %u was written by %s and %s takes it up: fence.proxy.async is missing between", i * GRAIN, name_of(word.write.by),
+           name_of(now.by));
+    if (write) {
+      for (const Touch& read : word.reads)
+        if (!ordered(read)) race(i * GRAIN, "read and written", read, now);
+      word = Shadow{};
+      word.write = now;
+      continue;
+    }
+    Touch* place = nullptr;
+    for (Touch& read : word.reads)
+      if (!place && alike(read, now)) place = &read;
+    for (Touch& read : word.reads)
+      if (!place && ordered(read)) place = &read;
+    *(place ? place : &word.reads[random_number() % READERS]) = now;
+  }
+}
+
+// The running thread touches its block's shared memory; or has lane `by` of its warp do so.
 static void touch(u32 offset, u32 bytes, bool write, int by = -1) {
   int self = current;
   if (by >= 0) current = by;
-  Touch now{current, block_epoch, warp_epochs[current / 32]};
-  for (u32 i = offset / GRAIN; i <= (offset + bytes - 1) / GRAIN; i++) {
-    Shadow& word = shadow[i];
-    const char* race = nullptr;
-    i32 other = -1;
-    if (!ordered(word.write)) { race = write ? "written twice" : "written and read"; other = word.write.thread; }
-    if (write && !ordered(word.read)) { race = "read and written"; other = word.read.thread; }
-    if (write && !ordered(word.other_read)) { race = "read and written"; other = word.other_read.thread; }
-    if (race) fail("race: shared byte %u is %s by threads %d and %d with no barrier between", i * GRAIN, race, other, current);
-    if (write) word.write = now;
-    else {
-      if (word.read.thread / 32 != current / 32) word.other_read = word.read;
-      word.read = now;
-    }
-  }
+  watch(*here, offset, bytes, write, {current, asynchronous ? clock_of(current, current) : here->epoch, warp_epochs[current / 32]});
   current = self;
 }
 
@@ -287,7 +342,7 @@ static u8* shared_place(u32 address, u32 bytes, const char* what) {
   if (address % bytes) fail("%s: shared address %u is not a multiple of %u", what, address - ARENA_BASE, bytes);
   if (address < ARENA_BASE || address - ARENA_BASE + bytes > arena_bytes)
     fail("%s: shared address %d lies outside the %u bytes of this block", what, static_cast<i32>(address - ARENA_BASE), arena_bytes);
-  return arena + (address - ARENA_BASE);
+  return here->arena + (address - ARENA_BASE);
 }
 
 template <class T> static T load_shared(u32 address) {
@@ -343,13 +398,41 @@ static void copy_async_wait(int pending) {
     for (int i = 0; i < self.groups[g]; i++, done++) {
       Copy& copy = self.copies[done];
       memcpy(copy.to, copy.data, copy.bytes);
-      touch(static_cast<u32>(copy.to - arena), copy.bytes, true);
+      touch(static_cast<u32>(copy.to - here->arena), copy.bytes, true);
     }
   self.issued -= done;
   memmove(self.copies, self.copies + done, self.issued * sizeof(Copy));
   self.committed -= complete;
   memmove(self.groups, self.groups + complete, self.committed * sizeof(int));
 }
+
+}  // namespace sim
+
+#if MACHINES
+#include "cuda_host_async.h"
+#else
+namespace sim {  // who comes after whom is then counted by barriers alone
+static u32& clock_of(int, int) { return here->epoch; }
+static const char* name_of(int by) {
+  static char names[2][24];
+  static int next;
+  char* name = names[next++ % 2];
+  snprintf(name, sizeof names[0], "thread %d", by);
+  return name;
+}
+static void join_clocks(const bool*) {}
+static void join_warp(u32) {}
+static void release_cluster_if_complete() {}
+static bool transfer_goes_on(int) { return false; }
+static void describe_waiting(char*, size_t) {}
+static void begin_cluster() {}
+static void end_thread() {}
+static void end_cluster() {}
+static void forget_clocks() {}
+}  // namespace sim
+#endif
+
+namespace sim {
 
 // ---------------------------------------------------------------- running
 
@@ -362,9 +445,11 @@ static void body() {
   invoke(kernel, arguments);
   Fiber& self = fibers[current];
   if (self.open + self.committed) copy_async_wait(0);
+  end_thread();
   self.state = ENDED;
-  alive--;
+  here->alive--;
   release_barrier_if_complete();
+  release_cluster_if_complete();
   leave();
   abort();  // never resumed
 }
@@ -383,14 +468,21 @@ static void start(int i) {
   fiber.stack_pointer = reinterpret_cast<char*>(top) - 176;
   static_cast<void**>(fiber.stack_pointer)[11] = reinterpret_cast<void*>(&body);
 #endif
-  fiber.index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)};
+  u32 thread = static_cast<u32>(i % threads);
+  fiber.index = {thread % blockDim.x, thread / blockDim.x % blockDim.y, thread / (blockDim.x * blockDim.y)};
   fiber.issued = fiber.open = fiber.committed = 0;
   wake(i);
 }
 
-static void resume(int i) {
+static void enter(int i) {  // whose registers are read
   current = i;
+  here = &blocks[i / threads];
   threadIdx = fibers[i].index;
+  blockIdx = here->index;
+}
+
+static void resume(int i) {
+  enter(i);
 #ifdef __SANITIZE_ADDRESS__
   __sanitizer_start_switch_fiber(&scheduler_asan, fibers[i].stack, STACK);
 #endif
@@ -402,59 +494,82 @@ static void resume(int i) {
 
 static void describe_deadlock() {
   int waits = -1;
-  for (int i = 0; i < threads && waits < 0; i++)
-    if (fibers[i].state == AT_MEETING || fibers[i].state == AT_BARRIER) waits = i;
+  for (int i = 0; i < total && waits < 0; i++)
+    if (fibers[i].state != ENDED) waits = i;
   int other = -1;
-  for (int i = 0; i < threads && other < 0; i++)
+  for (int i = 0; i < total && other < 0; i++)
     if (fibers[i].state != fibers[waits].state || strcmp(fibers[i].place, fibers[waits].place)) other = i;
   const char* elsewhere = other < 0 ? "nobody else" : fibers[other].state == ENDED ? "has ended" : fibers[other].place;
-  snprintf(failure, sizeof failure, "block (%u, %u, %u): deadlock: thread %d waits at %s, thread %d: %s", blockIdx.x, blockIdx.y,
-           blockIdx.z, waits, fibers[waits].place, other, elsewhere);
+  enter(waits);
+  char missing[200] = "";
+  describe_waiting(missing, sizeof missing);
+  note_failure(": deadlock: thread %d waits at %s, thread %d: %s%s", waits % threads, fibers[waits].place, other, elsewhere, missing);
 }
 
-static void run_block() {
-  memset(arena, 0xff, arena_bytes);  // NaN: shared memory starts undefined
-  for (u32 i = 0; i <= arena_bytes / GRAIN; i++) shadow[i] = Shadow{};
-  for (int w = 0; w < MOST_THREADS / 32; w++) { meetings[w].arrived = 0; warp_epochs[w] = 0; }
-  alive = threads;
-  waiting = ready = 0;
-  block_epoch = 0;
-  for (int i = 0; i < threads; i++) start(i);
+// The blocks of one cluster, the first of which is `first`.
+static void run_cluster(dim3 first) {
+  for (int b = 0; b < cluster; b++) {
+    Block& block = blocks[b];
+    block.index = {first.x + static_cast<u32>(b), first.y, first.z};
+    memset(block.arena, 0xff, arena_bytes);  // NaN: shared memory starts undefined
+    for (u32 i = 0; i <= arena_bytes / GRAIN; i++) block.shadow[i] = Shadow{};
+    block.alive = threads;
+    block.waiting = 0;
+    block.epoch = 0;
+  }
+  for (int w = 0; w <= (total - 1) / 32; w++) { meetings[w].arrived = 0; warp_epochs[w] = 0; }
+  ready = 0;
+  begin_cluster();
+  int alive = total;
+  for (int i = 0; i < total; i++) start(i);
   while (alive && !failure[0]) {
+    if (transfer_goes_on(ready)) continue;
     if (!ready) return describe_deadlock();
     int pick = random_number() % ready, next = runnable[pick];
     runnable[pick] = runnable[--ready];
     resume(next);
+    alive -= fibers[next].state == ENDED;
   }
+  if (!failure[0]) end_cluster();
 }
 
 static u64 common_divisor(u64 a, u64 b) { return b ? common_divisor(b, a % b) : a; }
 
-static int run(const Config& config, void* function, void (*call)(void*, void**), void** args, char* error, int room) {
+static int run(const Config& config, void* function, void (*call)(void*, void**), void** args, char* error, int room, int together) {
   kernel = function; invoke = call; arguments = args;
   gridDim = {config.grid[0], config.grid[1], config.grid[2]};
   blockDim = {config.block[0], config.block[1], config.block[2]};
+  blockIdx = {0, 0, 0};
   threads = static_cast<int>(blockDim.x * blockDim.y * blockDim.z);
+  cluster = together;
+  total = threads * cluster;
   failure[0] = 0;
   random_state = config.seed * 0x9e3779b97f4a7c15ull | 1;
-  u64 blocks = static_cast<u64>(gridDim.x) * gridDim.y * gridDim.z;
-  if (threads < 1 || threads > MOST_THREADS || blocks < 1)
-    snprintf(failure, sizeof failure, "a block of %d threads in a grid of %llu blocks cannot be launched", threads, blocks);
+  u64 clusters = static_cast<u64>(gridDim.x) * gridDim.y * gridDim.z / static_cast<u64>(cluster);
+  if (threads < 1 || threads > MOST_THREADS || clusters < 1)
+    note_failure(": a block of %d threads in a grid of %u x %u x %u blocks cannot be launched", threads, gridDim.x, gridDim.y, gridDim.z);
+  else if (cluster > MOST_CLUSTER || gridDim.x % static_cast<u32>(cluster) || (cluster > 1 && threads % 32))
+    note_failure(": %u blocks of %d threads cannot be launched in clusters of %d", gridDim.x, threads, cluster);
   arena_bytes = config.shared;
-  void* memory = nullptr;  // to the byte, so that the sanitizer sees the first one beyond
-  if (posix_memalign(&memory, 1024, arena_bytes + !arena_bytes)) abort();
-  arena = static_cast<u8*>(memory);
-  shadow = static_cast<Shadow*>(malloc((arena_bytes / GRAIN + 1) * sizeof(Shadow)));
-  // Blocks in random order: an affine walk through all of them, its step coprime to their number.
-  u64 step, at = random_number() % blocks;
-  do step = 1 + random_number() % blocks; while (common_divisor(step, blocks) != 1);
-  for (u64 i = 0; i < blocks && !failure[0]; i++, at = (at + step) % blocks) {
-    blockIdx = {static_cast<u32>(at % gridDim.x), static_cast<u32>(at / gridDim.x % gridDim.y),
-                static_cast<u32>(at / gridDim.x / gridDim.y)};
-    run_block();
+  for (int b = 0; b < cluster && !failure[0]; b++) {
+    void* memory = nullptr;  // to the byte, so that the sanitizer sees the first one beyond
+    if (posix_memalign(&memory, 1024, arena_bytes + !arena_bytes)) abort();
+    blocks[b].arena = static_cast<u8*>(memory);
+    blocks[b].shadow = static_cast<Shadow*>(malloc((arena_bytes / GRAIN + 1) * sizeof(Shadow)));
   }
-  free(arena);
-  free(shadow);
+  // Clusters in random order: an affine walk through all of them, its step coprime to their number.
+  u64 step = 1, at = clusters ? random_number() % clusters : 0;
+  if (!failure[0]) do step = 1 + random_number() % clusters; while (common_divisor(step, clusters) != 1);
+  u32 wide = gridDim.x / static_cast<u32>(cluster);
+  for (u64 i = 0; i < clusters && !failure[0]; i++, at = (at + step) % clusters)
+    run_cluster({static_cast<u32>(at % wide) * static_cast<u32>(cluster), static_cast<u32>(at / wide % gridDim.y),
+                 static_cast<u32>(at / wide / gridDim.y)});
+  for (int b = 0; b < cluster && b < MOST_CLUSTER; b++) {
+    free(blocks[b].arena);
+    free(blocks[b].shadow);
+    blocks[b] = Block{};
+  }
+  forget_clocks();
   snprintf(error, room, "%s", failure);
   return failure[0] != 0;
 }
@@ -469,8 +584,9 @@ template <class... P> struct Call {
     with(reinterpret_cast<void (*)(P...)>(k), args, typename Make<sizeof...(P)>::type{});
   }
 };
-template <class... P> static int launch(const Config& config, void (*k)(P...), void** args, char* error, int room) {
-  return run(config, reinterpret_cast<void*>(k), &Call<P...>::invoke, args, error, room);
+template <class... P>
+static int launch(const Config& config, void (*k)(P...), void** args, char* error, int room, int together) {
+  return run(config, reinterpret_cast<void*>(k), &Call<P...>::invoke, args, error, room, together);
 }
 template <class... P> static int parameter_sizes(void (*)(P...), u64* sizes) {
   u64 all[] = {sizeof(P)..., 0};
@@ -480,10 +596,10 @@ template <class... P> static int parameter_sizes(void (*)(P...), u64* sizes) {
 
 }  // namespace sim
 
-// What the loader calls for each kernel of a file.
-#define SIMULATED(name)                                                                               \
+// What the loader calls for each kernel of a file. `cluster`: how many blocks run together.
+#define SIMULATED(name, cluster)                                                                      \
   extern "C" int simulate_##name(const sim::Config* config, void** args, char* error, int room) {     \
-    return sim::launch(*config, name, args, error, room);                                             \
+    return sim::launch(*config, name, args, error, room, cluster);                                    \
   }                                                                                                   \
   extern "C" int parameters_##name(u64* sizes) { return sim::parameter_sizes(name, sizes); }
 

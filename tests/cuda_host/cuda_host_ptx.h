@@ -5,12 +5,16 @@
 
 DEVICE void __syncthreads() { sim::barrier(); }
 DEVICE void __syncwarp(u32 mask = ALL_LANES) {
-  sim::meet("__syncwarp", mask, nullptr, [](void**, u32) { sim::warp_epochs[sim::current / 32]++; });
+  sim::meet("__syncwarp", mask, nullptr, [](void**, u32 present) {
+    sim::warp_epochs[sim::current / 32]++;
+    sim::join_warp(present);
+  });
 }
 DEVICE int syncthreads_reduce(int value, int how) {
-  static int total[3];
+  static int totals[sim::MOST_CLUSTER][3];
+  int* total = totals[sim::here - sim::blocks];
   __syncthreads();
-  if (sim::current == 0) { total[0] = 0; total[1] = 0; total[2] = 1; }
+  if (sim::current % sim::threads == 0) { total[0] = 0; total[1] = 0; total[2] = 1; }
   __syncthreads();
   total[0] += value != 0; total[1] |= value != 0; total[2] &= value != 0;
   __syncthreads();
@@ -171,8 +175,8 @@ template <class T> DEVICE T atomicCAS(T* place, typename same<T>::type expected,
 
 DEVICE u32 shared_address(const void* place) {
   const u8* p = static_cast<const u8*>(place);
-  if (p < sim::arena || p > sim::arena + sim::arena_bytes) sim::fail("shared_address: not a place in dynamic shared memory");
-  return sim::ARENA_BASE + static_cast<u32>(p - sim::arena);
+  if (p < sim::here->arena || p > sim::here->arena + sim::arena_bytes) sim::fail("shared_address: not a place in dynamic shared memory");
+  return sim::ARENA_BASE + static_cast<u32>(p - sim::here->arena);
 }
 DEVICE uint4 load_once(const void* p) { return sim::load_global<uint4>(p, "ld.global.nc"); }
 DEVICE uint4 load_l2(const void* p) { return sim::load_global<uint4>(p, "ld.global.cg"); }
@@ -345,5 +349,81 @@ DEVICE void mma_fp64_k16(double (&d)[4], const double (&a)[8], const double (&b)
   multiply<double, double, 16, 16>(
       "mma.f64.k16", d, a, b, [](auto lane_register, int row, int k) { return lane_register(row % 8 * 4 + k % 4, k / 4 * 2 + row / 8); },
       [](auto lane_register, int k, int column) { return lane_register(column * 4 + k % 4, k / 4); });
+}
+#endif
+
+// ---------------------------------------------------------------- sm_90: mbarriers, copy engine, clusters, warpgroups
+
+#if __CUDA_ARCH__ >= 900
+DEVICE void store_matrix_x4(u32 row, const u32 (&r)[4]) {
+  struct Slot { u32 row; const u32* registers; } slot{row, r};
+  sim::meet("stmatrix.x4", ALL_LANES, &slot, [](void** slots, u32) {
+    int first = sim::current / 32 * 32;
+    for (int m = 0; m < 4; m++)
+      for (int i = 0; i < 8; i++) {
+        u32 address = static_cast<Slot*>(slots[8 * m + i])->row, line[4];
+        for (int j = 0; j < 4; j++) line[j] = static_cast<Slot*>(slots[4 * i + j])->registers[m];
+        memcpy(sim::shared_place(address, 16, "stmatrix.x4"), line, 16);
+        sim::touch(address - sim::ARENA_BASE, 16, true, first + 8 * m + i);
+      }
+  });
+}
+#endif
+
+#if MACHINES && __CUDA_ARCH__ >= 900
+DEVICE void mbarrier_init(u32 at, u32 arrivals) { sim::mbarrier_init(at, arrivals); }
+DEVICE void fence_mbarrier_init() { sim::fence_mbarriers(); }
+DEVICE void mbarrier_arrive(u32 at) { sim::mbarrier_arrive(at, 0, "mbarrier.arrive"); }
+DEVICE void mbarrier_arrive_expect(u32 at, u32 bytes) { sim::mbarrier_arrive(at, bytes, "mbarrier.arrive.expect_tx"); }
+DEVICE void mbarrier_arrive_cluster(u32 at) { sim::mbarrier_arrive(at, 0, "mbarrier.arrive.shared::cluster"); }
+DEVICE void mbarrier_wait(u32 at, u32 parity) { sim::mbarrier_wait(at, parity); }
+DEVICE void fence_proxy_async() { sim::fence_proxy(); }
+
+DEVICE void tensor_load(u32 to, const TensorMap& map, int x, int y, u32 mbarrier) { sim::tensor_load(to, &map, x, y, mbarrier, 0, false); }
+DEVICE void tensor_load_multicast(u32 to, const TensorMap& map, int x, int y, u32 mbarrier, u16 blocks) {
+  sim::tensor_load(to, &map, x, y, mbarrier, blocks, true);
+}
+DEVICE void tensor_store(const TensorMap& map, int x, int y, u32 from) { sim::tensor_store(&map, from, x, y); }
+DEVICE void tensor_store_commit() { sim::bulk_commit(); }
+template <int pending> DEVICE void tensor_store_wait_read() { sim::bulk_wait_read(pending); }
+
+DEVICE u32 cluster_rank() { return static_cast<u32>(sim::here - sim::blocks); }
+DEVICE u32 cluster_address(u32 place, u32 rank) { return sim::cluster_address(place, rank); }
+DEVICE u32 cluster_load4(u32 place) { return sim::cluster_load4(place); }
+DEVICE void cluster_store4(u32 place, u32 v) { sim::cluster_store4(place, v); }
+DEVICE void cluster_arrive() { sim::cluster_arrive(); }
+DEVICE void cluster_wait() { sim::cluster_wait(); }
+DEVICE void named_barrier_sync(u32 id, u32 threads) { sim::named_barrier_sync(id, threads); }
+DEVICE void named_barrier_arrive(u32 id, u32 threads) { sim::named_barrier_arrive(id, threads); }
+#endif
+
+#if MACHINES && __CUDA_ARCH__ == 900
+template <int count> DEVICE void registers_decrease() { sim::set_registers("setmaxnreg.dec", count, false); }
+template <int count> DEVICE void registers_increase() { sim::set_registers("setmaxnreg.inc", count, true); }
+DEVICE void wgmma_fence() { sim::wgmma_fence(); }
+DEVICE void wgmma_commit() { sim::wgmma_commit(); }
+template <int pending, class Sum, int count> DEVICE void wgmma_wait(Sum (&)[count]) { sim::wgmma_wait(pending); }
+
+constexpr int E4M3_BITS = 13;  // after the leading one, that sums of e4m3 keep: cut off after every 32 products
+template <int count> DEVICE void wgmma_bf16(float (&d)[count], u64 a, u64 b, u32 add) {
+  sim::wgmma("wgmma.bf16", d, a, b, add, 2, false, [](u32 v) { return static_cast<double>(from_bf16(static_cast<u16>(v))); });
+}
+template <int count> DEVICE void wgmma_bf16_nn(float (&d)[count], u64 a, u64 b, u32 add) {
+  sim::wgmma("wgmma.bf16 with b across k", d, a, b, add, 2, true, [](u32 v) { return static_cast<double>(from_bf16(static_cast<u16>(v))); });
+}
+template <int count> DEVICE void wgmma_fp16(float (&d)[count], u64 a, u64 b, u32 add) {
+  sim::wgmma("wgmma.f16", d, a, b, add, 2, false, [](u32 v) { return static_cast<double>(from_fp16(static_cast<u16>(v))); });
+}
+template <int count> DEVICE void wgmma_fp16_nn(float (&d)[count], u64 a, u64 b, u32 add) {
+  sim::wgmma("wgmma.f16 with b across k", d, a, b, add, 2, true, [](u32 v) { return static_cast<double>(from_fp16(static_cast<u16>(v))); });
+}
+template <int count> DEVICE void wgmma_tf32(float (&d)[count], u64 a, u64 b, u32 add) {  // the low 13 bits are not read
+  sim::wgmma("wgmma.tf32", d, a, b, add, 4, false, [](u32 v) { return static_cast<double>(__uint_as_float(v & 0xffffe000u)); });
+}
+template <int count> DEVICE void wgmma_e4m3(float (&d)[count], u64 a, u64 b, u32 add) {
+  sim::wgmma("wgmma.e4m3", d, a, b, add, 1, false, [](u32 v) { return static_cast<double>(from_e4m3(static_cast<u8>(v))); }, E4M3_BITS);
+}
+template <int count> DEVICE void wgmma_int8(i32 (&d)[count], u64 a, u64 b, u32 add) {
+  sim::wgmma("wgmma.s8", d, a, b, add, 1, false, [](u32 v) { return static_cast<double>(static_cast<i8>(v)); });
 }
 #endif

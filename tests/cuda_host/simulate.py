@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import shutil
+import struct
 import subprocess
 import threading
 import time
@@ -23,7 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from benchsuite import assets
+from benchsuite import assets, units
+from benchsuite.backends.cuda import tensormap
 from benchsuite.backends.cuda.backend import CudaBackend
 from benchsuite.backends.cuda.runtime import Spent
 from benchsuite.errors import MeasureError, UnavailableError
@@ -41,6 +43,7 @@ from benchsuite.model import (
     Rejected,
     Source,
     Step,
+    TensorMap,
     Tolerance,
 )
 from benchsuite.world.solo import SoloWorld
@@ -50,11 +53,19 @@ KERNELS = assets.folder("kernels")
 SANITIZE = os.environ.get("BENCHSUITE_SANITIZE") == "1"
 PROCESSORS = 4
 ALIGNMENT = 256
+MOST_BOX = 256
+_MAP = int.from_bytes(b"ensormap", "little")
+"""By this the simulator knows a tensor map."""
 FLAGS = ("-std=c++17", "-O1", "-g1", "-shared", "-fPIC", "-w", "-ffp-contract=off", "-fno-strict-aliasing")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 _ONE = threading.Lock()
 """A library's fibers have one scheduler; several ranks may be threads of this process."""
-_ENTRY = re.compile(r"^KERNEL[^(]*?\bvoid\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(", re.MULTILINE)
+_ENTRY = re.compile(
+    r"^KERNEL[^(]*?\bvoid\s+(?:__cluster_dims__\((?P<cluster>\w+)[^)]*\)\s*)?(?:__launch_bounds__\([^)]*\)\s*)?(?P<name>\w+)\s*\(",
+    re.MULTILINE,
+)
+_MACHINES = re.compile(r"\b(?:mbarrier|tensor_|cluster_|named_barrier|wgmma|registers_)\w*\(")
+"""What only sources for sm_90 use; the others are built without, which is sooner."""
 
 
 class _Config(ctypes.Structure):
@@ -82,12 +93,20 @@ def sanitized_environment() -> dict[str, str]:
 
 def build(text: str, defines: Sequence[tuple[str, int | str]], generation: int) -> ctypes.CDLL:
     """The kernels of this source text as a library; a compiler's complaint is raised as ``MeasureError``."""
-    entries = _ENTRY.findall(text)
+    entries = [(found["name"], found["cluster"] or "1") for found in _ENTRY.finditer(text)]
     if not entries:
         raise MeasureError("The source declares no KERNEL.", "Write KERNEL void name(...).")
-    program = f'#include "ptx.cuh"\n#line 1 "kernel.cu"\n{text}\n' + "".join(f"SIMULATED({name})\n" for name in entries)
+    calls = "".join(f"SIMULATED({name}, {cluster})\n" for name, cluster in entries)
+    program = f'#include "ptx.cuh"\n#line 1 "kernel.cu"\n{text}\n{calls}'
+    machines = int(_MACHINES.search(text) is not None)
     macros = [f"-D{name}={value}" for name, value in defines]
-    flags = [*FLAGS, *(SANITIZERS if SANITIZE else ()), f"-D__CUDA_ARCH__={generation * 10}", *macros]
+    flags = [
+        *FLAGS,
+        *(SANITIZERS if SANITIZE else ()),
+        f"-D__CUDA_ARCH__={generation * 10}",
+        f"-DMACHINES={machines}",
+        *macros,
+    ]
     headers = b"".join(path.read_bytes() for path in sorted([*HERE.glob("*.h"), *KERNELS.rglob("*.cuh")]))
     digest = hashlib.sha256(headers + program.encode() + "\0".join(flags).encode()).hexdigest()[:24]
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "benchsuite" / "simulated"
@@ -249,9 +268,30 @@ def _value(arg: object, buffers: Buffers) -> Array:
     """The argument's bytes as the kernel receives them."""
     if isinstance(arg, str):
         return np.array([buffers[arg].ctypes.data], np.uint64)
-    if isinstance(arg, np.generic):
-        return np.array([arg])
-    raise MeasureError(f"{type(arg).__name__} cannot be simulated yet.")
+    if isinstance(arg, TensorMap):
+        return encode(arg, buffers[arg.buffer])
+    return np.array([arg])
+
+
+def encode(spec: TensorMap, array: Array) -> Array:
+    """The tensor map as `cuda_host_async.h` reads it; ``MeasureError`` where the driver would refuse it.
+
+    CUDA driver API, cuTensorMapEncodeTiled: rows of a multiple of 16 bytes, boxes of at most 256 a side, a row of a box
+    a multiple of 16 bytes and not longer than the swizzle.
+    """
+    element, row = units.dtype(spec.dtype).bytes, spec.box[0] * units.dtype(spec.dtype).bytes
+    if len(spec.shape) != 2 or (spec.swizzle and row != spec.swizzle):
+        raise MeasureError("Only matrices, in boxes as wide as their swizzle, can be simulated.")
+    stride, address = spec.shape[0] * element, array.ctypes.data
+    if address % 16 or stride % 16 or row % 16 or max(spec.box) > MOST_BOX or min(*spec.box, *spec.shape) < 1:
+        raise MeasureError(f"The driver would refuse a tensor map of {spec.dtype} {spec.shape} in boxes of {spec.box}.")
+    if array.nbytes != stride * spec.shape[1]:
+        raise MeasureError(f"A tensor map of {spec.dtype} {spec.shape} does not fit {array.nbytes} bytes.")
+    packed = struct.pack("<3Q6I", _MAP, address, stride, element, spec.swizzle, *spec.shape, *spec.box)
+    space = np.zeros(2 * tensormap.BYTES, np.uint8)
+    start = -space.ctypes.data % tensormap.BYTES
+    space[start : start + len(packed)] = np.frombuffer(packed, np.uint8)
+    return space[start : start + tensormap.BYTES].view(f"V{tensormap.BYTES}")
 
 
 def _check_sizes(library: ctypes.CDLL, launch: Launch, values: Sequence[Array]) -> None:

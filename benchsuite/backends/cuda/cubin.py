@@ -27,7 +27,7 @@ from benchsuite.errors import DataError, UnavailableError
 
 TENSOR = re.compile(r"^(UTC)?[A-Z]{1,3}MMA\b")
 """Tensor cores: HMMA IMMA DMMA QMMA OMMA by a warp, HGMMA QGMMA IGMMA by a warpgroup, UTC…MMA by a block."""
-FEEDING = re.compile(r"^(LDSM|LDGSTS|UTMALDG|USETMAXREG)\b")
+FEEDING = re.compile(r"^(LDSM|LDGSTS|UTMALDG|UTMASTG|USETMAXREG)\b")
 """What feeds them: matrices from shared memory, asynchronous copies, the copy engine, registers moved between warps."""
 RESERVED = 1024
 """Bytes that the system keeps of each block's shared memory; from sm_90 on a kernel's section counts them."""
