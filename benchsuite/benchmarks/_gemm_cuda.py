@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from benchsuite import units
-from benchsuite.model import ArraySpec, Case, CudaKernel, Device, Launch, Source
+from benchsuite.model import TYPICAL, ArraySpec, Case, CudaKernel, Device, Launch, Source, TensorMap
 
 WARP = 32
 TENSOR = {
@@ -232,6 +232,84 @@ def _plain(case: Case, tile: Tile) -> tuple[Launch, ...]:
     return (Launch("gemm", (tile.count(m, n), 1, 1), (tile.threads, 1, 1), args, tile.shared),)
 
 
+# ---------------------------------------------------------------- gemm/wgmma.cu
+
+WARPGROUP = 4 * WARP
+WGMMA_AREA = 128
+"""As ``TENSOR_AREA``, by wgmma: 2048 multiply-adds of bf16 a clock, 16 of k in 32 bytes."""
+SWIZZLE = 128
+"""Bytes of k in a stage, and of a row in everything that the copy engine moves."""
+RESULTS, BARRIERS, PATTERN = 32 * 1024, 16, 1024
+"""Bytes of shared memory beside the stages: results on their way out, two barriers a stage, what aligning takes."""
+MOST_WASTED = 1 / 16
+"""Of the rows of tiles, how much may be computed in vain so that blocks can go in pairs."""
+WGMMA_TILES = Tile(128, 256, 16, 256, SWIZZLE, 4), Tile(128, 128, 16, 128, SWIZZLE, 6)
+"""Two warpgroups each: 128 sums a thread for large matrices, 64 for more tiles. Stages of 192 KiB in all.
+
+No smaller one: wgmma takes 64 rows at least, and with 64 columns shared memory would bound it (128 B a clock).
+"""
+WGMMA_TENSOR = {
+    "bf16": "HGMMA.64x{}x16.F32.BF16",
+    "fp16": "HGMMA.64x{}x16.F32",
+    "tf32": "HGMMA.64x{}x8.F32.TF32",
+    "int8": "IGMMA.64x{}x32.S8.S8",
+    "e4m3": "QGMMA.64x{}x32.F32.E4M3.E4M3",
+}
+WIDER = {"tf32": "fp32", "int8": "int32", "e4m3": "bf16"}
+"""The element type of C where it is not that of A and B."""
+
+
+def wgmma_serves(case: Case) -> bool:
+    """Whether wgmma multiplies the case: its type, B along k or of 2 bytes, rows of 16 bytes for the copy engine."""
+    _, n, _ = shape(case)
+    known = case.text("dtype") in WGMMA_TENSOR and (case.text("layout") == "nt" or _element(case) == 2)
+    return known and aligned(case) and n * _result(case) % 16 == 0
+
+
+def wgmma_tile(case: Case, device: Device) -> Tile:
+    """The tile that keeps the busiest processor the fewest clocks."""
+    return choose(WGMMA_TILES, case, device, WGMMA_AREA, most=1).tile
+
+
+def wgmma_cluster(case: Case) -> int:
+    """Blocks that share B: two, unless the second would often find no rows."""
+    down = -(-case.integer("m") // WGMMA_TILES[0].rows)
+    return 2 if down % 2 <= MOST_WASTED * down else 1
+
+
+def wgmma_source(case: Case, device: Device) -> Source:
+    """``gemm/wgmma.cu`` for this type, layout, tile and cluster."""
+    tile = wgmma_tile(case, device)
+    flags = {"NN": int(case.text("layout") == "nn"), "CLUSTER": wgmma_cluster(case)}
+    return Source.of("gemm/wgmma.cu", TYPE=case.text("dtype"), BN=tile.columns, STAGES=tile.stages, **flags)
+
+
+def wgmma_launches(case: Case, device: Device) -> tuple[Launch, ...]:
+    """One launch of as many clusters as run at a time, or as there are tiles for."""
+    m, n, k = shape(case)
+    dtype, tile, cluster = case.text("dtype"), wgmma_tile(case, device), wgmma_cluster(case)
+    wide, box = SWIZZLE // _element(case), SWIZZLE // _result(case)
+    along = TensorMap("b", dtype, (k, n), (wide, tile.columns // cluster), SWIZZLE)
+    maps = (
+        TensorMap("a", dtype, (k, m), (wide, tile.rows), SWIZZLE),
+        TensorMap("b", dtype, (n, k), (wide, wide), SWIZZLE) if case.text("layout") == "nn" else along,
+        TensorMap("c", WIDER.get(dtype, dtype), (n, m), (box, WARPGROUP // 2), SWIZZLE),
+    )
+    tiles = -(-m // (tile.rows * cluster)) * -(-n // tile.columns)
+    blocks = cluster * min(tiles, max(1, device.processors // cluster))
+    shared = tile.shared + RESULTS + BARRIERS * tile.stages + PATTERN
+    return (Launch("gemm", (blocks, 1, 1), (tile.threads + WARPGROUP, 1, 1), (*maps, *_sizes(case)), shared),)
+
+
+def wgmma_tensor(case: Case) -> str:
+    """The instruction that multiplies, as wide as the tile."""
+    return WGMMA_TENSOR[case.text("dtype")].format(wgmma_tile(case, TYPICAL["sm_90a"]).columns)
+
+
+def _result(case: Case) -> int:
+    return units.dtype(WIDER.get(case.text("dtype"), case.text("dtype"))).bytes
+
+
 def tensor(case: Case) -> str:
     """The instruction that multiplies."""
     return TENSOR[case.text("dtype")]
@@ -247,5 +325,6 @@ MMA_SCALED = replace(
     tensor=lambda case: TENSOR["e4m3_scaled"],
 )
 """e4m3 on GeForce Blackwell, where the block-scaled instruction has twice the rate of the plain one."""
+WGMMA = CudaKernel(wgmma_source, wgmma_launches, archs=frozenset({"sm_90a"}), tensor=wgmma_tensor)
 DMMA = CudaKernel(dmma_source, dmma_launches, tensor=tensor)
 SIMT = CudaKernel(simt_source, simt_launches, tensor=tensor)
