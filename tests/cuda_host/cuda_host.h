@@ -131,7 +131,7 @@ namespace sim {
 
 constexpr int MOST_THREADS = 1024;  // of a block
 constexpr int MOST_CLUSTER = 8;     // blocks
-constexpr int MOST_FIBERS = MOST_THREADS * MOST_CLUSTER, WARPS = MOST_FIBERS / 32;
+constexpr int MOST_FIBERS = MOST_THREADS * MOST_CLUSTER, MOST_WARPS = MOST_FIBERS / 32;
 #ifdef __SANITIZE_ADDRESS__
 constexpr size_t STACK = 512 << 10;
 #else
@@ -180,8 +180,8 @@ struct Block {
 struct Config { u32 grid[3], block[3]; u32 shared, reserved; u64 seed; };
 
 static Fiber fibers[MOST_FIBERS];
-static Meeting meetings[WARPS];
-static u32 warp_epochs[WARPS];
+static Meeting meetings[MOST_WARPS];
+static u32 warp_epochs[MOST_WARPS];
 static int runnable[MOST_FIBERS], ready;
 static Block blocks[MOST_CLUSTER];
 static Block* here = blocks;
