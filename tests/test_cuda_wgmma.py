@@ -55,6 +55,12 @@ def test_every_type_and_tail(
 
 
 @needs_gxx
+def test_sums_of_fp8_that_are_cut_off_stay_inside_the_tolerance() -> None:
+    """The simulator keeps 13 bits after the leading one, as Hopper does, at the k of a transformer's layer."""
+    assert isinstance(found := error(case(64, 128, 4096, "e4m3"), 1), float), found
+
+
+@needs_gxx
 @pytest.mark.parametrize("seed", range(1, 4))
 @pytest.mark.parametrize("processors", [1, 2, 4])
 def test_every_schedule_gives_the_same_sums(seed: int, processors: int) -> None:

@@ -1,8 +1,8 @@
 // C (m, n) = A (m, k) B on Hopper's tensor cores by wgmma: bf16, fp16, tf32, int8 and e4m3 in one main loop.
 //
 // A block of three warpgroups computes tiles of 128 x BN, one after the other. One warpgroup produces: a single thread has the
-// copy engine bring stages of 128 bytes of k. Two consume: each multiplies 64 rows by all BN columns, and stores them. They
-// meet at mbarriers only, so loading runs ahead through the end of a tile into the next one:
+// copy engine bring stages of 128 bytes of k. Two consume: each multiplies 64 rows by all BN columns, and stores them. Producer
+// and consumers meet at mbarriers only, so loading runs ahead through the end of a tile into the next one:
 //
 //   copy engine   A0 B0 | A1 B1 | A2 B2 | A3 B3 | A0 B0 ...      waits for empty[s], reports to full[s]
 //   consumer 0           wgmma 0 | wgmma 1 | wgmma 2 ...  store  waits for full[s], arrives at empty[s] one stage later
@@ -10,13 +10,15 @@
 //
 // The budget, for BN = 256 and bf16:
 //   clocks        64 x 256 x 16 multiply-adds are 128 clocks at 2048 a clock; a stage of 64 k, both halves, is 1024.
-//                 A tile of k = 8192 is 131,072 clocks; storing it, while the tensor cores are idle, a few thousand.
+//                 A tile of k = 8192 is 131,072 clocks. Storing it, while the tensor cores are idle, takes 1024 at least: 64 KiB
+//                 into shared memory and out of it.
 //   shared reads  a wgmma reads 2 KiB of A and 8 KiB of B: 80 of 128 B a clock. 64 x 128 would read 96.
 //   level 2       a stage is 16 KiB of A and 32 KiB of B, 48 B a clock. Two blocks of a cluster share their B: each loads half
 //                 of it for both (multicast), and 32 B a clock remain.
 //   in flight     3 of 4 stages, 144 KiB a processor or 19 MB in all; 4.8 TB/s x 0.8 us need 4 MB.
 //   shared memory 4 x 48 KiB of stages and 4 x 8 KiB of results on their way out: 224 of 227 KiB.
-//   registers     of 65,536: a consumer's 128 sums and 40 more, so it takes 240; the producer keeps 24. 128 x (24 + 2 x 240).
+//   registers     384 threads begin with 168 each. The producer keeps 24, so that a consumer has 240 for its 128 sums and
+//                 what surrounds them: 128 x (24 + 2 x 240) = 384 x 168.
 //
 // Whatever the type, a stage is 128 bytes of k and four wgmma of 32. The copy engine's swizzle (chunk c of row r at
 // c xor r mod 8) is what wgmma undoes, so both walk shared memory without bank conflicts. Beyond m, n and k it loads zeros
@@ -240,7 +242,9 @@ gemm(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, c
     if (threadIdx.x == 0) produce(a, b, walk, shared);
   } else {
     registers_increase<240>();
-    consume(c, walk, shared, threadIdx.x / GROUP_THREADS - 1);
+    // The same in all lanes, and known to be: so descriptors are made in uniform registers, where wgmma takes them.
+    u32 group = __shfl_sync(ALL_LANES, threadIdx.x / GROUP_THREADS, 0);
+    consume(c, walk, shared, group - 1);
   }
   cluster_arrive();
   cluster_wait();  // nobody writes to, or arrives at, a block that has ended

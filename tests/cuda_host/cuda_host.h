@@ -311,9 +311,10 @@ static void watch(Block& block, u32 offset, u32 bytes, bool write, const Touch& 
   for (u32 i = offset / GRAIN; i <= (offset + bytes - 1) / GRAIN; i++) {
     Shadow& word = block.shadow[i];
     if (!ordered(word.write)) race(i * GRAIN, write ? "written twice" : "written and read", word.write, now);
-    if (asynchronous && now.by >= total && word.write.by >= 0 && word.write.by < total && clock_of(current, total + word.write.by) < word.write.when)
-      fail("shared byte %u was written by %s and %s takes it up: fence.proxy.async is missing between", i * GRAIN, name_of(word.write.by),
-           name_of(now.by));
+    const int writer = word.write.by;
+    if (asynchronous && now.by >= total && writer >= 0 && writer < total && clock_of(current, total + writer) < word.write.when)
+      fail("shared byte %u was written by %s and %s takes it up: fence.proxy.async is missing between", i * GRAIN,
+           name_of(writer), name_of(now.by));
     if (write) {
       for (const Touch& read : word.reads)
         if (!ordered(read)) race(i * GRAIN, "read and written", read, now);

@@ -166,7 +166,8 @@ static Named named[MOST_CLUSTER][16];
 static Named& named_arrive(u32 id, u32 count, const char* what) {
   if (id < 1 || id > 15 || !count || count % 32) fail("%s %u, %u: numbers are 1 to 15, and whole warps arrive", what, id, count);
   Named& at = named[here - blocks][id];
-  if (at.arrived && at.count != static_cast<int>(count)) fail("%s %u: %u threads are expected here and %d elsewhere", what, id, count, at.count);
+  if (at.arrived && at.count != static_cast<int>(count))
+    fail("%s %u: %u threads are expected here and %d elsewhere", what, id, count, at.count);
   at.count = static_cast<int>(count);
   release(at.arriving);
   at.arrived++;
@@ -238,7 +239,8 @@ static void fence_mbarriers() {
 }
 static void settle(MBarrier& at) {
   if (at.pending) return;
-  if (at.bytes < 0) note_failure(": the mbarrier at shared byte %u was told of %lld bytes fewer than arrived", at.offset, -at.bytes);
+  if (at.bytes < 0)
+    note_failure(": the mbarrier at shared byte %u was told of %lld bytes fewer than arrived", at.offset, -at.bytes);
   if (at.bytes) return;
   at.pending = static_cast<i32>(at.count);
   at.arriving[at.agent] = at.phase + 1;
@@ -246,7 +248,8 @@ static void settle(MBarrier& at) {
 }
 static void mbarrier_arrive(u32 address, u32 bytes, const char* what) {
   MBarrier& at = mbarrier_at(address, what);
-  if (!at.pending) fail("%s: more than the %u arrivals that the mbarrier at shared byte %u expects in a phase", what, at.count, at.offset);
+  if (!at.pending)
+    fail("%s: more than the %u arrivals that the mbarrier at shared byte %u expects in a phase", what, at.count, at.offset);
   release(at.arriving);
   at.bytes += bytes;
   at.pending--;
@@ -315,7 +318,8 @@ static void tensor_load(u32 to, const void* place, i32 x, i32 y, u32 mbarrier, u
   for (u32 rank = 0; rank < static_cast<u32>(cluster); rank++) {
     if (multicast ? !(mask >> rank & 1) : &blocks[rank] != here) continue;
     MBarrier& report = mbarrier_at(cluster_address(mbarrier, rank), what);
-    if (!report.fenced) fail("%s: the copy engine does not see the mbarrier at shared byte %u: fence.mbarrier_init is missing", what, report.offset);
+    if (!report.fenced)
+      fail("%s: the copy engine does not see the mbarrier at shared byte %u: fence.mbarrier_init is missing", what, report.offset);
     if (transfer_count == MOST_TRANSFERS) fail("%s: more than %d under way", what, MOST_TRANSFERS);
     watch(blocks[rank], offset, bytes, true, {report.agent, report.phase + 1});
     memset(blocks[rank].arena + offset, 0xff, bytes);  // NaN until it has come
@@ -336,7 +340,8 @@ static bool transfer_goes_on(int others) {
   MBarrier& at = *one.report;
   at.bytes -= bytes_of(one.map);
   if (at.phase != one.phase)
-    note_failure(": the mbarrier at shared byte %u ended its phase before a copy of %u bytes: too few were expected", at.offset, bytes_of(one.map));
+    note_failure(": the mbarrier at shared byte %u ended its phase before a copy of %u bytes: too few were expected", at.offset,
+                 bytes_of(one.map));
   settle(at);
   return true;
 }
@@ -433,7 +438,8 @@ static u32 chunk_across_k(const Layout& at, u32 k, u32 u) {
 // `rows` rows of 32 bytes of k, whatever their order in shared memory.
 static void fetch(const char* what, u64 descriptor, u32 rows, bool across, u8* into, const Touch& now) {
   Layout at = layout_of(descriptor, what);
-  if (!across && at.swizzle && at.start % at.swizzle + 32 > at.swizzle) fail("%s: 32 bytes of k go beyond the row of %u", what, at.swizzle);
+  if (!across && at.swizzle && at.start % at.swizzle + 32 > at.swizzle)
+    fail("%s: 32 bytes of k go beyond the row of %u", what, at.swizzle);
   auto chunk = [&](u32 address) {
     u32 offset = offset_of(address, 16, 16, what);
     watch(*here, offset, 16, false, now);
@@ -498,7 +504,8 @@ static void wgmma(const char* what, Sum (&d)[count], u64 a, u64 b, u32 add, int 
   gather(what, &mine, [&](Warpgroup& group) {
     for (void* slot : group.slot) {
       const Operands& other = *static_cast<Operands*>(slot);
-      if (other.a != mine.a || other.b != mine.b || other.add != mine.add) fail("%s: the threads of a warpgroup disagree on its operands", what);
+      if (other.a != mine.a || other.b != mine.b || other.add != mine.add)
+        fail("%s: the threads of a warpgroup disagree on its operands", what);
     }
     constexpr int columns = 2 * count;
     const int depth = 32 / element;
