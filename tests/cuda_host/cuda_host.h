@@ -286,7 +286,7 @@ template <class Compute> static void meet(const char* what, u32 mask, void* slot
 
 // ---------------------------------------------------------------- shared memory and its watch
 
-// Thread or machine `from` as far as `of` knows it.
+// What thread `of` knows of the clock of a thread or machine `from`.
 static u32& clock_of(int of, int from);
 
 // Whether thread `current` comes after a touch.
