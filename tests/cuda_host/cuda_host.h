@@ -139,7 +139,7 @@ constexpr size_t STACK = 128 << 10;
 #endif
 constexpr u32 ARENA_BASE = 1024;  // so that a null shared address is never valid
 constexpr u32 GRAIN = 4;          // bytes of shared memory that one shadow entry watches
-constexpr int READERS = 3;        // that one shadow entry remembers
+constexpr int READERS = MACHINES ? 3 : 2;  // that one shadow entry remembers
 
 enum State { RUNNABLE, AT_BARRIER, AT_MEETING, AT_PHASE, ENDED };
 
@@ -322,12 +322,12 @@ static void watch(Block& block, u32 offset, u32 bytes, bool write, const Touch& 
       word.write = now;
       continue;
     }
-    Touch* place = nullptr;
-    for (Touch& read : word.reads)
-      if (!place && alike(read, now)) place = &read;
-    for (Touch& read : word.reads)
-      if (!place && ordered(read)) place = &read;
-    *(place ? place : &word.reads[random_number() % READERS]) = now;
+    Touch *own = nullptr, *over = nullptr;  // what is of the same machine or warp, and what can no longer race
+    for (Touch& read : word.reads) {
+      if (alike(read, now)) { own = &read; break; }
+      if (!over && ordered(read)) over = &read;
+    }
+    *(own ? own : over ? over : &word.reads[random_number() % READERS]) = now;
   }
 }
 
