@@ -47,6 +47,7 @@ SHARED = (
     "tests/test_cuda_[a-q]*.py",
     "tests/test_cuda_runtime.py",
     "tests/test_cuda_simulator.py",
+    "tests/test_cuda_wgmma.py",
     # campaigns on the scripted clock; what they wait for has deadlines of 20 s and more
     "tests/test_cli.py",
     "tests/faults/test_disk.py",
