@@ -19,6 +19,8 @@ MOST = 20_000
 """Files and run directories that one folder may hold."""
 DEEPEST = 8
 """Folders below a folder that are looked into."""
+OTHERS = {"burn.jsonl", "scan.jsonl"}
+"""Files that tell the folder of a burn-in or of a scan, which holds no publication."""
 
 
 NOBODY = Trust()
@@ -123,12 +125,16 @@ def _folder(folder: Path, reader: Reader) -> Iterator[Read]:
 
 
 def below(folder: Path) -> Iterator[Path]:
-    """Run directories and publications' files. A run directory is not looked into, a link to a folder not followed.
+    """Run directories and publications' files. Neither a run directory nor what a burn-in or a scan left is looked
+    into, and a link to a folder is not followed.
 
     Raises ``DataError`` for a folder that cannot be read.
     """
     for place, folders, files in os.walk(folder, onerror=_unreadable):
         here = Path(place)
+        if OTHERS.intersection(files):
+            folders.clear()
+            continue
         if store.RECORDS in files and store.CAMPAIGN not in files:
             raise DataError(f"{here} is a run that lost its {store.CAMPAIGN}.", "Restore that file, or leave it out.")
         runs = sorted(name for name in folders if (here / name / store.CAMPAIGN).is_file())

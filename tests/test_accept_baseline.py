@@ -171,7 +171,7 @@ def test_of_each_machine_the_latest_run_counts_once() -> None:
     made = baseline.build([*again, *found], "good")
     assert len(made.machines) == 16
     assert set(made.runs) == {one.id for one in again}
-    with pytest.raises(DataError, match="runs of 1 machines"):
+    with pytest.raises(DataError, match="runs of 1 machine;"):
         baseline.build([replace(found[0], id=f"run-{at}", started=f"2026-11-{at + 10}") for at in range(12)], "good")
 
 
@@ -262,7 +262,8 @@ def test_a_folder_of_publications_becomes_a_contract(folder: Path) -> None:
     shown = call(str(folder / "fleet"), "--to", str(to)).output
     assert "12 machines" in shown
     assert "4.2" in shown
-    assert call("--show", str(to)).output == shown
+    assert shown.startswith(call("--show", str(to)).output)
+    assert f"benchsuite contract new --baseline {to}" in shown
     made = CliRunner().invoke(app, ["contract", "new", "--baseline", str(to), "--provider", "us"])
     assert made.exit_code == 0, made.output
     found = contract.loads(made.output.encode())
@@ -279,6 +280,14 @@ def test_the_command_refuses_with_a_sentence(folder: Path) -> None:
     with pytest.raises(BenchsuiteError, match="runs of 9 machines"):
         call(str(folder / "fleet"), *words, "--to", str(folder / "x.json"))
     assert not (folder / "x.json").exists()
+
+
+def test_a_result_that_contradicts_itself_is_no_reference(folder: Path) -> None:
+    one = changed(fleet(12), 3, 0, slower(0.06))[3]
+    (folder / "fleet" / f"{one.id}.json").write_bytes(publication.encode(one))
+    with pytest.raises(DataError, match=f"leave it out: --without {machine(3)}"):
+        call(str(folder / "fleet"), "--to", str(folder / "x.json"))
+    call(str(folder / "fleet"), "--without", machine(3), "--to", str(folder / "x.json"))
 
 
 def test_json_has_the_same_numbers(folder: Path) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from benchsuite import keys, provenance, store
-from benchsuite.accept import acceptance, bundle, layout
+from benchsuite.accept import acceptance, bundle, deriving, layout
 from benchsuite.cli import app
 from benchsuite.commands import accept, evidence
 from benchsuite.commands import bundle as verifying
@@ -172,6 +172,30 @@ def test_what_does_not_fit_the_seal_is_named(path: Path, edit: Edit, told: str) 
     found = check(path, Trust())
     assert found.state is State.BAD
     assert any(told in problem for problem in found.problems), found.problems
+
+
+def test_it_says_where_the_certificate_lies_and_what_comes_next(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slow = closed(tmp_path / "slow", Machine(speed=lambda part, benchmark, run: 0.9 + 0.001 * (run % 2)))
+    told = {}
+    for one in (path, slow):
+        accept.show(one, deriving.judged(one), as_json=False)
+        told[one] = capsys.readouterr().out.splitlines()
+        assert f"Certificate: {one}/certificate.html" in told[one]
+        assert f"Derive it again: benchsuite verify {one}" in told[one]
+    assert told[slow][-1] == f"When that is mended: benchsuite accept --retest {slow}"
+    assert "--retest" not in told[path][-1]
+
+
+def test_a_path_that_is_not_there_is_named(path: Path) -> None:
+    with pytest.raises(UsageError, match="There is no gone"):
+        evidence.verify(Path("gone"), (), (), path / layout.CONTRACT, as_json=False)
+
+
+def test_what_has_not_ended_is_told_from_what_was_changed(path: Path) -> None:
+    layout.unseal(path)
+    assert "has not ended" in " ".join(check(path, Trust()).problems)
 
 
 # -- sealed again --------------------------------------------------------------------------------------------------

@@ -194,6 +194,12 @@ def test_a_clock_that_was_set_to_the_highest_holds_nothing_down(part: float, sta
     assert observed(readings=[replace(one, values=values) for one in WORK])["clocks"].state is state
 
 
+@pytest.mark.parametrize(("promised", "state"), [(0, State.PASSED), (150e9, State.PASSED), (180e9, State.FAILED)])
+def test_as_much_memory_as_the_contract_claims(promised: float, state: State) -> None:
+    claim = replace(CONTRACT.claim, memory=int(promised))
+    assert observed(replace(CONTRACT, claim=claim))["model"].state is state
+
+
 def test_links_of_a_gpu_that_is_alone_in_a_virtual_machine_are_off_and_nobodys_fault() -> None:
     off = without("nvlink_errors", reason="NVML says: Not Supported")
     off = replace(off, cards=(replace(off.cards[0], values={**off.cards[0].values, "nvlinks_active": 0.0}),))

@@ -15,6 +15,7 @@ from benchsuite.errors import DataError
 from benchsuite.machine import cpu, isolation, memory_errors
 from benchsuite.model import Case, Claim, Contract, Kind, Observation, Record, Rule, State, Subject, Weight, Word
 from benchsuite.telemetry import kernel_log
+from benchsuite.telemetry.cards import Listed
 from benchsuite.telemetry.nvml import LOST
 from tests import acceptance_data, nvml_double
 from tests.builders import record
@@ -41,7 +42,7 @@ TRACES: dict[str, tuple[Trace, set[str]]] = {
     "power cap meanwhile": (Trace(work="limit=450000", last="limit=700000"), {"power-limit"}),
     "another board": (Trace(first="limit=600000 limit_default=600000"), {"power-limit"}),
     "locked clock": (Trace(work="sm=900"), {"clocks"}),
-    "application clock": (Trace(work="throttle=2"), {"clocks"}),
+    "application clock": (Trace(work="throttle=2 sm=1900"), {"clocks"}),
     "uncorrected error": (Trace(last="uncorrected=1"), {"ecc"}),
     "corrected errors": (Trace(last="corrected=12"), {"ecc-corrected"}),
     "row remapped": (Trace(last="remapped=1"), {"memory-repair"}),
@@ -369,3 +370,23 @@ def test_errors_of_the_hosts_memory_are_added_up_or_unknown(tmp_path: Path) -> N
     assert memory_errors.counts(tmp_path) == {"memory_errors_uncorrected": 3.0, "memory_errors_corrected": 3.0}
     plant(tmp_path, {f"{folder}/mc1/ue_count": b"?"})
     assert memory_errors.counts(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("told", "order"),
+    [
+        (None, [0, 1, 2, 3]),
+        ("3", [3]),
+        ("2, 0", [2, 0]),
+        ("GPU-c,GPU-aaaa", [2, 0]),
+        ("1,7,2", [1]),
+        ("", []),
+        ("-1", []),
+        ("MIG-5", [0, 1, 2, 3]),
+    ],
+)
+def test_the_card_that_is_asked_is_the_one_that_is_measured(told: str | None, order: list[int]) -> None:
+    listed = [Listed(number, {"uuid": f"GPU-{4 * letter}"}) for number, letter in enumerate("abcd")]
+    found = inspecting.visible(listed, told)
+    assert [one.facts["uuid"] for one in found] == [listed[number].facts["uuid"] for number in order]
+    assert [one.index for one in found] == list(range(len(order)))

@@ -163,6 +163,13 @@ def test_what_was_not_measured_is_invalid() -> None:
     assert "latency: it was not measured" in said.reason
 
 
+def test_where_nothing_was_measured_the_cause_leads() -> None:
+    states = {"wrong-result": State.UNKNOWN, "nvml": State.UNKNOWN}
+    said = judged(states=states, sentences={"nvml": "NVML cannot be loaded."})
+    assert said.reason == "node0, GPU 0: NVML cannot be loaded."
+    assert len(said.reasons) == 2
+
+
 WEIGHTS = [
     (Weight.REJECT, State.FAILED, Word.REJECT),
     (Weight.REJECT, State.UNKNOWN, Word.INVALID),
@@ -234,6 +241,10 @@ BURNS = [
     (warm(30, wrong=1), Word.REJECT),
     (warm(30, failures=1), Word.REJECT),
     (warm(30, worst=0.051), Word.REJECT),
+    (replace(warm(30, worst=0.051), disturbed=0.3), Word.REJECT),
+    (replace(warm(30, worst=0.051), disturbed=0.4), Word.INVALID),
+    (replace(warm(30, wrong=1), disturbed=1.0), Word.REJECT),
+    (replace(warm(30), disturbed=1.0), Word.ACCEPT),
     (warm(30, worst=nan), Word.INVALID),
     (warm(30, worst=None), Word.INVALID),
     (warm(20), Word.INVALID),
@@ -248,6 +259,13 @@ def test_new_errors_under_heat_reject() -> None:
     assert said.word is Word.REJECT
     assert said.hard
     assert "New uncorrected memory errors: 2" in said.reason
+
+
+def test_a_speed_that_others_took_says_nothing_about_the_device() -> None:
+    said = judged(BURN, burned=replace(warm(30, worst=0.5), disturbed=1.0))
+    assert not said.hard
+    assert plain(said.reason).startswith("node0, GPU 0: burn-in: 50.0 % of the speed were lost under load; 5.0 % are")
+    assert "But in 100 % of its turns others disturbed it: see to that first. Then test it again" in plain(said.reason)
 
 
 @pytest.mark.parametrize(("burned", "word"), BURNS)
@@ -291,6 +309,11 @@ def test_nobody_is_judged_by_what_was_learned_from_it() -> None:
 def test_a_contract_that_requires_nothing_accepts_nobody() -> None:
     agreed = contract(requirements=[])
     assert judged(agreed).word is Word.INVALID
+
+
+def test_a_claim_that_nobody_checks_is_told() -> None:
+    assert "132 multiprocessors are claimed, and no identity probe counts them." in judged(contract(identity=[])).notes
+    assert not judged(contract()).notes
 
 
 def test_compared_with_itself_is_told() -> None:

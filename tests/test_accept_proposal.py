@@ -46,8 +46,8 @@ def test_a_run_becomes_a_contract_about_the_same_machine() -> None:
     made = proposal.from_run(ran(triad(), chase()))
     found = contract.loads(contract_text.text(made).encode())
     assert {one.name: one.reference for one in found.requirements} == {
-        "memory-268435456-triad": pytest.approx(2e10),
-        "latency-1048576": pytest.approx(5e-9),
+        "memory-256mib-triad": pytest.approx(2e10),
+        "latency-1mib": pytest.approx(5e-9),
     }
     assert all(one.grounds is Grounds.OWN and "2026-11-30" in one.source for one in found.requirements)
     assert (found.claim.kind, found.claim.processors) == (Kind.HOST, 2)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from benchsuite import backends
+from benchsuite import backends, units
 from benchsuite.backends.base import Description
 from benchsuite.burn import events, loads
 from benchsuite.burn.counting import SLOWED, burned
@@ -68,6 +68,8 @@ def test_the_verdict_names_who_is_not_well_and_why() -> None:
     clean = shown({first: well})
     assert clean.startswith("✓ Clean: 1 device, 2,000 results compared, none wrong.")
     assert "scripted" in shown({HOST: well}, backend="fake")
+    assert "none" in shown({first: replace(well, worst=-0.035)}).splitlines()[2]
+    assert "3.5 %" in shown({first: replace(well, worst=0.035)}).replace(units.NO_BREAK_SPACE, " ")
 
 
 def test_nothing_steers_the_terminal() -> None:
@@ -96,6 +98,12 @@ def test_the_dashboard_says_where_each_stands_and_how_long_it_takes() -> None:
     assert "heat" in text
     assert "The GPU was lost." in text
     assert terminal.SHORT.keys() == SLOWED.keys()
+
+
+def test_how_far_it_is_goes_by_the_slowest() -> None:
+    rows = Row(HOST, seconds=15.0), Row(HOST, seconds=30.0)
+    assert Board(60.0, 0.0, rows).ahead(30.0) == (0.25, 45.0)
+    assert Board(60.0, 0.0, (Row(HOST),)).ahead(5.0) == (0.0, 60.0)
 
 
 def test_lines_of_a_pipe_are_tenths_and_troubles_each_once() -> None:

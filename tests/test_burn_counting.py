@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchsuite.accept import rule
 from benchsuite.burn import events
-from benchsuite.burn.counting import Seen, burned, turn_length, window
+from benchsuite.burn.counting import OUTSIDE, Seen, Shown, burned, turn_length, window
 from benchsuite.burn.verdict import Come, come, exit_code, reasons
 from benchsuite.errors import DataError, Exit
 from benchsuite.journal import Journal
@@ -170,6 +171,13 @@ def test_a_chain_that_somebody_made_anew_with_what_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(DataError):
         events.load(written(tmp_path, told))
+
+
+def test_turns_that_others_disturbed_are_counted() -> None:
+    shown = [Shown(turn(), Seen(codes=codes)) for codes in (("CONTENDED", "HOST_STEAL"), ("THERMAL",), (), ())]
+    assert burned(replace(history(asked=40.0), turns=tuple(shown))).disturbed == 0.25
+    assert burned(history(asked=40.0)).disturbed == 0.0
+    assert OUTSIDE == rule.OUTSIDE
 
 
 @pytest.mark.parametrize("asked", ["0", "nan", "inf", "-1", "soon"])

@@ -102,6 +102,18 @@ def test_what_lies_in_a_run_directory_or_beside_a_file_is_no_publication(tmp_pat
     assert len(ids([tmp_path], tmp_path)) == 3  # the run, the run that was published, and its publication
 
 
+@pytest.mark.parametrize("tells", ["burn.jsonl", "scan.jsonl"])
+def test_what_a_burn_in_or_a_scan_left_beside_runs_is_passed_over(tmp_path: Path, tells: str) -> None:
+    run_directory(tmp_path)
+    left = tmp_path / "20260101-burn" / "host"
+    left.mkdir(parents=True)
+    (left / "job.json").write_text("{}")
+    with pytest.raises(DataError):
+        ids([tmp_path], tmp_path)
+    (left.parent / tells).write_text("")
+    assert len(ids([tmp_path], tmp_path)) == 1
+
+
 def test_a_run_without_its_campaign_is_named_not_searched(tmp_path: Path) -> None:
     run = run_directory(tmp_path)
     (run / "campaign.json").unlink()

@@ -150,6 +150,7 @@ ABOVE = {
     },
     "accept": {
         "assets",
+        "backends.cuda.devices",
         "backends.cuda.driver",
         "benchmarks.cores",
         "burn",

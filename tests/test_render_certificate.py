@@ -20,7 +20,7 @@ from rich.console import Console
 from test_render_html import EVIL, Page
 
 from benchsuite.accept import fleetrule
-from benchsuite.model import Contract, Decided, FleetVerdict, Status, Subject, Word
+from benchsuite.model import Contract, Decided, FleetVerdict, State, Status, Subject, Word
 from benchsuite.render import (
     certificate,
     certificate_document,
@@ -324,6 +324,46 @@ def test_simulated_times_wear_a_band() -> None:
     assert "Simulated data" in terminal(shown)
     assert "Simulated data" in certificate.papers(*shown)["certificate.md"]
     assert "Simulated data" not in certificate.page(view((fleet, contract, about)))
+
+
+def test_what_is_missing_is_counted_in_devices_and_named() -> None:
+    contract = data.contract(devices=8, nodes=3, minutes=0.0)
+    there = [data.evidence(contract, "node0", device) for device in range(8)]
+    told = view((fleetrule.judge_all(contract, there, missing=("2 of 3 nodes",)), contract, made.ABOUT))
+    assert [(count, word) for count, _, word in told.counts] == [(8, "accepted"), (16, "missing")]
+    assert "Claimed, and not judged, so not called good: 2 of 3 nodes." in told.sentences
+
+
+def test_what_explains_a_rejection_is_mended_before_anything_is_replaced() -> None:
+    contract = data.contract(devices=2)
+    slow = [data.run(data.MEMORY, y, "POWER_CAP") for y in data.around(-0.1)]
+    found = [data.evidence(contract, "node0", 0, ys={"memory-read": slow})]
+    found.append(data.evidence(contract, "node0", 1, ys={"memory-read": data.around(-0.1)}))
+    tasks = view((fleetrule.judge_all(contract, found), contract, made.ABOUT)).tasks
+    assert [task.what for task in tasks] == [
+        "Mend what explains it, test again, and only then replace GPU 0.",
+        "Replace GPU 1.",
+    ]
+
+
+def test_a_terminal_counts_what_could_not_be_made_where_it_is_much() -> None:
+    contract = data.contract(minutes=0.0)
+    checks = [one.check for one in data.evidence(contract).observations]
+    few, many = (
+        terminal(made.single(data.evidence(contract, states=dict.fromkeys(checks[:count], State.UNKNOWN)), contract))
+        for count in (6, 7)
+    )
+    assert few.count(": unknown. ") == 6
+    assert many.count(": unknown. ") == 0
+    assert "? 7 probes and checks could not be made: see the certificate." in many
+
+
+def test_a_burn_in_that_became_faster_is_not_slower() -> None:
+    contract = data.contract(minutes=30.0)
+    burned = replace(data.warm(30.0), worst=-0.004)
+    assert "At the end it was no slower than at first." in terminal(
+        made.single(data.evidence(contract, burned=burned), contract)
+    )
 
 
 def golden(name: str, text: str) -> None:

@@ -173,7 +173,9 @@ class Work:
             journal.note("scan", attempt=attempt)
             code = self._scan(stop)
             stop.check(measuring=False)
-            journal.note("scan-end", attempt=attempt, code=code)
+            run = deriving.newest_scan(self.path)
+            told = {"run": run.name, "sha": store.digest((run / store.JOURNAL).read_bytes())} if run else {}
+            journal.note("scan-end", attempt=attempt, code=code, **told)
 
     def _involved(self) -> list[str]:
         """The nodes that are there and have a part in this attempt."""
@@ -219,7 +221,7 @@ class Work:
         folder = self.path / layout.SCAN
         folder.mkdir(exist_ok=True)
         begun = deriving.newest_scan(self.path)
-        if begun is not None and ledger.load(begun)[2].started >= self.made.attempt.started:
+        if begun is not None and self._goes_on(begun):
             words = ["resume", str(begun)]
         else:
             lost = {name.partition(".")[0] for name in deriving.absent(self.path, self.made, self.contract)}
@@ -230,6 +232,12 @@ class Work:
         self.watcher.said("Scan between the nodes.")
         command = [sys.executable, "-m", "benchsuite", *words, "--no-report", "--json"]
         return execute(command, {}, self.path / layout.SCAN, stop)
+
+    def _goes_on(self, begun: Path) -> bool:
+        """Whether a scan is this attempt's, and of all nodes that are there by now."""
+        made = ledger.load(begun)[2]
+        whole = not made.units or not deriving.unscanned(made.units, layout.nodes(self.path))
+        return whole and made.started >= self.made.attempt.started
 
     def _scan_words(self) -> list[str]:
         made, between = self.made, self.contract.between

@@ -101,7 +101,8 @@ def build(publications: Iterable[Publication], name: str, without: Sequence[str]
     """
     found = _latest(publications, without)
     if not tolerance.FEWEST <= len(found) <= tolerance.MOST:
-        message = f"There are runs of {len(found)} machines; a baseline takes {tolerance.FEWEST} to {tolerance.MOST}."
+        of = f"{len(found)} machine{'' if len(found) == 1 else 's'}"
+        message = f"There are runs of {of}; a baseline takes {tolerance.FEWEST} to {tolerance.MOST}."
         raise DataError(message, "Measure more machines that are known good, each once.")
     _one_population(found)
     tasks, left_out = _tasks(found)

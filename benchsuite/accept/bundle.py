@@ -117,6 +117,8 @@ def sign(path: Path, key: Ed25519PrivateKey, role: Role) -> Path:
 
 def unsealed(path: Path, made: Made) -> list[str]:
     """How a folder differs from its manifest, in sentences; empty when it does not by a single byte."""
+    if not any((path / name).exists() for name in (layout.MANIFEST, layout.VERDICT)):
+        return ["It is not sealed: it has not ended. Go on with it: benchsuite accept --resume FOLDER."]
     try:
         data = reading.content(path / layout.MANIFEST, LIMITS)
         manifest = reading.value(data, Manifest, LIMITS)

@@ -66,6 +66,9 @@ def model(look: Look) -> Seen:
     if claimed is None:
         return unknown(f"Whether this is a {key}", "the catalogue has no such model")
     told = list(_differences(card.facts, card.values, claimed))
+    promised, there = look.contract.claim.memory, card.values.get("memory_total", 0.0)
+    if there and there < (1 - NEAR) * promised:
+        told.append(f"It has {size(int(there))} of memory; the contract claims {size(promised)}.")
     name = card.facts["name"]
     return failed(" ".join(told)) if told else passed(f"The driver calls it {name}: a {claimed.name}.")
 

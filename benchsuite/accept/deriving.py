@@ -15,7 +15,9 @@ from benchsuite.accept import fleetrule, gates, inspecting, layout, needs, probe
 from benchsuite.accept.inspecting import Inspection
 from benchsuite.accept.layout import Attempt, Made
 from benchsuite.burn import events as burning
+from benchsuite.burn.counting import WINDOW
 from benchsuite.errors import BenchsuiteError, DataError
+from benchsuite.fleet.nodework import folder_name
 from benchsuite.localise import verdict
 from benchsuite.model import (
     Burned,
@@ -29,10 +31,12 @@ from benchsuite.model import (
     RunValue,
     Status,
     Subject,
+    Unit,
     Weight,
 )
 from benchsuite.scan import ledger
-from benchsuite.telemetry.archive import recorded
+from benchsuite.telemetry.archive import FILE, recorded
+from benchsuite.telemetry.reading import Reading
 
 MOST_STAGES = 64
 """Stages that are looked for: more than any rule has looks and repetitions."""
@@ -118,21 +122,28 @@ def evidence(contract: Contract, folder: Path, subject: Subject, number: int) ->
     ran = runs(folder, subject)
     before, after = inspection(folder, layout.BEFORE), inspection(folder, layout.AFTER)
     own = replace(subject, identity=identity(before, subject))
+    machines = dict.fromkeys(one.loaded.campaign.machine for one in ran if one.loaded is not None)
     return Evidence(
         own,
         number,
         measured(contract, ran),
-        observations(contract, own, ran, before, after),
+        observations(contract, own, ran, before, after, heated(folder, own)),
         probes.found(contract, own, [record for one in ran[:1] for record in one.records], before),
         burned(folder, own) if contract.heat.minutes else None,
+        tuple(filter(None, machines)),
     )
 
 
 def observations(
-    contract: Contract, subject: Subject, ran: Sequence[Ran], before: Inspection | None, after: Inspection | None
+    contract: Contract,
+    subject: Subject,
+    ran: Sequence[Ran],
+    before: Inspection | None,
+    after: Inspection | None,
+    hot: Sequence[Reading] = (),
 ) -> tuple[Observation, ...]:
-    """The gates over all runs of a subject."""
-    readings = [reading for one in ran if one.path is not None for reading in recorded(one.path)]
+    """The gates over all runs of a subject, and the readings of its burn-in."""
+    readings = [reading for one in ran if one.path is not None for reading in recorded(one.path)] + [*hot]
     records = [record for one in ran for record in one.records]
     return gates.observe(contract, subject, before, after, readings, records)
 
@@ -159,20 +170,62 @@ def identity(before: Inspection | None, subject: Subject) -> str:
     return card.identity if card else ""
 
 
+def told_by_run(run: Path) -> str:
+    """What a node's journal notes of a run: a digest of its own journal, which vouches for its records, and of what
+    its sensors said."""
+    return _digest(run / store.JOURNAL, run / FILE)
+
+
+def told_by_burn(folder: Path) -> str:
+    """The same of a burn-in; nothing where there is none."""
+    events = folder / burning.FILE
+    return _digest(events, *sorted(folder.glob(f"*/{FILE}"))) if events.is_file() else ""
+
+
+def _digest(*files: Path) -> str:
+    return store.digest(b"\n".join(store.digest(file.read_bytes()).encode() for file in files if file.is_file()))
+
+
+def burns(folder: Path) -> list[Path]:
+    """The folders of an attempt's burn-ins, the oldest first: several where one was interrupted."""
+    there = (path.parent for path in folder.glob(f"{layout.BURN}*/{burning.FILE}"))
+    return sorted(there, key=lambda path: (len(path.name), path.name))
+
+
+def heated(folder: Path, subject: Subject) -> list[Reading]:
+    """The readings of a subject's sensors in its burn-ins. Who else was there is the burn-in's own affair: workers
+    begin and end in it, all at their time."""
+    own = (reading for burn in burns(folder) for reading in recorded(burn / layout.part(subject)))
+    return [replace(one, foreign=()) for one in own]
+
+
 def burned(folder: Path, subject: Subject) -> Burned | None:
-    """How a subject came through the burn-in; of several, since one was interrupted, the last with all errors
-    of those before."""
-    found: list[Burned] = []
-    for path in sorted(folder.glob(f"{layout.BURN}*/{burning.FILE}"), key=lambda path: path.parent.name):
+    """How a subject came through the burn-in; of several, since one was interrupted, the last with all that was found
+    against it in those before. One that cannot be read leaves nothing to rely on."""
+    found, lost = [], ""
+    for path in burns(folder):
         try:
-            of = burning.load(path)
-        except DataError:
+            of = burning.load(path / burning.FILE)
+        except DataError as error:
+            lost = f"{path.name}: {error.message}"
             continue
-        found += [one for who, one in of.items() if who.device == subject.device]
+        found += [one for who, one in of.items() if (who.node, who.device) == (subject.node, subject.device)]
     if not found:
         return None
-    wrong, failures = sum(one.wrong for one in found), sum(one.failures for one in found)
-    return replace(found[-1], wrong=wrong, failures=failures)
+    last, before = found[-1], found[:-1]
+    drifts = [one.worst for one in before if one.worst is not None and one.seconds >= 2 * WINDOW]
+    return replace(
+        last,
+        wrong=sum(one.wrong for one in found),
+        failures=sum(one.failures for one in found),
+        faults=tuple(dict.fromkeys(fault for one in found for fault in one.faults)),
+        worst=last.worst if last.worst is None else max([last.worst, *drifts]),
+        notes=(
+            *last.notes,
+            *(["It was interrupted, and begun again; what was found before counts."] if before else []),
+        ),
+        reason=lost or last.reason,
+    )
 
 
 def judged(path: Path) -> Judged:
@@ -237,7 +290,16 @@ def between(path: Path, contract: Contract, problems: list[str]) -> Diagnosis | 
     except BenchsuiteError as error:
         problems.append(f"scan: {error}")
         return None
+    if unseen := unscanned(found.units, layout.nodes(path)):
+        problems.append(f"scan: it went without {', '.join(unseen)}.")
+        return None
     return verdict.diagnose(found, settings)
+
+
+def unscanned(units: Sequence[Unit], nodes: Iterable[str]) -> list[str]:
+    """The nodes that have no part in a scan of these units."""
+    seen = {folder_name(unit.node).partition(".")[0] for unit in units}
+    return [node for node in nodes if node.partition(".")[0] not in seen]
 
 
 def newest_scan(path: Path) -> Path | None:

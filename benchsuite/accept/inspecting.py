@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ import msgspec
 
 from benchsuite import identity, reading
 from benchsuite.backends.cuda import driver
+from benchsuite.backends.cuda.devices import VISIBLE
 from benchsuite.errors import DataError
 from benchsuite.machine import cpu, facts, isolation, memory_errors, oom
 from benchsuite.model import Kind
@@ -37,7 +38,8 @@ LISTED = 1000
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One GPU as its driver describes it. index: its number as nvidia-smi counts (``Subject.device``).
+    """One GPU as its driver describes it. index: its number as CUDA counts (``Subject.device``): that of nvidia-smi,
+    unless ``CUDA_VISIBLE_DEVICES`` names some.
 
     identity: a pseudonym of its UUID. facts: ``name``, ``bus``, ``pci device``, ``capability``, ``vbios``; values: by
     the names of telemetry's sensors (SI), ``memory_total``, ``ecc_mode``, ``mig_mode``, ``nvlinks_active`` …;
@@ -180,11 +182,31 @@ def _with_cards(found: Inspection, root: Path) -> Inspection:
         reason=f"{reason.rstrip('.')}." if reason else "",
         facts={**found.facts, "driver": told} if told else found.facts,
         missing={**found.missing, **({"kernel_log": log.reason} if log.reason else {})},
-        cards=tuple(_card(one, root) for one in listed),
+        cards=tuple(_card(one, root) for one in visible(listed, os.environ.get(VISIBLE))),
         log_first=log.first,
         log_last=log.last,
         xids=log.xids[-LISTED:],
     )
+
+
+def visible(listed: Sequence[cards.Listed], told: str | None) -> Sequence[cards.Listed]:
+    """The GPUs as CUDA numbers them for us: where ``CUDA_VISIBLE_DEVICES`` names some, number 0 is the first of these.
+
+    ``--device 0`` measures that one, so its sensors must be asked. CUDA ends its list at the first word that is no
+    GPU's number or UUID. A slice (MIG) is no card: then all are told.
+    """
+    if told is None or "MIG-" in told:
+        return listed
+    chosen: list[cards.Listed] = []
+    for word in (each.strip() for each in told.split(",")):
+        uuid = word if word.startswith("GPU-") else "\0"
+        one = next(
+            (one for one in listed if str(one.index) == word or one.facts.get("uuid", "").startswith(uuid)), None
+        )
+        if one is None:
+            break
+        chosen.append(replace(one, index=len(chosen)))
+    return chosen
 
 
 def _card(listed: cards.Listed, root: Path) -> Card:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 
-from benchsuite import catalog
+from benchsuite import catalog, units
 from benchsuite.accept import gates, regions
 from benchsuite.accept.baseline import Baseline
 from benchsuite.accept.contract import SCHEMA
@@ -30,6 +30,7 @@ from benchsuite.model import (
     Region,
     Requirement,
     Rule,
+    Scalar,
     Score,
     Weight,
 )
@@ -261,11 +262,18 @@ def _quoted(word: str) -> str:
     return word.replace("[", "[[]")
 
 
+def _short(name: str, value: Scalar) -> str:
+    """A parameter's value in a name: ``256MiB``."""
+    if name == "bytes" and isinstance(value, int):
+        return units.size(value).replace(units.NO_BREAK_SPACE, "")
+    return str(value)
+
+
 def _names(tasks: Sequence[tuple[Case, str]]) -> list[str]:
     """A short name for each task, unique among them."""
     found: list[str] = []
     for case, _ in tasks:
-        words = "-".join([case.benchmark, *(str(value) for _, value in case.params)]).lower()
+        words = "-".join([case.benchmark, *(_short(*param) for param in case.params)]).lower()
         plain = re.sub(r"[^a-z0-9.]+", "-", words).strip("-.")[:70]
         name, number = plain, 2
         while name in found:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from benchsuite import discovery, lock, plan, store, suite, units
 from benchsuite.accept import deriving, gates, inspecting, judge, layout, needs, probes, processes, rule
 from benchsuite.accept.layout import Attempt, Made
 from benchsuite.accept.processes import Command
-from benchsuite.burn import controller, events
+from benchsuite.burn import controller
 from benchsuite.errors import DataError, Exit, MeasureError
 from benchsuite.fleet.nodework import GOOD, STOPPED
 from benchsuite.interrupt import Stop
@@ -223,7 +224,7 @@ class Work:
             with suppress(OSError):
                 shutil.rmtree(run / "attempts")
                 (run / store.LOCK).unlink()
-        sha = store.digest((run / store.JOURNAL).read_bytes()) if run else ""
+        sha = deriving.told_by_run(run) if run else ""
         self.journal.note("run", step=name, part=part, code=code, run=run.name if run else "", sha=sha)
 
     def _judge(self, subject: Subject, name: str) -> None:
@@ -254,16 +255,19 @@ class Work:
         """Burn in all that are left, at the same time, once."""
         if not self.contract.heat.minutes or not self.live or self._events("burnt"):
             return
-        tries = len(self._events("burn"))
-        folder = self.path / (layout.BURN if not tries else f"{layout.BURN}-{tries + 1}")
+        begun = [event.data["folder"] for event in self._events("burn")]
+        folder = self.path / (f"{layout.BURN}-{len(begun) + 1}" if begun else layout.BURN)
         length = 60.0 * self.contract.heat.minutes
+        if begun:  # what was found in one that was interrupted counts
+            self.journal.note("unburnt", folder=begun[-1], sha=deriving.told_by_burn(self.path / begun[-1]))
         self.journal.note("burn", folder=folder.name)
         self.watcher.said(f"{self.node}, burn-in of {units.guessed(length)}.")
         first = seed(self.made, self.attempt, layout.BURN, self.live[0])
         request = controller.Request(self.live, length, folder, self.made.backend, seed=first)
         with lock.hold(lock.path(_device(self.made.backend)), "The device", WAIT, self.watcher.said):
-            controller.run(request, self.stop)
-        self.journal.note("burnt", folder=folder.name, sha=store.digest((folder / events.FILE).read_bytes()))
+            told = partial(self.watcher.went, "burn-in")
+            controller.run(request, self.stop, lambda board: told(*board.ahead(time.monotonic())))
+        self.journal.note("burnt", folder=folder.name, sha=deriving.told_by_burn(folder))
 
 
 def _count(contract: Contract, ran: tuple[deriving.Ran, ...]) -> int:

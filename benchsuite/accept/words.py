@@ -13,7 +13,7 @@ from benchsuite import units
 from benchsuite.accept import rule
 from benchsuite.accept.probes import PROBES
 from benchsuite.accept.rule import Standing
-from benchsuite.model import Burned, Contract, Evidence, Grounds, Probed, Region, Requirement, Subject, Word
+from benchsuite.model import Burned, Contract, Evidence, Grounds, Kind, Probed, Region, Requirement, Subject, Word
 from benchsuite.reportable import COMPROMISING
 from benchsuite.statistics.runs import MOST_RUNS
 
@@ -206,7 +206,7 @@ def burned(contract: Contract, evidence: Evidence) -> list[tuple[Word, str]]:
     if not one.checks > 0:
         found.append((Word.INVALID, "burn-in: no result was compared, so that nothing is known of their correctness."))
     if one.worst is None or not one.worst <= heat.drift:
-        found.append(_drifted(one, heat.drift, subject))
+        found.append(_drifted(contract, evidence, one))
     return found
 
 
@@ -220,18 +220,25 @@ def _broken(one: Burned) -> list[str]:
     return [*told, *(fault.rstrip(".") for fault in one.faults)]
 
 
-def _drifted(one: Burned, drift: float, subject: Subject) -> tuple[Word, str]:
-    allowed = f"{units.percent(drift)} are allowed"
+def _drifted(contract: Contract, evidence: Evidence, one: Burned) -> tuple[Word, str]:
+    """What follows from a speed that fell: nothing about the device where others took it in too many of its turns."""
+    allowed, subject = f"{units.percent(contract.heat.drift)} are allowed", evidence.subject
     if one.worst is None or isnan(one.worst):
         return Word.INVALID, f"burn-in: nothing is known of how far the speed fell; {allowed}."
     told = f"burn-in: {100 * one.worst:.1f}{units.NO_BREAK_SPACE}% of the speed were lost under load; {allowed}"
+    if one.disturbed > contract.rule.aside:
+        others = f"But in {units.percent(one.disturbed)} of its turns others disturbed it: see to that first."
+        return Word.INVALID, f"{told}. {others} {again(contract, evidence)}"
     return Word.REJECT, " ".join([f"{told}.", *one.notes, "Look at its cooling and power.", replace(subject)])
 
 
 def notes(contract: Contract) -> list[str]:
     """What a reader of the verdict must know of what was agreed."""
+    claim, told = contract.claim, []
     own = [one.name for one in contract.requirements if one.grounds is Grounds.OWN]
-    if not own:
-        return []
-    text = "compared with an earlier run of the same machine: only change is tested, not whether it is like others"
-    return [f"{', '.join(own)}: {text}."]
+    if own:
+        text = "compared with an earlier run of the same machine: only change is tested, not whether it is like others"
+        told.append(f"{', '.join(own)}: {text}.")
+    if claim.kind is Kind.GPU and claim.processors and all(one.probe != "processors" for one in contract.identity):
+        told.append(f"{claim.processors} multiprocessors are claimed, and no identity probe counts them.")
+    return told

@@ -37,6 +37,8 @@ SLOWED = {
     "GPU_TELEMETRY_MISSING": "the GPU's sensors could not be read, so heat and clocks are not known",
 }
 """What the sensors say of a turn, by code."""
+OUTSIDE = frozenset({"CONTENDED", "HOST_STEAL", "CGROUP_THROTTLED", "GPU_SHARED"})
+"""Codes of turns that were disturbed by others; those that ``accept.rule`` sets runs aside for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ def burned(history: History) -> Burned:
         notes=tuple(_notes(history)),
         reason=_reason(history, spent),
         faults=history.health.faults if history.health else (),
+        disturbed=sum(not OUTSIDE.isdisjoint(shown.seen.codes) for shown in history.turns) / max(1, len(turns)),
     )
 
 

@@ -36,13 +36,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A whole burn-in as its events tell it. asked: seconds under load; histories: in the order of the request."""
+    """A whole burn-in as its events tell it. asked: seconds under load; histories: in the order of the request.
+
+    seed, loads, code: as in ``burn``, for whoever asks whether it is the one that was wanted.
+    """
 
     asked: float = 0.0
     backend: str = ""
     command: str = ""
     version: str = ""
     histories: tuple[History, ...] = field(default=())
+    seed: str = ""
+    loads: str = ""
+    code: str = ""
 
 
 def load(path: Path) -> Mapping[Subject, Burned]:
@@ -90,7 +96,8 @@ def fold(events: Sequence[Event]) -> Told:
             if number < 0:
                 raise ValueError("a subject has no such number")
             histories[number] = _after(histories[number], event)
-    return Told(asked, begun["backend"], begun.get("command", ""), begun.get("version", ""), tuple(histories))
+    more = {name: begun.get(name, "") for name in ("command", "version", "seed", "loads", "code")}
+    return Told(asked, begun["backend"], histories=tuple(histories), **more)
 
 
 def _sound(turn: Turn) -> Turn:

@@ -54,6 +54,12 @@ class Board:
             return 0.0 if all(row.over for row in self.rows) else None
         return max(0.0, self.asked - min(spent)) * max(1.0, (now - self.began) / max(spent))
 
+    def ahead(self, now: float) -> tuple[float, float]:
+        """The part of the time that is over, and the seconds left; all of them before one is under load."""
+        left = self.left(now)
+        left = self.asked if left is None else left
+        return 1.0 - min(1.0, left / self.asked), left
+
 
 Watch = Callable[[Board], None]
 

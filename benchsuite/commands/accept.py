@@ -56,7 +56,9 @@ def run(request: acceptance.Request, who: Signer | None, *, as_json: bool) -> in
     store.prepare_folder(request.out)
     made, contract = acceptance.prepare(request)
     least, most = stages.forecast(contract)
+    claimed = contract.claim.nodes
     where = f"{made.layout.nodes} nodes" if made.layout.nodes > 1 else "this node"
+    where += f" of the {claimed} that are claimed" if made.layout.nodes < claimed else ""
     shortest, longest = units.guessed(least), units.guessed(most)
     _say(f"{contract.title or contract.name}: {where}, {shortest} if all is decided early, at most {longest}.")
     path = layout.create(request.out, made, contract.source.encode())

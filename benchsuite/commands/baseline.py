@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from rich.console import Console
 
 from benchsuite import exhibits
 from benchsuite.accept import baseline as baselines
-from benchsuite.errors import UsageError
+from benchsuite.errors import DataError, UsageError
+from benchsuite.reading import printable
 from benchsuite.render import contract as render
 
 
@@ -21,6 +23,11 @@ def learn(names: Sequence[str], out: Path, name: str, without: Sequence[str], to
     Raises ``UsageError`` and ``DataError`` for what is no fleet known good, and when something lies at ``to`` already.
     """
     found = exhibits.gather(names, out, whole=True)
+    for one in found:
+        told = one.publication
+        if one.problems and not {told.id, told.machine.id}.intersection(without):
+            remedy = f"Measure that machine again, or leave it out: --without {told.machine.id or told.id}."
+            raise DataError(f"{told.id}: {one.problems[0]}", remedy)
     made = baselines.build((one.publication for one in found), name or to.stem.lower(), without)
     data = baselines.encode(made)
     try:
@@ -35,6 +42,8 @@ def learn(names: Sequence[str], out: Path, name: str, without: Sequence[str], to
         print(msgspec.json.encode({**msgspec.to_builtins(made), "path": str(to), "digest": digest}).decode())
     else:
         render.learnt(made, Console(highlight=False))
+        where = shlex.quote(printable(str(to)))
+        print(f"Written: {where}. A contract of it: benchsuite contract new --baseline {where} --to contract.toml")
 
 
 def show(path: Path, *, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from benchsuite import results, units
 from benchsuite.accept import baseline as baselines
 from benchsuite.accept import contract as contracts
-from benchsuite.accept import contract_text, gates, proposal
+from benchsuite.accept import contract_text, gates, proposal, stages
 from benchsuite.errors import DataError, UsageError
 from benchsuite.model import Contract, Grounds
 from benchsuite.reading import printable
@@ -144,12 +144,11 @@ def document(contract: Contract) -> dict[str, Any]:
 
 def remarks(contract: Contract) -> Iterator[str]:
     """What a reader should know of a contract that can be read, each a sentence."""
-    rule, pace = contract.rule, contract.pace
-    each = len(contract.requirements) * (pace.seconds + pace.warmup)
-    least, most = (units.guessed(runs * each + 60 * contract.heat.minutes) for runs in (rule.looks[0], rule.looks[-1]))
-    yield f"Measuring and burning a device takes about {least} if all is clear at the first look, {most} at the last."
+    least, most = map(units.guessed, stages.forecast(contract))
+    together = "; all nodes work at once" if contract.claim.nodes > 1 else ""
+    yield f"A test takes about {least} if all is clear at the first look, {most} at the last{together}."
     if contract.claim.units > 1:
-        yield f"alpha {rule.alpha:g} is divided among {contract.claim.units} devices."
+        yield f"alpha {contract.rule.alpha:g} is divided among {contract.claim.units} devices."
     if any(one.grounds is Grounds.CATALOG for one in contract.requirements):
         yield (
             "References from the catalogue are single published figures, so their margins are wide; a baseline of "

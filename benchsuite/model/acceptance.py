@@ -109,6 +109,7 @@ class Burned:
     (SI); worst: largest part lost from first to sustained. notes: sentences (throttled, how hot). reason: why there
     is no result, or it ended early.
     faults: sentences of what the sensors counted meanwhile that no healthy device has (XID, memory errors).
+    disturbed: part of its turns in which somebody else used the device or took its time, so that speed tells little.
     """
 
     seconds: float
@@ -121,6 +122,7 @@ class Burned:
     notes: tuple[str, ...] = ()
     reason: str = ""
     faults: tuple[str, ...] = ()
+    disturbed: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

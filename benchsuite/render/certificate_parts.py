@@ -317,7 +317,11 @@ def _burn(burned: Burned | None, contract: Contract) -> BurnView | None:
     said += [f"It was lost {counted(burned.failures, 'time')}."] if burned.failures else []
     lost = burned.worst
     if lost is not None:
-        slower = f"slower than at first by {words.margin(round(lost, 4))} at most" if lost > 0.0 else "as fast as at first"
+        slower = (
+            f"slower than at first by {words.margin(round(lost, 4))} at most"
+            if lost > 0.0
+            else "no slower than at first"
+        )
         said.append(f"At the end it was {slower}.")
     said += [sentence(clean(one)) for one in (*burned.faults, *burned.notes, burned.reason) if one]
     glyph, word, tone = _burn_word(burned, contract)

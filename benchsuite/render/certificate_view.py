@@ -24,6 +24,8 @@ NAMED = 8
 """So many of what is missing are named in a sentence; each is in the list of what to do."""
 DETAILED = 24
 """Devices not accepted that a fleet's page shows in full; each has a certificate of its own."""
+BETWEEN = "Between nodes"
+"""Whom what the scan found is about, where it says what to do."""
 LEVELS = {
     Level.SELF_REPORTED: "nobody vouches for it",
     Level.SIGNED: "whoever offers the machine vouches for it",
@@ -227,7 +229,7 @@ def _tasks(fleet: FleetVerdict, shown: Sequence[PartView], anchors: set[str], *,
         task = Task(part.glyph, part.tone, part.name, anchor, part.reason, part.replace)
         told.append((ORDER.index(word), task))
     told += [
-        (0, Task(found.glyph, found.tone, "Between nodes", "", found.sentence, found.remedy))
+        (0, Task(found.glyph, found.tone, BETWEEN, "", found.sentence, found.remedy))
         for found in _findings(fleet)
         if found.tone == "bad"
     ]

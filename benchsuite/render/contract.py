@@ -68,8 +68,12 @@ def _end(one: Requirement, part: float) -> str:
 
 
 def _task(one: Requirement) -> str:
-    case = " ".join(f"{name}={_said(name, value)}" for name, value in one.axes.items())
-    return f"{one.benchmark} {case} [{one.implementation}]"
+    return _measured(one.benchmark, one.axes.items(), one.implementation)
+
+
+def _measured(benchmark: str, params: Iterable[tuple[str, Scalar]], implementation: str) -> str:
+    case = " ".join(f"{name}={_said(name, value)}" for name, value in params)
+    return f"{benchmark} {case} [{implementation}]"
 
 
 def _said(name: str, value: Scalar) -> str:
@@ -105,10 +109,11 @@ def learnt(baseline: Baseline, console: Console) -> None:
     grid = _grid("task", ("median", "right"), ("spread", "right"), ("limit", "right"), ("may lack", "right"))
     for one in baseline.learnt:
         median, limit = (units.quantity(value, one.metric.value) for value in (one.centre, one.limit))
-        grid.add_row(*_texts(one.name, median, units.percent(one.spread), limit, units.percent(one.lost)))
+        task = _measured(one.case.benchmark, one.case.params, one.implementation)
+        grid.add_row(*_texts(task, median, units.percent(one.spread), limit, units.percent(one.lost)))
     console.print(grid)
     content, confidence = units.percent(baseline.content), units.percent(baseline.confidence)
-    about = f"Limit: {content} of such machines lie above it (confidence {confidence}; median and MAD)."
+    about = f"Limit: {content} of such machines do better than it (confidence {confidence}; median and MAD)."
     console.print(Text(clean(about), style="dim"))
     for line in baseline.left_out:
         console.print(Text(clean(line), style="dim", overflow="fold"))

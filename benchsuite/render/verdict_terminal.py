@@ -5,12 +5,15 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from benchsuite.render.certificate_view import CertificateView, PartView
+from benchsuite import units
+from benchsuite.render.certificate_view import BETWEEN, CertificateView, PartView
 from benchsuite.render.scan import COLOURS
 from benchsuite.render.words import clean
 
 MOST = 12
 """Devices that are told in full, and lines of what to do; the page has them all."""
+UNKNOWN, BLIND = "caution", 6
+"""The tone of a probe or check that could not be made, and how many such are told one by one."""
 
 
 def show(view: CertificateView, console: Console) -> None:
@@ -26,7 +29,8 @@ def show(view: CertificateView, console: Console) -> None:
     if not view.one:
         _todo(view, console)
     for finding in view.findings[:MOST]:
-        _line(console, f"{finding.glyph} {finding.word}: {finding.sentence} {finding.evidence}.", COLOURS[finding.tone])
+        told = f"{finding.glyph} {finding.word}: {finding.sentence} {finding.evidence}. {finding.remedy}"
+        _line(console, told.rstrip(), COLOURS[finding.tone])
     for part in view.detailed[:MOST]:
         _part(part, console, named=not view.one)
     if not view.one and len(view.detailed) > MOST:
@@ -39,10 +43,11 @@ def show(view: CertificateView, console: Console) -> None:
 
 
 def _todo(view: CertificateView, console: Console) -> None:
-    for task in view.tasks[:MOST]:
+    tasks = [task for task in view.tasks if task.who != BETWEEN]  # the findings tell those with their remedies
+    for task in tasks[:MOST]:
         _line(console, f"{task.glyph} {task.who}: {task.what or task.why}", COLOURS[task.tone])
-    if len(view.tasks) > MOST:
-        _line(console, f"{len(view.tasks) - MOST} more to do: see the certificate.")
+    if len(tasks) > MOST:
+        _line(console, f"{len(tasks) - MOST} more to do: see the certificate.")
 
 
 def _part(part: PartView, console: Console, *, named: bool) -> None:
@@ -50,21 +55,21 @@ def _part(part: PartView, console: Console, *, named: bool) -> None:
         _line(console, f"\n{part.name}", "bold")
     for row in part.requirements:
         runs = f", {row.counts}" if row.counts else ""
-        told = f"{row.glyph} {row.name}: {row.word}, {row.mean} of {row.agreed}{runs}"
-        _line(console, told, COLOURS[row.tone])
-    for probe in part.probes:
-        if probe.tone != "good":
-            told = f"{probe.glyph} {probe.title}: {probe.value} {probe.word}, agreed {probe.region}"
-            _line(console, told, COLOURS[probe.tone])
-    for check in part.checks:
-        if check.tone != "good":
-            _line(console, f"{check.glyph} {check.title}: {check.word}. {check.sentence}", COLOURS[check.tone])
-    passed = [probe.tone for probe in part.probes].count("good") + [check.tone for check in part.checks].count("good")
-    if passed:
-        _line(console, f"✓ {passed} of {len(part.probes) + len(part.checks)} probes and checks passed.")
+        mean = f"{row.mean} of {row.agreed}" if row.mean != units.DASH else f"{row.agreed} agreed"
+        _line(console, f"{row.glyph} {row.name}: {row.word}, {mean}{runs}", COLOURS[row.tone])
+    told = [(one.tone, f"{one.glyph} {one.title}: {one.value} {one.word}, agreed {one.region}") for one in part.probes]
+    told += [(one.tone, f"{one.glyph} {one.title}: {one.word}. {one.sentence}") for one in part.checks]
+    blind = [text for tone, text in told if tone == UNKNOWN]
+    for tone, text in told:
+        if tone != "good" and (tone != UNKNOWN or len(blind) <= BLIND):
+            _line(console, text, COLOURS[tone])
+    if len(blind) > BLIND:
+        _line(console, f"? {len(blind)} probes and checks could not be made: see the certificate.", COLOURS[UNKNOWN])
+    if passed := [tone for tone, _ in told].count("good"):
+        _line(console, f"✓ {passed} of {len(told)} probes and checks passed.")
     if part.burn is not None:
-        told = " ".join(part.burn.sentences)
-        _line(console, f"{part.burn.glyph} Burn-in: {part.burn.word}. {told}", COLOURS[part.burn.tone])
+        text = " ".join(part.burn.sentences)
+        _line(console, f"{part.burn.glyph} Burn-in: {part.burn.word}. {text}", COLOURS[part.burn.tone])
 
 
 def _line(console: Console, text: str, style: str = "") -> None:
