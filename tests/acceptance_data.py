@@ -161,6 +161,7 @@ def evidence(
     probes: Mapping[str, float | None] | None = None,
     burned: Burned | None = None,
     identity: str = "",
+    machines: tuple[str, ...] = ("here",),
 ) -> Evidence:
     """Evidence of a device in order, but for what is told.
 
@@ -182,6 +183,7 @@ def evidence(
         ),
         probes=tuple(Probed(one.probe, probes.get(one.probe, (one.low + one.high) / 2)) for one in agreed.identity),
         burned=burned or (warm(agreed.heat.minutes) if agreed.heat.minutes else None),
+        machines=machines,
     )
 
 

@@ -185,6 +185,13 @@ def test_a_fact_is_about_the_device_and_not_about_what_took_its_place(first: str
     assert ("It was exchanged after test 1" in " ".join(said.parts[0].notes)) == (word is Word.ACCEPT)
 
 
+def test_another_name_by_another_host_excuses_nothing() -> None:
+    """A container that lost the key to its pseudonyms calls every card by another name."""
+    ill = evidence(FOUR, "node1", 0, states={"xid": State.FAILED}, identity="aaaa")
+    again = evidence(FOUR, "node1", 0, attempt=2, identity="bbbb", machines=("elsewhere",))
+    assert judged(ill, again).word is Word.REJECT
+
+
 def test_what_took_its_place_must_be_good_itself() -> None:
     first = evidence(FOUR, "node1", 0, ys=UNCLEAR, identity="aaaa")
     other = evidence(FOUR, "node1", 0, attempt=2, ys=BAD, identity="bbbb")

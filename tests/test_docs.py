@@ -26,7 +26,7 @@ PART = {"memory": ("--only", "memory op=read bytes=24576"), "collectives": ("--o
 
 
 ELSEWHERE = {"selftest", "scan", "fleet", "accept", "burn", "baseline", "verify", "hooks"}
-"""Take minutes, many hosts or what only these give; their own tests run them, here they show that the words are right."""
+"""Take minutes, many hosts or what only these give; their own tests run them, here only their words are tried."""
 MAY_END = {"doctor": 4, "lint": 1}
 """What a machine that lacks something, and scripted time, may rightly end with."""
 

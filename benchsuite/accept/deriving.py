@@ -122,7 +122,7 @@ def evidence(contract: Contract, folder: Path, subject: Subject, number: int) ->
     ran = runs(folder, subject)
     before, after = inspection(folder, layout.BEFORE), inspection(folder, layout.AFTER)
     own = replace(subject, identity=identity(before, subject))
-    machines = dict.fromkeys(one.loaded.campaign.machine for one in ran if one.loaded is not None)
+    machines = [before.identity if before else "", *(one.loaded.campaign.machine for one in ran if one.loaded)]
     return Evidence(
         own,
         number,
@@ -130,7 +130,7 @@ def evidence(contract: Contract, folder: Path, subject: Subject, number: int) ->
         observations(contract, own, ran, before, after, heated(folder, own)),
         probes.found(contract, own, [record for one in ran[:1] for record in one.records], before),
         burned(folder, own) if contract.heat.minutes else None,
-        tuple(filter(None, machines)),
+        tuple(filter(None, dict.fromkeys(machines))),
     )
 
 

@@ -91,7 +91,9 @@ def _last(contract: Contract, tests: Sequence[Evidence]) -> tuple[Verdict, tuple
     """
     verdicts = [judge(contract, one) for one in tests]
     last, before = verdicts[-1], tuple(verdicts[:-1])
-    exchanged = [one for one in before if _other(one.subject, last.subject)]
+    exchanged = [
+        verdict for verdict, one in zip(before, tests, strict=False) if replaced(one, last.subject, tests[-1].machines)
+    ]
     if exchanged:
         note = f"It was exchanged after test {exchanged[-1].attempt}: test {last.attempt} is of another device."
         last = replace(last, notes=(*last.notes, note))
@@ -106,9 +108,13 @@ def _last(contract: Contract, tests: Sequence[Evidence]) -> tuple[Verdict, tuple
     return _amended(last, against, hard is not None), before
 
 
-def _other(before: Subject, now: Subject) -> bool:
-    """Whether it is known to be another device than before."""
-    return bool(before.identity and now.identity) and before.identity != now.identity
+def replaced(before: Evidence, now: Subject, machines: Sequence[str]) -> bool:
+    """Whether it is known to be another device than before: another pseudonym, given by the same host.
+
+    A host that lost the key to its pseudonyms is another one by name, with all its devices; so nothing excuses a host.
+    """
+    told = before.subject.identity and now.identity and before.subject.identity != now.identity
+    return bool(told) and now.device is not None and bool({*before.machines} & {*machines})
 
 
 def _amended(last: Verdict, against: Sequence[Said], hard: bool) -> Verdict:

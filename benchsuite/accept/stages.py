@@ -12,13 +12,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from benchsuite import discovery, lock, plan, store, suite, units
-from benchsuite.accept import deriving, gates, inspecting, judge, layout, needs, probes, processes, rule
+from benchsuite.accept import deriving, fleetrule, gates, inspecting, judge, layout, needs, probes, processes, rule
 from benchsuite.accept.layout import Attempt, Made
 from benchsuite.accept.processes import Command
 from benchsuite.burn import controller
@@ -121,15 +121,18 @@ class Work:
                 if seen.check in deriving.heavy(self.contract, Weight.REJECT, Weight.INVALID):
                     self._halt(subject, seen.sentence)
             if number := self._condemned(subject, before):
-                self._halt(subject, f"attempt {number} rejected it for good, and it was not exchanged since.")
+                self._halt(
+                    subject, f"attempt {number} rejected it for good; nothing shows that it was exchanged since."
+                )
 
     def _condemned(self, subject: Subject, now: inspecting.Inspection) -> int:
         """The earlier attempt that found of this very device what no other test can undo; 0: there is none."""
         for number in range(1, self.attempt.number):
             folder = self.path.with_name(layout.attempt(number))
             found = deriving.evidence(self.contract, folder, subject, number)
-            same = found.subject.identity == deriving.identity(now, subject)
-            if same and judge.judge(self.contract, found).hard:
+            own = replace(subject, identity=deriving.identity(now, subject))
+            exchanged = fleetrule.replaced(found, own, (now.identity,))
+            if not exchanged and judge.judge(self.contract, found).hard:
                 return number
         return 0
 

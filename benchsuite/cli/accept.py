@@ -13,7 +13,10 @@ from benchsuite.cli.placing import Hosts, LauncherName, Nodes, PerNode
 Contract = Annotated[
     str, typer.Argument(metavar="CONTRACT", help="A contract's file, or a shipped one's name.", show_default=False)
 ]
-Nonce = Annotated[str, typer.Option(metavar="TEXT", help="What the other party gave (16 to 128 letters or digits): data are made from it.")]
+Nonce = Annotated[
+    str,
+    typer.Option(metavar="TEXT", help="What the other party gave (16 characters or more): data are made from it."),
+]
 Key = Annotated[Path | None, typer.Option(metavar="KEY", help="Sign the evidence with this private key.")]
 Role = Annotated[str, typer.Option("--as", metavar="ROLE", help="As whom to sign: provider, or operator.")]
 Topology = Annotated[Path | None, typer.Option(metavar="FILE", help="Which switch each node hangs on, as for scan.")]

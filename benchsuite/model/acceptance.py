@@ -129,7 +129,7 @@ class Burned:
 class Evidence:
     """Everything that was found of one subject in one attempt (1: the first test, 2: the re-test).
 
-    machines: pseudonyms of the machine as its runs give them (those of a baseline, ``Learned.machines``).
+    machines: pseudonyms of the host, and of the machine as its runs and baselines give them (``Learned.machines``).
     """
 
     subject: Subject
