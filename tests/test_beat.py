@@ -166,7 +166,7 @@ def test_what_a_dead_controller_left_is_ended(tmp_path: Path) -> None:
     with rank(tmp_path, 0) as process:
         os.kill(process.pid, signal.SIGSTOP)  # it cannot notice anything itself
         ending.clean([tmp_path, tmp_path / "missing"])
-        assert process.poll() == -signal.SIGKILL
+        assert process.wait(ending.GRACE) == -signal.SIGKILL
 
 
 UNCARING = "import subprocess, sys\nchild = subprocess.Popen(sys.argv[1:])\nsys.stdin.read()\n"

@@ -61,10 +61,13 @@ def test_a_world_of_the_wrong_size_is_refused() -> None:
 @pytest.mark.parametrize("waiting", ["world.barrier()", "world.share(1)"])
 def test_an_exception_on_one_rank_ends_all(waiting: str) -> None:
     start = time.monotonic()
-    done = mpirun(2, "-c", OPEN.format(2) + f"world.rank and 1 / 0; {waiting}; print('went on')", timeout=30)
-    assert done.returncode != 0
+    for _ in range(3):  # a busy mpiexec ends its ranks before it has passed on what they said last
+        done = mpirun(2, "-c", OPEN.format(2) + f"world.rank and 1 / 0; {waiting}; print('went on')", timeout=30)
+        assert done.returncode != 0
+        assert "went on" not in done.stdout
+        if done.stderr:
+            break
     assert "ZeroDivisionError" in done.stderr
-    assert "went on" not in done.stdout
     assert time.monotonic() - start < 20
 
 
