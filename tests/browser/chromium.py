@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,6 +40,28 @@ def complaints(page: Any, *allowed: str) -> list[str]:
     page.on("pageerror", lambda error: told.append(str(error)))
     page.on("request", lambda asked: None if asked.url.startswith(known) else told.append(asked.url))
     return told
+
+
+Opened = Callable[..., Any]
+
+
+def visiting(browser: Any, folder: Path) -> Iterator[Opened]:
+    """Opens a page of the folder by name; at the end: no error, no refusal by the policy, no request but for files."""
+    told: list[list[str]] = []
+    opened = []
+
+    def open_(name: str, **options: object) -> Any:
+        page = browser.new_page(viewport={"width": 1280, "height": 900}, **options)
+        url = (folder / f"{name}.html").as_uri()
+        told.append(complaints(page, url))
+        page.goto(url)
+        opened.append(page)
+        return page
+
+    yield open_
+    for page in opened:
+        page.close()
+    assert [one for each in told for one in each] == []
 
 
 def serious(page: Any, **options: object) -> list[tuple[str, list[str]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +13,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import certificate_data as data
 
 from benchsuite.render import certificate, certificate_view
-from tests.browser.chromium import complaints
+from tests.browser.chromium import Opened, visiting
 
 pytestmark = pytest.mark.browser
 
-Opened = Callable[..., object]
 PAGES = {"slow": data.slow, "every": data.every, "fleet": lambda: data.fleet(20, 8), "small": lambda: data.fleet(5, 8)}
 
 
@@ -31,22 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def visit(browser, folder: Path) -> Iterator[Opened]:
-    """Opens a page by name; at the end: no error, no refusal by the policy, no request but for the file."""
-    told: list[list[str]] = []
-    opened = []
-
-    def open_(name: str, **options: object) -> object:
-        page = browser.new_page(viewport={"width": 1280, "height": 900}, **options)
-        url = (folder / f"{name}.html").as_uri()
-        told.append(complaints(page, url))
-        page.goto(url)
-        opened.append(page)
-        return page
-
-    yield open_
-    for page in opened:
-        page.close()
-    assert [one for each in told for one in each] == []
+    yield from visiting(browser, folder)
 
 
 @pytest.mark.parametrize(("name", "scheme"), [("every", "light"), ("small", "dark")])

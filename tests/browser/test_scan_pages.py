@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +14,11 @@ import scan_data
 
 from benchsuite.render import fleet_page, fleet_view, scan_page, scan_view
 from benchsuite.render.scan_view import About
-from tests.browser.chromium import complaints, serious
+from tests.browser.chromium import Opened, serious, visiting
 
 pytestmark = pytest.mark.browser
 
 ABOUT = About("scan-ab12", "2026-11-30T12:00:00+00:00", "0.6.0", "benchsuite scan --seed 7", "ab" * 32)
-Opened = Callable[..., object]
 PAGES = ("scan", "fleet", "large")
 
 
@@ -39,22 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def visit(browser, folder: Path) -> Iterator[Opened]:
-    """Opens a page by name; at the end: no error, no refusal by the policy, no request but for the files."""
-    told: list[list[str]] = []
-    opened = []
-
-    def open_(name: str, **options: object) -> object:
-        page = browser.new_page(viewport={"width": 1280, "height": 900}, **options)
-        url = (folder / f"{name}.html").as_uri()
-        told.append(complaints(page, url))
-        page.goto(url)
-        opened.append(page)
-        return page
-
-    yield open_
-    for page in opened:
-        page.close()
-    assert [one for each in told for one in each] == []
+    yield from visiting(browser, folder)
 
 
 def fills(page, selector: str) -> list[str]:
