@@ -140,7 +140,9 @@ def test_a_wrong_result_ends_it_at_once_and_for_good(tmp_path: Path) -> None:
 
 def test_a_host_of_another_name_may_have_lost_its_key_only(tmp_path: Path) -> None:
     path = begun(tmp_path, host())
-    assert measured(path, Machine(lambda part, benchmark, run: Rejected("element 17 is wrong"))).verdict.parts[0].hard
+    found = measured(path, Machine(lambda part, benchmark, run: Rejected("element 17 is wrong")))
+    assert found.verdict.parts[0].hard
+    assert Machine().identity in found.evidences[0].machines, "by this an exchanged card is told from a lost key"
     acceptance.again(path)
     found = measured(path, Machine(identity="99aa88bb77cc66dd"))
     assert found.verdict.word is Word.REJECT

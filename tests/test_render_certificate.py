@@ -389,3 +389,14 @@ def without_style(text: str) -> str:
 def test_papers_stay_as_they_are(name: str, render: Callable[[Case], str]) -> None:
     """Golden: rewrite them with BENCHSUITE_UPDATE_GOLDEN=1 and read the difference."""
     golden(name, render(made.slow()))
+
+
+def test_a_terminal_tells_of_devices_alike_once_and_names_each() -> None:
+    fleet, contract, about = made.good()
+    part = replace(fleet.parts[0], word=Word.INVALID, reasons=("Nobody can tell.",))
+    parts = tuple(replace(part, subject=replace(part.subject, node="n", device=device)) for device in (0, 1, 5))
+    other = replace(fleet.parts[0], word=Word.REJECT, subject=replace(part.subject, node="n", device=3), decided=())
+    claimed = replace(contract, claim=replace(contract.claim, devices=8))
+    said = terminal((replace(fleet, word=Word.REJECT, parts=(*parts, other)), claimed, about))
+    assert said.count("\nn, GPU 0; n, GPU 1; n, GPU 5\n") == 1
+    assert said.count("\nn, GPU 3\n") == 1

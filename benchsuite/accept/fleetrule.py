@@ -114,7 +114,7 @@ def replaced(before: Evidence, now: Subject, machines: Sequence[str]) -> bool:
     A host that lost the key to its pseudonyms is another one by name, with all its devices; so nothing excuses a host.
     """
     told = before.subject.identity and now.identity and before.subject.identity != now.identity
-    return bool(told) and now.device is not None and bool({*before.machines} & {*machines})
+    return bool(told) and bool({*before.machines} & {*machines})
 
 
 def _amended(last: Verdict, against: Sequence[Said], hard: bool) -> Verdict:

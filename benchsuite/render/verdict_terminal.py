@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
+
 from rich.console import Console
 from rich.text import Text
 
@@ -12,6 +15,8 @@ from benchsuite.render.words import clean
 
 MOST = 12
 """Devices that are told in full, and lines of what to do; the page has them all."""
+Told = tuple[str, str]
+"""A line and its style."""
 UNKNOWN, BLIND = "caution", 6
 """The tone of a probe or check that could not be made, and how many such are told one by one."""
 
@@ -31,10 +36,7 @@ def show(view: CertificateView, console: Console) -> None:
     for finding in view.findings[:MOST]:
         told = f"{finding.glyph} {finding.word}: {finding.sentence} {finding.evidence}. {finding.remedy}"
         _line(console, told.rstrip(), COLOURS[finding.tone])
-    for part in view.detailed[:MOST]:
-        _part(part, console, named=not view.one)
-    if not view.one and len(view.detailed) > MOST:
-        _line(console, f"{len(view.detailed) - MOST} more devices: see the certificate.")
+    _parts(view, console)
     for text in view.notes[:MOST]:
         _line(console, f"To know: {text}")
     _line(console, "Not seen:")
@@ -44,32 +46,52 @@ def show(view: CertificateView, console: Console) -> None:
 
 def _todo(view: CertificateView, console: Console) -> None:
     tasks = [task for task in view.tasks if task.who != BETWEEN]  # the findings tell those with their remedies
-    for task in tasks[:MOST]:
-        _line(console, f"{task.glyph} {task.who}: {task.what or task.why}", COLOURS[task.tone])
-    if len(tasks) > MOST:
-        _line(console, f"{len(tasks) - MOST} more to do: see the certificate.")
+    groups = [[*same] for _, same in groupby(tasks, lambda one: (one.tone, one.what or one.why))]
+    for same in groups[:MOST]:
+        task, who = same[0], _named([one.who for one in same])
+        _line(console, f"{task.glyph} {who}: {task.what or task.why}", COLOURS[task.tone])
+    if left := sum(len(one) for one in groups[MOST:]):
+        _line(console, f"{left} more to do: see the certificate.")
 
 
-def _part(part: PartView, console: Console, *, named: bool) -> None:
-    if named:
-        _line(console, f"\n{part.name}", "bold")
+def _parts(view: CertificateView, console: Console) -> None:
+    """Devices in full; neighbours of whom the same is to be told, together."""
+    told = [(_part(part), part.name) for part in view.detailed]
+    groups = [(lines, [name for _, name in same]) for lines, same in groupby(told, lambda one: one[0])]
+    for lines, names in groups[:MOST]:
+        if not view.one:
+            _line(console, f"\n{_named(names)}", "bold")
+        for text, style in lines:
+            _line(console, text, style)
+    if left := sum(len(names) for _, names in groups[MOST:]):
+        _line(console, f"{left} more devices: see the certificate.")
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+    return "; ".join(names[:MOST]) + more
+
+
+def _part(part: PartView) -> list[Told]:
+    lines: list[Told] = []
     for row in part.requirements:
         runs = f", {row.counts}" if row.counts else ""
         mean = f"{row.mean} of {row.agreed}" if row.mean != units.DASH else f"{row.agreed} agreed"
-        _line(console, f"{row.glyph} {row.name}: {row.word}, {mean}{runs}", COLOURS[row.tone])
+        lines.append((f"{row.glyph} {row.name}: {row.word}, {mean}{runs}", COLOURS[row.tone]))
     told = [(one.tone, f"{one.glyph} {one.title}: {one.value} {one.word}, agreed {one.region}") for one in part.probes]
     told += [(one.tone, f"{one.glyph} {one.title}: {one.word}. {one.sentence}") for one in part.checks]
     blind = [text for tone, text in told if tone == UNKNOWN]
     for tone, text in told:
         if tone != "good" and (tone != UNKNOWN or len(blind) <= BLIND):
-            _line(console, text, COLOURS[tone])
+            lines.append((text, COLOURS[tone]))
     if len(blind) > BLIND:
-        _line(console, f"? {len(blind)} probes and checks could not be made: see the certificate.", COLOURS[UNKNOWN])
+        lines.append((f"? {len(blind)} probes and checks could not be made: see the certificate.", COLOURS[UNKNOWN]))
     if passed := [tone for tone, _ in told].count("good"):
-        _line(console, f"✓ {passed} of {len(told)} probes and checks passed.")
+        lines.append((f"✓ {passed} of {len(told)} probes and checks passed.", ""))
     if part.burn is not None:
         text = " ".join(part.burn.sentences)
-        _line(console, f"{part.burn.glyph} Burn-in: {part.burn.word}. {text}", COLOURS[part.burn.tone])
+        lines.append((f"{part.burn.glyph} Burn-in: {part.burn.word}. {text}", COLOURS[part.burn.tone]))
+    return lines
 
 
 def _line(console: Console, text: str, style: str = "") -> None:
