@@ -3,6 +3,7 @@
 BenchsuiteError
 ├── UsageError        2    what was asked makes no sense: unknown suite, malformed file, impossible budget
 ├── UnavailableError  4    something needed is not on this machine: MPI, a library, a driver
+├── RefusedError      3    a number nobody could vouch for: a model that does not fit, an unknown type
 ├── MeasureError      4    the measurement could not be made: deadline, crash, disk full
 │   └── DeviceLostError    the GPU cannot be used again before this process ends
 └── DataError         2    a file we were given cannot be read: broken record, changed journal
@@ -60,6 +61,12 @@ class NewerError(DataError):
 
 class UnavailableError(BenchsuiteError):
     """Something that the work needs is not on this machine."""
+
+
+class RefusedError(BenchsuiteError):
+    """What was asked for cannot be said: no number is better than one that nobody could vouch for."""
+
+    exit_code = Exit.INCONCLUSIVE
 
 
 class MeasureError(BenchsuiteError):

@@ -3,6 +3,7 @@
     Suite -> Plan(cases, skips) -> Attempt -> Samples | Rejected | Failed | Skipped
           -> Summary -> Record -> Score
     Contract x Evidence -> Verdict
+    Ceilings x model shape x Traffic -> Forecast
 
 Nothing here is edited after it is made; each stage derives the next. This package imports nothing
 of ours but ``units``, so every other module may import it.
@@ -113,6 +114,22 @@ from benchsuite.model.fleet import (
     Transfer,
     Unit,
 )
+from benchsuite.model.forecast import (
+    Band,
+    Bound,
+    Caution,
+    Ceiling,
+    Ceilings,
+    Footing,
+    Forecast,
+    GemmPoint,
+    Mesh,
+    MessagePoint,
+    Phase,
+    Precision,
+    Term,
+    Traffic,
+)
 from benchsuite.model.public import PUBLIC_SCHEMA, Exhibit, Level, Machine, Offer, Origin, Publication, Roof
 from benchsuite.model.training import Message, Parallelism, Pattern
 from benchsuite.model.world import Array, LocalOps, Wait, World
@@ -129,13 +146,18 @@ __all__ = [
     "ArraySpec",
     "Arrays",
     "Axis",
+    "Band",
     "Benchmark",
     "Between",
+    "Bound",
     "Buffers",
     "Burned",
     "CacheMode",
     "Case",
+    "Caution",
     "Caveat",
+    "Ceiling",
+    "Ceilings",
     "Claim",
     "Collective",
     "CollectiveCall",
@@ -155,7 +177,10 @@ __all__ = [
     "Failed",
     "Finding",
     "FleetVerdict",
+    "Footing",
+    "Forecast",
     "Gate",
+    "GemmPoint",
     "Grounds",
     "Group",
     "Heat",
@@ -171,7 +196,9 @@ __all__ = [
     "LocalOps",
     "Machine",
     "Measured",
+    "Mesh",
     "Message",
+    "MessagePoint",
     "Metric",
     "Observation",
     "Offer",
@@ -182,8 +209,10 @@ __all__ = [
     "Parallelism",
     "Pattern",
     "Pause",
+    "Phase",
     "Plan",
     "Policy",
+    "Precision",
     "Probed",
     "Publication",
     "Quantiles",
@@ -215,7 +244,9 @@ __all__ = [
     "Summary",
     "Task",
     "TensorMap",
+    "Term",
     "Tolerance",
+    "Traffic",
     "Transfer",
     "Unit",
     "Verdict",
