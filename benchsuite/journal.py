@@ -62,6 +62,19 @@ def sync_append(path: Path, line: bytes) -> None:
         raise MeasureError(message, "Free some space; what was measured so far is kept.") from error
 
 
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file whole, or leave the old one. Raises ``MeasureError``."""
+    temporary = path.with_name(f".{path.name}")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise MeasureError(f"{path.name} could not be written: {error.strerror}.", "Free some space.") from error
+
+
 class Journal:
     """Writes events; ``close`` is not needed, every event is on disk when ``note`` returns."""
 

@@ -17,10 +17,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from benchsuite import reading
 from benchsuite.errors import DataError, MeasureError, NewerError, UsageError
-from benchsuite.journal import Event, Journal, cut_torn_line, read, sync_append
+from benchsuite.journal import Event, Journal, cut_torn_line, read, replace_file, sync_append
 from benchsuite.model import Plan, Record, Suite
 from benchsuite.model.fleet import Layout
 from benchsuite.protocol import decode, encode
@@ -28,6 +29,7 @@ from benchsuite.record import SCHEMA, Version, from_line, to_line
 
 CAMPAIGN, RECORDS, JOURNAL = "campaign.json", "records.jsonl", "journal.jsonl"
 LOCK = ".lock"
+Head = TypeVar("Head")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,18 +141,14 @@ class RunDirectory:
         """
         begun = (self.path / CAMPAIGN).exists()
         self.campaign = campaign
-        temporary = self.path / f".{CAMPAIGN}"
         data = encode(campaign) + b"\n"
         self.journal.note("campaign", sha=digest(data))
         try:
-            with temporary.open("wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, self.path / CAMPAIGN)
-        except OSError as error:
-            message, remedy = f"{self.path / CAMPAIGN} cannot be written: {error.strerror}.", "Free some space."
-            raise MeasureError(message, remedy) if begun else UsageError(message, remedy) from error
+            replace_file(self.path / CAMPAIGN, data)
+        except MeasureError as error:
+            if begun:
+                raise
+            raise UsageError(error.message, error.remedy) from error
 
     def append(self, record: Record) -> None:
         """Keep a record: in memory first, so that even a full disk loses nothing of this session."""
@@ -218,7 +216,7 @@ def load(path: Path) -> Loaded:
     A torn last line, a damaged line, and a line that the journal does not vouch for are left out and named in
     ``problems``; a newer schema or an unreadable campaign raises ``DataError``.
     """
-    campaign, sha = _campaign(path)
+    campaign, sha = head(path / CAMPAIGN, Campaign, SCHEMA, "run")
     events, broken = journal_of(path)
     vetting = _Vetting(vouched(events), trusting=bool(broken))
     if broken:
@@ -304,18 +302,32 @@ def journal_of(path: Path) -> tuple[list[Event], str]:
         return [], error.message.rstrip(".")
 
 
-def _campaign(path: Path) -> tuple[Campaign, str]:
-    """The campaign and the digest of its file."""
-    data = reading.content(path / CAMPAIGN)
+def head(path: Path, kind: type[Head], schema: int, what: str) -> tuple[Head, str]:
+    """The file that says what a run set out to do, and its digest. ``what``: as a person calls such a run.
+
+    Raises ``DataError`` when it cannot be read, ``NewerError`` when its schema is above ``schema``.
+    """
+    data = reading.content(path)
     try:
-        schema = decode(data, Version).schema
-        campaign = reading.value(data, Campaign) if schema <= SCHEMA else None
+        found = decode(data, Version).schema
+        value = reading.value(data, kind) if found <= schema else None
     except DataError as error:
-        raise DataError(f"{path / CAMPAIGN} cannot be read. {error.message}", error.remedy or reading.REMEDY) from error
-    if campaign is None:
-        message = f"The run {path.name} has schema {schema}; this benchsuite knows up to {SCHEMA}."
+        raise DataError(f"{path} cannot be read. {error.message}", error.remedy or reading.REMEDY) from error
+    if value is None:
+        message = f"The {what} {path.parent.name} has schema {found}; this benchsuite knows up to {schema}."
         raise NewerError(message, "Read it with a newer benchsuite (pip install --upgrade benchsuite).")
-    return campaign, digest(data)
+    return value, digest(data)
+
+
+def vouched_head(path: Path, kind: type[Head], schema: int, what: str) -> tuple[Head, list[Event]]:
+    """The same of a run whose journal is whole and vouches for it, and that journal. Raises ``DataError``."""
+    value, sha = head(path, kind, schema, what)
+    events, broken = journal_of(path.parent)
+    if broken:
+        raise DataError(f"The journal of {path.parent.name} cannot be trusted: {broken}.", reading.REMEDY)
+    if sha not in vouched(events, what):
+        raise DataError(f"{path} was changed after the {what} had begun.", reading.REMEDY)
+    return value, events
 
 
 def _lines(path: Path) -> Iterator[tuple[bytes, bool]]:

@@ -23,7 +23,7 @@ from benchsuite.errors import Exit, UsageError
 from benchsuite.fleet import nodework
 from benchsuite.fleet.subcommand import execute
 from benchsuite.interrupt import Stop, stoppable
-from benchsuite.journal import Journal
+from benchsuite.journal import Journal, replace_file
 from benchsuite.launchers.base import Launcher
 from benchsuite.model import Contract, Layout, Word
 from benchsuite.placing import Placing
@@ -147,8 +147,8 @@ class Work:
                 with Journal(self.path / layout.JOURNAL) as journal, stoppable() as stop:
                     self._measure(journal, stop)
             found = deriving.judged(self.path)
-            layout.replace_file(self.path / layout.EVIDENCE, encode(found.evidences) + b"\n")
-            layout.replace_file(self.path / layout.VERDICT, encode(found.verdict) + b"\n")
+            replace_file(self.path / layout.EVIDENCE, encode(found.evidences) + b"\n")
+            replace_file(self.path / layout.VERDICT, encode(found.verdict) + b"\n")
             return found
 
     @property

@@ -19,6 +19,7 @@ from benchsuite import provenance, reading, store
 from benchsuite.accept import layout
 from benchsuite.accept.layout import Made
 from benchsuite.errors import DataError, MeasureError
+from benchsuite.journal import replace_file
 from benchsuite.keys import Role, Trust
 from benchsuite.provenance import SUFFIX, Checked, Envelope, Predicate, Subject
 
@@ -55,7 +56,7 @@ def seal(path: Path, made: Made) -> str:
     if strange:
         raise MeasureError(strange[0], "Take it out of the bundle.")
     data = encoded(Manifest(SCHEMA, made.id, made.contract, files))
-    layout.replace_file(path / layout.MANIFEST, data)
+    replace_file(path / layout.MANIFEST, data)
     return store.digest(data)
 
 
@@ -111,7 +112,7 @@ def sign(path: Path, key: Ed25519PrivateKey, role: Role) -> Path:
     level = provenance.claimed(role, nonce)
     predicate = Predicate("benchsuite", made.version, made.code, made.started, role, level, nonce)
     target = path / (layout.MANIFEST + SUFFIX)
-    layout.replace_file(target, provenance.enveloped([subject], predicate, key))
+    replace_file(target, provenance.enveloped([subject], predicate, key))
     return target
 
 

@@ -15,20 +15,18 @@ acceptances/<id>/   acceptance.json   what it set out to do (``Made``); the jour
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchsuite import assets, reading
-from benchsuite.errors import DataError, MeasureError, NewerError, UsageError
-from benchsuite.journal import Journal
+from benchsuite.errors import DataError, UsageError
+from benchsuite.journal import Journal, replace_file
 from benchsuite.model import Contract, Kind, Layout, Subject
-from benchsuite.protocol import decode, encode
+from benchsuite.protocol import encode
 from benchsuite.provenance import SUFFIX
-from benchsuite.record import Version
-from benchsuite.store import digest, journal_of, vouched
+from benchsuite.store import digest, vouched_head
 
 SCHEMA = 1
 ACCEPTANCE, CONTRACT, JOURNAL, LOCK = "acceptance.json", "contract.toml", "journal.jsonl", ".lock"
@@ -125,19 +123,6 @@ def write_made(path: Path, made: Made) -> None:
     replace_file(path / ACCEPTANCE, data)
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file whole, or leave the old one. Raises ``MeasureError``."""
-    temporary = path.with_name(f".{path.name}")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise MeasureError(f"{path.name} could not be written: {error.strerror}.", "Free some space.") from error
-
-
 def unseal(path: Path) -> None:
     """Take away what follows from the rest, and the seal over it: more is going to be measured."""
     for name in (*DERIVED, MANIFEST, MANIFEST + SUFFIX):
@@ -147,21 +132,7 @@ def unseal(path: Path) -> None:
 
 def read(path: Path) -> Made:
     """What an acceptance set out to do. Raises ``DataError`` when it is none, or was changed."""
-    data = reading.content(path / ACCEPTANCE)
-    try:
-        schema = decode(data, Version).schema
-        if schema > SCHEMA:
-            message = f"The acceptance {path.name} has schema {schema}; this benchsuite knows up to {SCHEMA}."
-            raise NewerError(message, "Read it with a newer benchsuite (pip install --upgrade benchsuite).")
-        made = reading.value(data, Made)
-    except NewerError:
-        raise
-    except DataError as error:
-        raise DataError(f"{path / ACCEPTANCE} cannot be read. {error.message}", reading.REMEDY) from error
-    events, broken = journal_of(path)
-    if broken or digest(data) not in vouched(events, "acceptance"):
-        why = broken or f"it does not vouch for {ACCEPTANCE}"
-        raise DataError(f"The journal of {path.name} cannot be trusted: {why}.", reading.REMEDY)
+    made, _ = vouched_head(path / ACCEPTANCE, Made, SCHEMA, "acceptance")
     if not made.attempts:
         raise DataError(f"{path / ACCEPTANCE} knows of no attempt.", reading.REMEDY)
     return made

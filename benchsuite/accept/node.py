@@ -18,6 +18,7 @@ from benchsuite.accept.stages import Watcher, Work
 from benchsuite.errors import BenchsuiteError, UsageError
 from benchsuite.fleet.nodework import folder_name
 from benchsuite.interrupt import Stop
+from benchsuite.journal import replace_file
 from benchsuite.model import World
 from benchsuite.world.place import host_name
 
@@ -56,7 +57,7 @@ def give(world: World, path: Path) -> None:
         if (path / name).exists() and (path / name).read_bytes() == given[name]:
             continue
         path.mkdir(parents=True, exist_ok=True)
-        layout.replace_file(path / name, given[name])
+        replace_file(path / name, given[name])
     world.barrier()
 
 

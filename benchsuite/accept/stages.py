@@ -25,7 +25,7 @@ from benchsuite.burn import controller
 from benchsuite.errors import DataError, Exit, MeasureError
 from benchsuite.fleet.nodework import GOOD, STOPPED
 from benchsuite.interrupt import Stop
-from benchsuite.journal import Event, Journal
+from benchsuite.journal import Event, Journal, replace_file
 from benchsuite.model import Contract, Evidence, Kind, Policy, State, Subject, Weight
 from benchsuite.protocol import decode, encode
 
@@ -109,7 +109,7 @@ class Work:
         if not target.exists():
             found = inspecting.dumps(self.look(self.contract.claim.kind))
             self.journal.note("looked", file=target.name, sha=store.digest(found))
-            layout.replace_file(target, found)
+            replace_file(target, found)
 
     def _preflight(self) -> None:
         """Leave those alone of whom one look tells that they cannot be accepted."""
@@ -213,7 +213,7 @@ class Work:
     def _words(self, name: str, subject: Subject, ask: Ask) -> list[str]:
         """``run SUITE`` with what this step asks of a subject."""
         file = self.path / layout.part(subject) / name / f"{name}.toml"
-        layout.replace_file(file, text_of(self.contract, name, ask).encode())
+        replace_file(file, text_of(self.contract, name, ask).encode())
         words = ["run", str(file), "--backend", self.made.backend, "--launcher", "local"]
         words += ["--device", str(subject.device)] if subject.device is not None else []
         words += ["--runs", str(ask.runs)] if ask.runs else []

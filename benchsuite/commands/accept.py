@@ -21,7 +21,7 @@ from benchsuite.accept.deriving import Judged
 from benchsuite.accept.stages import Watcher
 from benchsuite.errors import BenchsuiteError, Exit, UsageError
 from benchsuite.interrupt import InterruptedRunError, TerminatedError, stoppable
-from benchsuite.journal import Journal
+from benchsuite.journal import Journal, replace_file
 from benchsuite.keys import Role
 from benchsuite.model import Evidence, FleetVerdict, Level
 from benchsuite.protocol import decode, encode
@@ -108,7 +108,7 @@ def close(path: Path, found: Judged, who: Signer | None) -> None:
     for name, text in papers(path, found).items():
         target = path / name
         target.parent.mkdir(exist_ok=True)
-        layout.replace_file(target, text.encode())
+        replace_file(target, text.encode())
     bundle.seal(path, found.made)
     if who:
         bundle.sign(path, who.key, who.role)

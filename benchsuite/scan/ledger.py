@@ -9,18 +9,26 @@ runs/<id>/scan.json       units, rounds, options, machine facts, versions, seed
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchsuite import reading
-from benchsuite.errors import DataError, MeasureError, NewerError, UsageError
-from benchsuite.journal import Journal, cut_torn_line, sync_append
+from benchsuite.errors import DataError, UsageError
+from benchsuite.journal import Journal, cut_torn_line, replace_file, sync_append
 from benchsuite.localise.settings import Settings
 from benchsuite.model import Layout, Reference, Scan, Stage, Unit
-from benchsuite.protocol import decode, encode
-from benchsuite.store import CAMPAIGN, JOURNAL, attempt_folder, attempt_folders, digest, journal_of, vouched
+from benchsuite.protocol import encode
+from benchsuite.store import (
+    CAMPAIGN,
+    JOURNAL,
+    attempt_folder,
+    attempt_folders,
+    digest,
+    journal_of,
+    vouched,
+    vouched_head,
+)
 
 SCAN, PIECES = "scan.json", "scan.jsonl"
 SCHEMA = 1
@@ -81,11 +89,6 @@ class Made:
     learning: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Version:
-    schema: int = 0
-
-
 class ScanDirectory:
     """The open run directory of a scan that is being measured."""
 
@@ -120,15 +123,7 @@ class ScanDirectory:
         self.made = made
         data = encode(made) + b"\n"
         self.journal.note("scan", sha=digest(data))
-        temporary = self.path / f".{SCAN}"
-        try:
-            with temporary.open("wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, self.path / SCAN)
-        except OSError as error:
-            raise MeasureError(f"{SCAN} cannot be written: {error.strerror}.", "Free some space.") from error
+        replace_file(self.path / SCAN, data)
 
     def append(self, piece: Scan) -> None:
         """Keep one round: in memory first, so that even a full disk loses nothing of this session."""
@@ -211,22 +206,7 @@ def named(name: str, out: Path) -> Path:
 
 
 def _read(path: Path) -> tuple[Made, list[Scan]]:
-    data = reading.content(path / SCAN)
-    events, broken = journal_of(path)
-    if broken:
-        raise DataError(f"The journal of {path.name} cannot be trusted: {broken}.", REMEDY)
-    try:
-        schema = decode(data, _Version).schema
-        if schema > SCHEMA:
-            message = f"The scan {path.name} has schema {schema}; this benchsuite knows up to {SCHEMA}."
-            raise NewerError(message, "Read it with a newer benchsuite (pip install --upgrade benchsuite).")
-        made = reading.value(data, Made)
-    except NewerError:
-        raise
-    except DataError as error:
-        raise DataError(f"{path / SCAN} cannot be read. {error.message}", REMEDY) from error
-    if digest(data) not in vouched(events, "scan"):
-        raise DataError(f"{path / SCAN} was changed after the scan had begun.", REMEDY)
+    made, events = vouched_head(path / SCAN, Made, SCHEMA, "scan")
     return made, _pieces(path, vouched(events, "round"))
 
 

@@ -145,7 +145,7 @@ def test_a_rename_that_fails_leaves_the_earlier_file(tmp_path: Path) -> None:
     ended = run_campaign(tmp_path, FAILING.format(call="replace", number=2))
     assert_contained(ended)
     assert ended.exit_code != Exit.DONE
-    assert "campaign.json cannot be written: Input/output error" in ended.stderr
+    assert "campaign.json could not be written: Input/output error" in ended.stderr
     assert (ended.folder / f".{store.CAMPAIGN}").exists(), "what was to be written is kept beside it"
     resumed = resume(tmp_path)
     assert resumed.exit_code == Exit.DONE
