@@ -247,3 +247,14 @@ def test_the_example_for_pages_has_every_word() -> None:
     assert said.word is Word.REJECT
     assert said.findings
     assert said.earlier
+
+
+def test_an_accusation_that_a_later_scan_replaces_is_told() -> None:
+    accused, doubted = finding("node1"), replace(finding("node2"), decision=Decision.NOT_REPRODUCED)
+    said = fleetrule.judge_all(FOUR, HEALTHY, diagnosis(), before=[diagnosis(accused, doubted)] * 2)
+    assert said.word is Word.ACCEPT
+    assert [note for note in said.notes if note.startswith("An earlier scan")] == [
+        f"An earlier scan said, and the last one did not: {accused.sentence}."
+    ]
+    again = fleetrule.judge_all(FOUR, HEALTHY, diagnosis(accused), before=[diagnosis(accused)])
+    assert not [note for note in again.notes if note.startswith("An earlier scan")]

@@ -306,3 +306,19 @@ def test_another_scan_than_was_agreed_is_found(three: Path, changes: dict[str, o
     scanned(three, ("node0", "node1", "node2"), **changes)
     assert told in problems(three)
     assert ("scan between" in problems(three)) is bool(told)
+
+
+def test_scans_before_the_last_are_heard(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    everybody = ("node0", "node1", "node2")
+    assert deriving.replaced(three) == ()
+    scanned(three, everybody)
+    first = deriving.newest_scan(three)
+    scanned(three, everybody)
+    assert len(deriving.replaced(three)) == 1
+    heard: list[int] = []
+    monkeypatch.setattr(deriving.fleetrule, "judge_all", lambda *given: heard.append(len(given[4])))
+    deriving.judged(three)
+    assert heard == [1]
+    assert first is not None
+    (first / ledger.SCAN).write_text("{}")
+    assert deriving.replaced(three) == (), "one that cannot be trusted says nothing"

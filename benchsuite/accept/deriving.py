@@ -6,6 +6,7 @@ Nothing here is remembered from the measurement: whatever a verdict rests on is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -241,7 +242,7 @@ def judged(path: Path) -> Judged:
         evidences,
         scan,
         missing,
-        fleetrule.judge_all(contract, evidences, scan, missing),
+        fleetrule.judge_all(contract, evidences, scan, missing, replaced(path)),
         tuple(problems),
     )
 
@@ -294,6 +295,16 @@ def between(path: Path, contract: Contract, problems: list[str]) -> Diagnosis | 
         problems.append(f"scan: it went without {', '.join(unseen)}.")
         return None
     return verdict.diagnose(found, settings)
+
+
+def replaced(path: Path) -> tuple[Diagnosis, ...]:
+    """What the scans before the last one say; one that ended early or cannot be read says nothing."""
+    said = []
+    for run in sorted(one.parent for one in (path / layout.SCAN).glob(f"*/{ledger.SCAN}"))[:-1]:
+        with suppress(BenchsuiteError):
+            found, settings, _ = ledger.load(run)
+            said.append(verdict.diagnose(found, settings))
+    return tuple(said)
 
 
 def unscanned(units: Sequence[Unit], nodes: Iterable[str]) -> list[str]:

@@ -40,12 +40,14 @@ def judge_all(
     evidences: Iterable[Evidence],
     scan: Diagnosis | None = None,
     missing: Sequence[str] = (),
+    before: Sequence[Diagnosis] = (),
 ) -> FleetVerdict:
     """What is said of the whole claim; only if every device of every node accepts, it does.
 
     evidences: of all tests of all subjects. Of a subject that was tested again the last test counts, unless an earlier
     one found what no test can undo. scan: what the scan between nodes says; ``None``: there was none. missing: nodes or
-    devices that were claimed and could not be tested.
+    devices that were claimed and could not be tested. before: what earlier scans of this acceptance said, which the last
+    one replaces: told, and not counted.
     """
     tests: dict[tuple[str, int], list[Evidence]] = defaultdict(list)
     for one in evidences:
@@ -64,7 +66,7 @@ def judge_all(
         parts=parts,
         findings=scan.findings if scan else (),
         missing=tuple(missing),
-        notes=(*_history(ended), *_noted(scan)),
+        notes=(*_history(ended), *_replaced(before, scan), *_noted(scan)),
         earlier=tuple(one for _, before in ended for one in before),
     )
 
@@ -152,7 +154,7 @@ def _between(contract: Contract, scan: Diagnosis | None) -> list[Said]:
     if scan is None:
         asked = contract.between.scan and contract.claim.nodes > 1
         return [(Word.INVALID, "The nodes were not scanned for slow nodes and links, as was agreed.")] if asked else []
-    found = [_found(one) for one in scan.findings if one.decision is not Decision.NOT_REPRODUCED]
+    found = [_found(one) for one in scan.findings if _counts(one)]
     if not scan.conclusive:
         why = " ".join(scan.blind)
         found.append((Word.INCONCLUSIVE, f"That the scan found nothing else means nothing. {why}".strip()))
@@ -197,11 +199,24 @@ def _history(ended: Iterable[tuple[Verdict, tuple[Verdict, ...]]]) -> list[str]:
     ]
 
 
+def _replaced(before: Sequence[Diagnosis], scan: Diagnosis | None) -> list[str]:
+    """Whom an earlier scan accused and the last one does not: who reads the verdict shall know that there was more."""
+    now = {one.sentence for one in scan.findings} if scan else set()
+    accused = [one.sentence for earlier in before for one in earlier.findings if _counts(one)]
+    return [
+        f"An earlier scan said, and the last one did not: {one}." for one in dict.fromkeys(accused) if one not in now
+    ]
+
+
+def _counts(one: Finding) -> bool:
+    return one.decision is not Decision.NOT_REPRODUCED
+
+
 def _noted(scan: Diagnosis | None) -> list[str]:
     """What the scan saw once and not again, could not have seen, and how often it is wrong."""
     if scan is None:
         return []
-    once = [f"{one.sentence}. {one.remedy}".strip() for one in scan.findings if one.decision is Decision.NOT_REPRODUCED]
+    once = [f"{one.sentence}. {one.remedy}".strip() for one in scan.findings if not _counts(one)]
     rate = (
         f"The scan accuses somebody healthy with a probability of {scan.alpha:g} at most, beside the contract's alpha."
     )
