@@ -250,7 +250,7 @@ def test_the_example_for_pages_has_every_word() -> None:
 
 
 def test_an_accusation_that_a_later_scan_replaces_is_told() -> None:
-    accused, doubted = finding("node1"), replace(finding("node2"), decision=Decision.NOT_REPRODUCED)
+    accused, doubted = finding(), finding(Decision.NOT_REPRODUCED)
     said = fleetrule.judge_all(FOUR, HEALTHY, diagnosis(), before=[diagnosis(accused, doubted)] * 2)
     assert said.word is Word.ACCEPT
     assert [note for note in said.notes if note.startswith("An earlier scan")] == [

@@ -316,7 +316,7 @@ def test_scans_before_the_last_are_heard(three: Path, monkeypatch: pytest.Monkey
     scanned(three, everybody)
     assert len(deriving.replaced(three)) == 1
     heard: list[int] = []
-    monkeypatch.setattr(deriving.fleetrule, "judge_all", lambda *given: heard.append(len(given[4])))
+    monkeypatch.setattr("benchsuite.accept.fleetrule.judge_all", lambda *given: heard.append(len(given[4])))
     deriving.judged(three)
     assert heard == [1]
     assert first is not None

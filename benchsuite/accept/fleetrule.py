@@ -46,8 +46,8 @@ def judge_all(
 
     evidences: of all tests of all subjects. Of a subject that was tested again the last test counts, unless an earlier
     one found what no test can undo. scan: what the scan between nodes says; ``None``: there was none. missing: nodes or
-    devices that were claimed and could not be tested. before: what earlier scans of this acceptance said, which the last
-    one replaces: told, and not counted.
+    devices that were claimed and could not be tested. before: what earlier scans of this acceptance said, which the
+    last one replaces: told, and not counted.
     """
     tests: dict[tuple[str, int], list[Evidence]] = defaultdict(list)
     for one in evidences:
@@ -202,10 +202,8 @@ def _history(ended: Iterable[tuple[Verdict, tuple[Verdict, ...]]]) -> list[str]:
 def _replaced(before: Sequence[Diagnosis], scan: Diagnosis | None) -> list[str]:
     """Whom an earlier scan accused and the last one does not: who reads the verdict shall know that there was more."""
     now = {one.sentence for one in scan.findings} if scan else set()
-    accused = [one.sentence for earlier in before for one in earlier.findings if _counts(one)]
-    return [
-        f"An earlier scan said, and the last one did not: {one}." for one in dict.fromkeys(accused) if one not in now
-    ]
+    accused = dict.fromkeys(one.sentence for earlier in before for one in earlier.findings if _counts(one))
+    return [f"An earlier scan said, and the last one did not: {one}." for one in accused if one not in now]
 
 
 def _counts(one: Finding) -> bool:
