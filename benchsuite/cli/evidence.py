@@ -10,7 +10,8 @@ import typer
 from benchsuite.cli.app import Json, Out, app
 
 File = Annotated[
-    Path, typer.Argument(metavar="FILE|BUNDLE", help="A publication's JSON file, or the folder of an acceptance.")
+    Path,
+    typer.Argument(metavar="FILE|BUNDLE", help="A publication's JSON file; an acceptance: its folder, id or latest."),
 ]
 keys = typer.Typer(name="keys", help="Make the keys that sign publications.", no_args_is_help=True)
 app.add_typer(keys)
@@ -66,12 +67,13 @@ def verify(
     contract: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Of an acceptance: the contract that it must be about.")
     ] = None,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where acceptances are.")] = Path("acceptances"),
     json: Json = False,
 ) -> None:
     """Verify a publication or an acceptance: exit 0 verified, 1 false or changed, 3 unsigned or by an unknown key."""
     from benchsuite.commands import evidence
 
-    raise typer.Exit(evidence.verify(file, trust or (), nonce or (), contract, as_json=json))
+    raise typer.Exit(evidence.verify(evidence.judged(file, out), trust or (), nonce or (), contract, as_json=json))
 
 
 @app.command()

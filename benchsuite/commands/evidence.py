@@ -91,6 +91,13 @@ def _signed(file: Path, secret: Ed25519PrivateKey, role: Role, nonce: str) -> Pa
     return target
 
 
+def judged(file: Path, out: Path) -> Path:
+    """What is to be verified: a path, or an acceptance in ``out`` by its id or ``latest``. Raises ``UsageError``."""
+    if file.exists() or len(file.parts) != 1 or file.suffix:
+        return file
+    return layout.find(file.name, out)
+
+
 def verify(
     file: Path, trusted: Sequence[Path], nonces: Sequence[str], contract: Path | None = None, *, as_json: bool
 ) -> int:
