@@ -56,6 +56,8 @@ SHARED = (
     "tests/faults/test_results.py",
     # texts in, texts out
     "tests/test_render_*.py",
+    "tests/test_predict_*.py",
+    "tests/test_advise_command.py",
     "tests/test_cli_*.py",
     "tests/test_launchers_[a-gi-z]*.py",
     "tests/test_publication.py",

@@ -9,7 +9,7 @@ import pytest
 
 from benchsuite import units
 from benchsuite.backends.cuda import pytorch
-from benchsuite.benchmarks import attention, gemm
+from benchsuite.benchmarks import attention, decode, gemm
 from benchsuite.measure.verify import check
 from benchsuite.model import Benchmark, Case, Rejected
 from tests.cuda_host import simulate
@@ -44,3 +44,10 @@ def test_matrix_products(dtype: str, layout: str) -> None:
 def test_attention(causal: bool, heads: int) -> None:
     case = Case.of("attention", seq=100, batch=2, heads=heads, kv_heads=2, head_dim=64, causal=causal, dtype="bf16")
     assert not isinstance(judged(attention.BENCHMARK, "best", case), Rejected)
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+@pytest.mark.parametrize("heads", [4, 2])
+def test_decode(heads: int, dtype: str) -> None:
+    case = Case.of("decode", context=100, batch=3, heads=heads, kv_heads=2, head_dim=64, dtype=dtype)
+    assert not isinstance(judged(decode.BENCHMARK, "decode", case), Rejected)

@@ -160,7 +160,8 @@ def test_the_patterns_of_the_guides_are_valid(page: str, number: int) -> None:
 
 def test_every_feature_shows_in_help(tmp_path: Path) -> None:
     page = benchsuite("--help", cwd=tmp_path).stdout
-    for command in ("run", "list", "show", "report", "compare", "doctor", "selftest", "schema", "patterns"):
+    commands = "run list show report compare doctor selftest schema patterns predict predict-training advise"
+    for command in commands.split():
         assert re.search(rf"\b{command}\b", page)
 
 

@@ -259,6 +259,13 @@ BENCHMARK = Benchmark(
         Implementation("cudnn", CudaLibrary("pytorch:cudnn"), TORCH, "torch", half_precision),
         Implementation("tiled", HostKernel("attention:tiled"), frozenset({"host", "numba"}), supports=whole_panels),
         Implementation("torch", HostKernel("sdpa:prefill"), frozenset({"host", "torch"}), "torch", float32),
+        Implementation(
+            "torch-bf16",
+            HostKernel("sdpa:prefill"),
+            frozenset({"host", "torch-bf16"}),
+            "torch",
+            lambda case: case.text("dtype") == "bf16",
+        ),
         Implementation("numpy", HostCall(by_numpy), provider="numpy", supports=float32),
     ),
     tags=frozenset({"attention", "compute"}),

@@ -7,10 +7,12 @@ share its bytes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from benchsuite import units
 from benchsuite.model import (
     Arrays,
     ArraySpec,
@@ -19,6 +21,7 @@ from benchsuite.model import (
     Buffers,
     CacheMode,
     Case,
+    CudaLibrary,
     Expected,
     HostCall,
     HostKernel,
@@ -36,9 +39,10 @@ def shapes(case: Case) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 
 def inputs(case: Case, rng: np.random.Generator) -> Arrays:
-    """Normally distributed q, k and v."""
+    """Normally distributed q, k and v, rounded to the element type."""
     query, cache = shapes(case)
-    return {name: rng.standard_normal(query if name == "q" else cache, dtype=np.float32) for name in "qkv"}
+    exact = {name: rng.standard_normal(query if name == "q" else cache, dtype=np.float32) for name in "qkv"}
+    return exact if float32(case) else {name: units.to_bf16(array) for name, array in exact.items()}
 
 
 def outputs(case: Case) -> Mapping[str, ArraySpec]:
@@ -49,12 +53,13 @@ def outputs(case: Case) -> Mapping[str, ArraySpec]:
 def work(case: Case) -> Work:
     """K, V and q read once, o written once; two products of 2 S D for every head."""
     query, cache = (float(np.prod(shape)) for shape in shapes(case))
-    return Work(flops=4.0 * query * case.integer("context"), read=4.0 * (2 * cache + query), written=4.0 * query)
+    size = float(units.dtype(case.text("dtype")).bytes)
+    return Work(flops=4.0 * query * case.integer("context"), read=size * (2 * cache + query), written=size * query)
 
 
 def reference(case: Case, ranks: Sequence[Arrays], rng: np.random.Generator) -> Mapping[str, Expected]:
     """The whole result in float64, one sequence and KV head at a time."""
-    q, k, v = (ranks[0][name] for name in "qkv")
+    q, k, v = (units.as_float(ranks[0][name], case.text("dtype")) for name in "qkv")
     batch, kv_heads, _, dim = k.shape
     group = q.shape[1] // kv_heads
     values = np.empty(q.shape)
@@ -80,7 +85,12 @@ def by_numpy(buffers: Buffers, case: Case) -> None:
 
 
 def tolerance(case: Case) -> Tolerance:
-    """Float32 rounding of a mean of values of size 1 over the context, which itself is smaller."""
+    """Float32 rounding of a mean of values of size 1 over the context, which itself is smaller.
+
+    bf16 rounds the output and the weights, u = 2**-8: as in the benchmark ``attention``.
+    """
+    if not float32(case):
+        return Tolerance(relative=2.0**-8, absolute=2.0**-5 / math.sqrt(max(case.integer("context"), 8)))
     return Tolerance(relative=1e-5, absolute=2e-6)
 
 
@@ -90,9 +100,14 @@ def invalid(case: Case) -> str:
     return "the number of heads is no multiple of the number of KV heads" if uneven else ""
 
 
+def float32(case: Case) -> bool:
+    """What all of the processor's implementations compute in."""
+    return case.text("dtype") == "fp32"
+
+
 def whole_panels(case: Case) -> bool:
     """Our kernel works on 64 columns at a time."""
-    return case.integer("head_dim") % 64 == 0
+    return float32(case) and case.integer("head_dim") % 64 == 0
 
 
 BENCHMARK = Benchmark(
@@ -105,7 +120,7 @@ BENCHMARK = Benchmark(
         Axis("heads", (8,), "query heads"),
         Axis("kv_heads", (2,), "KV heads: as many as heads is MHA, fewer GQA"),
         Axis("head_dim", (64, 128), choices=(64, 128)),
-        Axis("dtype", ("fp32",), choices=("fp32",)),
+        Axis("dtype", ("fp32",), "elements of q, k, v and o", choices=("fp32", "bf16")),
     ),
     inputs=inputs,
     outputs=outputs,
@@ -115,8 +130,16 @@ BENCHMARK = Benchmark(
     invalid=invalid,
     implementations=(
         Implementation("split", HostKernel("decode:split"), frozenset({"host", "numba"}), supports=whole_panels),
-        Implementation("torch", HostKernel("sdpa:decode"), frozenset({"host", "torch"}), provider="torch"),
-        Implementation("numpy", HostCall(by_numpy), provider="numpy"),
+        Implementation("torch", HostKernel("sdpa:decode"), frozenset({"host", "torch"}), "torch", float32),
+        Implementation(
+            "torch-bf16",
+            HostKernel("sdpa:decode"),
+            frozenset({"host", "torch-bf16"}),
+            "torch",
+            lambda case: not float32(case),
+        ),
+        Implementation("torch-cuda", CudaLibrary("pytorch:decode"), frozenset({"cuda", "torch-cuda"}), "torch"),
+        Implementation("numpy", HostCall(by_numpy), provider="numpy", supports=float32),
     ),
     tags=frozenset({"attention", "dram"}),
     cache=CacheMode.COLD,

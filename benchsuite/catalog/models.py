@@ -22,7 +22,7 @@ class ModelShape:
 
     ffn, moe_ffn: width of the dense and of each expert's SwiGLU (three matrices); experts_active: routed experts of a
     token; shared_experts: those that see every token; dense_layers: layers without experts; ``*_lora_rank``,
-    ``*_head_dim``: of latent attention; sliding_layers: layers that see ``sliding_window`` tokens only.
+    ``*_head_dim``: of latent attention (q_lora_rank 0: q comes straight from the hidden state); sliding_layers: layers that see ``sliding_window`` tokens only.
     """
 
     hf_id: str
@@ -81,7 +81,7 @@ class ModelShape:
             return self.hidden * self.head_dim * (2 * self.heads + 2 * self.kv_heads)
         query = self.qk_nope_head_dim + self.qk_rope_head_dim
         down = self.hidden * (self.q_lora_rank + self.kv_lora_rank + self.qk_rope_head_dim)
-        up = self.q_lora_rank * self.heads * query + self.kv_lora_rank * self.heads * (
+        up = (self.q_lora_rank or self.hidden) * self.heads * query + self.kv_lora_rank * self.heads * (
             self.qk_nope_head_dim + self.v_head_dim
         )
         return down + up + self.heads * self.v_head_dim * self.hidden

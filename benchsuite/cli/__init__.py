@@ -9,6 +9,7 @@ import sys
 
 from benchsuite.cli import (
     accept,
+    advise,
     baseline,
     burn,
     catalog,
@@ -21,6 +22,8 @@ from benchsuite.cli import (
     launch,
     measure,
     patterns,
+    predict,
+    predict_training,
     scan,
     show,
     site,
@@ -30,6 +33,7 @@ from benchsuite.errors import BenchsuiteError, Exit
 
 __all__ = [
     "accept",
+    "advise",
     "app",
     "baseline",
     "burn",
@@ -44,6 +48,8 @@ __all__ = [
     "main",
     "measure",
     "patterns",
+    "predict",
+    "predict_training",
     "scan",
     "show",
     "site",

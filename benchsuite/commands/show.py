@@ -12,7 +12,7 @@ from rich.console import Console
 
 from benchsuite import assets, campaign, discovery, exhibits, keys, results, store
 from benchsuite.commands import normality
-from benchsuite.errors import UsageError
+from benchsuite.errors import DataError, UsageError
 from benchsuite.fleet import fleet as fleets
 from benchsuite.model import Record, Score
 from benchsuite.reading import printable
@@ -20,6 +20,7 @@ from benchsuite.render import terminal, terminal_training
 from benchsuite.scan import ledger
 
 if TYPE_CHECKING:
+    from benchsuite.render.forecast_table import Outcome
     from benchsuite.render.view import CampaignView
     from benchsuite.telemetry.reading import Reading
 
@@ -197,4 +198,17 @@ def campaign_view(
         readings=readings,
         problems=(*problems, *troubles),
         steps=results.steps(made, scores),
+        forecasts=_forecasts(made, scores),
     )
+
+
+def _forecasts(made: store.Campaign, scores: Sequence[Score]) -> tuple[Outcome, ...]:
+    """What well-known models would cost on the GPUs of a run; a catalogue that cannot be read takes only these away."""
+    if made.backend != "cuda":
+        return ()
+    from benchsuite.commands import predict
+
+    try:
+        return predict.examples(made, scores)
+    except DataError:
+        return ()

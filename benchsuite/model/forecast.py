@@ -63,6 +63,25 @@ class MessagePoint:
 
 
 @dataclass(frozen=True, slots=True)
+class KernelPoint:
+    """A kernel of a decoder that was measured by itself, and its seconds.
+
+    attention: causal, of ``rows`` prompts of ``width`` tokens; decode: of ``rows`` sequences with caches of ``width``
+    tokens; norm, rope, gate, add, store: of ``rows`` tokens and ``width`` elements of the operand (the benchmark
+    ``pointwise``). The counts of heads are 0 where none matter.
+    """
+
+    kernel: str
+    dtype: str
+    rows: int
+    width: int
+    seconds: float
+    heads: int = 0
+    kv_heads: int = 0
+    head_dim: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Ceilings:
     """What one device of a machine gives, and what joins its ``devices``.
 
@@ -72,6 +91,8 @@ class Ceilings:
     of keys and values is read. link: B/s from one device to the others, one direction, fabric: its kind. messages:
     measured collectives by benchmark. launch: seconds that starting one kernel takes. watts: of one device at work.
     types: element types that it multiplies natively. usd_per_hour: of one device, where the caller knows it.
+    processors: multiprocessors of a device, 0 where not known (a CPU: its cores need no tiles). kernels: of a decoder,
+    measured one by one.
     """
 
     name: str
@@ -90,6 +111,8 @@ class Ceilings:
     watts: Ceiling | None = None
     types: frozenset[str] = frozenset()
     usd_per_hour: Ceiling | None = None
+    processors: int = 0
+    kernels: tuple[KernelPoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +120,14 @@ class Precision:
     """How a model's numbers are kept and multiplied: bytes of a weight (scales included) and of a cached element.
 
     gemm: the element type that the tensor cores multiply; where weights are only stored narrow (w4a16), the wide one.
+    experts_only: whether everything but the experts stays at 16 bits.
     """
 
     name: str
     weights: float
     gemm: str
     cache: float
+    experts_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

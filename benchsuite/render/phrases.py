@@ -15,6 +15,8 @@ FAMILIES = {
     "attention": "Attention, prefill",
     "decode": "Attention, decode",
     "paged-decode": "Attention, decode from pages",
+    "transformer": "Step of a small decoder",
+    "pointwise": "Small operations of a decoder",
     "memory": "Memory bandwidth",
     "cache": "Cache bandwidth",
     "latency": "Memory latency",
@@ -123,12 +125,25 @@ def _overlap(params: Params) -> str:
     return f"{told}, {params['dtype']} {params['n']}³ and {_size(params)}"
 
 
+def _transformer(params: Params) -> str:
+    wide = f"{params['layers']} layers of {params['hidden']}, {params['heads']}/{params['kv_heads']} heads"
+    asked = f"{params['batch']} × {params['tokens']} tokens"
+    return f"{params['phase']} of {asked}, {wide}, {params['dtype']}"
+
+
+def _pointwise(params: Params) -> str:
+    done = "a product alone" if params["op"] == "none" else f"{params['op']} after a product"
+    return f"{done}, {params['rows']} × {params['width']}, {params['dtype']}"
+
+
 PHRASES: dict[str, Callable[[Params], str]] = {
     "gemm": _gemm,
     "dequant": _dequant,
     "attention": _attention,
     "decode": _decode,
     "paged-decode": _paged,
+    "transformer": _transformer,
+    "pointwise": _pointwise,
     "memory": lambda params: f"{params['op']} {_size(params)}",
     "cache": lambda params: f"{params['level']} {_size(params)}",
     "latency": _size,

@@ -125,6 +125,7 @@ def _headlines(best: Sequence[Score]) -> Iterator[tuple[str, Score]]:
         if found is not None:
             yield label, found
     known = {"gemm", "attention", "decode", "paged-decode", "memory", "latency", "allreduce", "fma", "peak", "overlap"}
+    known |= {"pointwise"}  # measured for a forecast, by differences
     for name in dict.fromkeys(score.case.benchmark for score in best if score.case.benchmark not in known):
         found = _top([score for score in best if score.case.benchmark == name])
         if found is not None:

@@ -9,7 +9,8 @@ from benchsuite import bandwidths, units
 from benchsuite.appraisal import Appraisal
 from benchsuite.model import Policy, Record, Score, Skip, Status
 from benchsuite.normalize import Ceilings
-from benchsuite.render import appraised, charts, rows, sensors, training, verdict
+from benchsuite.render import appraised, charts, forecast_section, rows, sensors, training, verdict
+from benchsuite.render.forecast_table import Outcome
 from benchsuite.render.rows import Card, TableRow
 from benchsuite.render.words import counted, family, mark, meaning, parameters, withheld
 from benchsuite.telemetry.reading import Reading
@@ -26,6 +27,7 @@ class CampaignView:
     ``cores``: 0 takes them from the facts. ``appraisal``: its scores set against what is on record.
     ``readings``: what the sensors said meanwhile, in the order read (``telemetry.archive.recorded``).
     ``steps``: the steps of training that the suite asked for, measured.
+    ``forecasts``: what well-known models would take on this machine.
     ``problems``: sentences about what of the run, or of what it is set against, could not be read.
     """
 
@@ -52,6 +54,7 @@ class CampaignView:
     readings: Sequence[Reading] = ()
     problems: Sequence[str] = ()
     steps: Sequence[Spent] = ()
+    forecasts: Sequence[Outcome] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,7 @@ class ReportView:
     alone: str = training.ALONE
     sent_by: tuple[str, ...] = ()
     overlaps: tuple[training.OverlapView, ...] = ()
+    forecasts: forecast_section.SectionView | None = None
     rates: str = ""
     rates_source: str = bandwidths.SOURCE
 
@@ -145,6 +149,7 @@ def build(campaign: CampaignView) -> ReportView:
         steps=steps,
         sent_by=training.sources(steps),
         overlaps=training.overlaps(exposures(shown)),
+        forecasts=forecast_section.section(campaign.forecasts, campaign.id),
         rates=bandwidths.definition(shown),
     )
 

@@ -24,19 +24,19 @@ def gemm(buffers: Buffers, case: Case, runtime: Runtime) -> Step:
 
     dtype = case.text("dtype")
     torch.backends.cuda.matmul.allow_tf32 = dtype == "tf32"
-    a, b, c = (_tensor(buffers[name], dtype if name != "c" else RESULTS.get(dtype, dtype)) for name in "abc")
+    a, b, c = (tensor(buffers[name], dtype if name != "c" else RESULTS.get(dtype, dtype)) for name in "abc")
     if case.text("layout") == "nt":
         b = b.t()
     match dtype:
         case "int8":
-            return _on(runtime, lambda: torch._int_mm(a, b, out=c))
+            return on_stream(runtime, lambda: torch._int_mm(a, b, out=c))
         case "e4m3":
             one = torch.ones((), device=a.device)
             if one.is_cuda:
                 torch.cuda.synchronize()  # it was written on PyTorch's stream, which ours does not wait for
-            return _on(runtime, lambda: torch._scaled_mm(a, b, one, one, out_dtype=c.dtype, out=c))
+            return on_stream(runtime, lambda: torch._scaled_mm(a, b, one, one, out_dtype=c.dtype, out=c))
         case _:
-            return _on(runtime, lambda: torch.mm(a, b, out=c))
+            return on_stream(runtime, lambda: torch.mm(a, b, out=c))
 
 
 def flash(buffers: Buffers, case: Case, runtime: Runtime) -> Step:
@@ -54,11 +54,20 @@ def best(buffers: Buffers, case: Case, runtime: Runtime) -> Step:
     return _attention(buffers, case, runtime, "")
 
 
+def decode(buffers: Buffers, case: Case, runtime: Runtime) -> Step:
+    """One query of each sequence against its whole cache, by whichever kernel PyTorch chooses."""
+    import torch
+
+    q, k, v, o = (tensor(buffers[name], case.text("dtype")) for name in "qkvo")
+    grouped, attend = q.shape[1] != k.shape[1], torch.nn.functional.scaled_dot_product_attention
+    return on_stream(runtime, lambda: o[:, :, None].copy_(attend(q[:, :, None], k, v, enable_gqa=grouped)))
+
+
 def _attention(buffers: Buffers, case: Case, runtime: Runtime, backend: str) -> Step:
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    q, k, v, o = (_tensor(buffers[name], case.text("dtype")) for name in "qkvo")
+    q, k, v, o = (tensor(buffers[name], case.text("dtype")) for name in "qkvo")
     grouped, causal = q.shape[1] != k.shape[1], case.flag("causal")
     attend = torch.nn.functional.scaled_dot_product_attention
 
@@ -69,7 +78,7 @@ def _attention(buffers: Buffers, case: Case, runtime: Runtime, backend: str) -> 
         with sdpa_kernel(getattr(SDPBackend, backend)):
             compute()
 
-    step = _on(runtime, chosen if backend else compute)
+    step = on_stream(runtime, chosen if backend else compute)
     try:
         step()
     except RuntimeError as error:  # this shape is not one that the backend serves
@@ -77,7 +86,7 @@ def _attention(buffers: Buffers, case: Case, runtime: Runtime, backend: str) -> 
     return step
 
 
-def _tensor(array: Any, dtype: str) -> Any:
+def tensor(array: Any, dtype: str) -> Any:
     """A tensor over the same memory."""
     import torch
 
@@ -87,7 +96,7 @@ def _tensor(array: Any, dtype: str) -> Any:
     return torch.as_tensor(array.view(carrier)).view(getattr(torch, own))
 
 
-def _on(runtime: Runtime, compute: Callable[[], object]) -> Step:
+def on_stream(runtime: Runtime, compute: Callable[[], object]) -> Step:
     """A step that runs ``compute`` on our stream instead of PyTorch's; on a processor there is none."""
     import torch
 

@@ -14,13 +14,14 @@ from typing import Any, cast
 import numpy as np
 
 from benchsuite.backends.host.providers import mkl_library
+from benchsuite.backends.host.tensors import tensors
 from benchsuite.errors import UnavailableError
 from benchsuite.model import Array, Buffers, Case, Step
 
 
 def numpy(buffers: Buffers, case: Case, threads: int) -> Step:
     """``np.matmul(a, b, out=c)``: float32 and float64."""
-    _limit("numpy", threads)
+    limit("numpy", threads)
     right = buffers["b"].T if _transposed(case) else buffers["b"]
     return partial(np.matmul, buffers["a"], right, out=buffers["c"])
 
@@ -30,7 +31,7 @@ def scipy(buffers: Buffers, case: Case, threads: int) -> Step:
     from scipy.linalg import blas
 
     a, b, c = (buffers[name] for name in "abc")
-    _limit("scipy", threads)
+    limit("scipy", threads)
     gemm: Any = {"fp32": blas.sgemm, "fp64": blas.dgemm}[case.text("dtype")]
     step = partial(gemm, 1.0, b.T, a.T, c=c.T, overwrite_c=1, trans_a=_transposed(case))
     if step().ctypes.data != c.ctypes.data:
@@ -59,8 +60,7 @@ def torch(buffers: Buffers, case: Case, threads: int) -> Step:
     """``torch.mm`` for fp32, fp64 and bf16, ``torch._int_mm`` for int8, on the same memory."""
     import torch
 
-    torch.set_num_threads(threads)
-    a, b, c = (_tensor(torch, buffers[name]) for name in "abc")
+    a, b, c = (tensors(buffers, threads)[name] for name in "abc")
     b = b.t() if _transposed(case) else b
     product = torch._int_mm if case.text("dtype") == "int8" else torch.mm
     return partial(product, a, b, out=c)
@@ -71,7 +71,7 @@ def _transposed(case: Case) -> bool:
 
 
 @cache
-def _limit(library: str, threads: int) -> None:
+def limit(library: str, threads: int) -> None:
     """Once for each library and number: a scan of what is loaded costs tens of milliseconds."""
     from threadpoolctl import threadpool_limits
 
@@ -80,10 +80,3 @@ def _limit(library: str, threads: int) -> None:
 
 def _address(array: Array) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)
-
-
-def _tensor(torch: Any, array: Array) -> Any:
-    """The array's memory as a tensor; uint16 is bfloat16 here."""
-    if array.dtype == np.uint16:
-        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
-    return torch.from_numpy(array)

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchsuite.backends.host.tensors import tensors
 from benchsuite.model import Buffers, Case, Step
 
 
 def prefill(buffers: Buffers, case: Case, threads: int) -> Step:
     """Prefill; q, o [B, H, S, D], k, v [B, KV heads, S, D]."""
-    import torch
-
-    torch.set_num_threads(threads)
-    q, k, v, o = (torch.from_numpy(buffers[name]) for name in "qkvo")
+    q, k, v, o = (tensors(buffers, threads)[name] for name in "qkvo")
     return _step(q, k, v, o, causal=case.flag("causal"), grouped=q.shape[1] != k.shape[1])
 
 
 def decode(buffers: Buffers, case: Case, threads: int) -> Step:
     """Decode; q, o [B, H, D], k, v [B, KV heads, context, D]."""
-    import torch
-
-    torch.set_num_threads(threads)
-    q, k, v, o = (torch.from_numpy(buffers[name]) for name in "qkvo")
+    q, k, v, o = (tensors(buffers, threads)[name] for name in "qkvo")
     return _step(q[:, :, None], k, v, o[:, :, None], causal=False, grouped=q.shape[1] != k.shape[1])
 
 
