@@ -233,6 +233,15 @@ DEVICE u32 unpack_e4m3(u16 pair) {
   return r;
 #endif
 }
+#if __CUDA_ARCH__ >= 890
+// Four floats to e4m3, the first in the low byte: round to nearest even, and what is too large to the largest.
+DEVICE u32 pack_e4m3(float a, float b, float c, float d) {
+  u32 r;
+  asm("{ .reg .b16 l, h; cvt.rn.satfinite.e4m3x2.f32 l, %2, %1; cvt.rn.satfinite.e4m3x2.f32 h, %4, %3; mov.b32 %0, {l, h}; }"
+      : "=r"(r) : "f"(a), "f"(b), "f"(c), "f"(d));
+  return r;
+}
+#endif
 // Two-at-a-time arithmetic on packed halves.
 DEVICE u32 fma_bf16x2(u32 a, u32 b, u32 c) { u32 r; asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(c)); return r; }
 DEVICE u32 fma_fp16x2(u32 a, u32 b, u32 c) { u32 r; asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(c)); return r; }
@@ -307,6 +316,15 @@ DEVICE void tensor_store(const TensorMap& map, int x, int y, u32 from) {
   asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%2, %3}], [%1];"
                ::"l"(&map), "r"(from), "r"(x), "r"(y) : "memory");
 }
+// The same in one of a row of matrices, matrix z.
+DEVICE void tensor_load(u32 to, const TensorMap& map, int x, int y, int z, u32 mbarrier) {
+  asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5}], [%2];"
+               ::"r"(to), "l"(&map), "r"(mbarrier), "r"(x), "r"(y), "r"(z) : "memory");
+}
+DEVICE void tensor_store(const TensorMap& map, int x, int y, int z, u32 from) {
+  asm volatile("cp.async.bulk.tensor.3d.global.shared::cta.bulk_group [%0, {%2, %3, %4}], [%1];"
+               ::"l"(&map), "r"(from), "r"(x), "r"(y), "r"(z) : "memory");
+}
 // Close this thread's group of stores; wait until at most `pending` of its groups still read shared memory.
 DEVICE void tensor_store_commit() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }
 template <int pending> DEVICE void tensor_store_wait_read() { asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(pending) : "memory"); }
@@ -341,33 +359,52 @@ template <int count> DEVICE void registers_increase() { asm volatile("setmaxnreg
 
 // d (64, N) = a b, or += with `add`, for 32 bytes of k: asynchronous. d must not be touched before `wgmma_wait`, and
 // `wgmma_fence` hands it over. Row 16 w + g of warp w: d[4j..4j+1] = columns 8j + 2t, 8j + 2t + 1; d[4j+2..4j+3] = row g+8.
-// a (64, k) and b (N, k) lie in shared memory as their descriptors say; with _nn b is (k, N).
+// a (64, k) and b (N, k) lie in shared memory as their descriptors say; with _nn b is (k, N). Where a is four registers, they
+// are mma's fragment of rows 16 w .. 16 w + 15, and go the way of d: handed over by the fence, untouched until the wait.
 DEVICE void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 DEVICE void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 
-// The operand lists of a wgmma with 128 or 256 columns: 64 or 128 sums a thread.
-#define LIST_64 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31" \
-  ",%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63"
-#define LIST_128 LIST_64 ",%64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79,%80,%81,%82,%83,%84,%85,%86,%87,%88,%89,%90,%91,%92,%93,%94,%95" \
-  ",%96,%97,%98,%99,%100,%101,%102,%103,%104,%105,%106,%107,%108,%109,%110,%111,%112,%113,%114,%115,%116,%117,%118,%119,%120,%121,%122,%123,%124,%125,%126,%127"
+// The operand lists of a wgmma with 64, 80, 128, 176 or 256 columns: half as many sums a thread.
+#define LIST_32 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31"
+#define LIST_40 LIST_32 ",%32,%33,%34,%35,%36,%37,%38,%39"
+#define LIST_64 LIST_40 ",%40,%41,%42,%43,%44,%45,%46,%47,%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63"
+#define LIST_88 LIST_64 ",%64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79,%80,%81,%82,%83,%84,%85,%86,%87"
+#define LIST_128 LIST_88 ",%88,%89,%90,%91,%92,%93,%94,%95,%96,%97,%98,%99,%100,%101,%102,%103,%104,%105,%106,%107" \
+  ",%108,%109,%110,%111,%112,%113,%114,%115,%116,%117,%118,%119,%120,%121,%122,%123,%124,%125,%126,%127"
 #define SUMS_8(c, i) c(d[i]), c(d[i + 1]), c(d[i + 2]), c(d[i + 3]), c(d[i + 4]), c(d[i + 5]), c(d[i + 6]), c(d[i + 7])
-#define SUMS_32(c, i) SUMS_8(c, i), SUMS_8(c, i + 8), SUMS_8(c, i + 16), SUMS_8(c, i + 24)
-#define SUMS_64(c, i) SUMS_32(c, i), SUMS_32(c, i + 32)
-#define SUMS_128(c, i) SUMS_64(c, i), SUMS_64(c, i + 64)
+#define SUMS_24(c, i) SUMS_8(c, i), SUMS_8(c, i + 8), SUMS_8(c, i + 16)
+#define SUMS_32(c) SUMS_8(c, 0), SUMS_24(c, 8)
+#define SUMS_40(c) SUMS_32(c), SUMS_8(c, 32)
+#define SUMS_64(c) SUMS_40(c), SUMS_24(c, 40)
+#define SUMS_88(c) SUMS_64(c), SUMS_24(c, 64)
+#define SUMS_128(c) SUMS_88(c), SUMS_24(c, 88), SUMS_8(c, 112), SUMS_8(c, 120)
 
 #define WGMMA(name, Sum, c, count, a_number, b_number, add_number, shape, types, tail)                                   \
   DEVICE void name(Sum (&d)[count], u64 a, u64 b, u32 add) {                                                            \
     asm volatile("{ .reg .pred p; setp.ne.u32 p, %" add_number ", 0;\n"                                                 \
                  "wgmma.mma_async.sync.aligned." shape types " {" LIST_##count "}, %" a_number ", %" b_number ", p" tail "; }" \
-                 : SUMS_##count(c, 0) : "l"(a), "l"(b), "r"(add));                                                      \
+                 : SUMS_##count(c) : "l"(a), "l"(b), "r"(add));                                                         \
+  }
+#define WGMMA_REGISTERS(name, count, a_numbers, b_number, add_number, shape, types, tail)                               \
+  DEVICE void name(float (&d)[count], const u32 (&a)[4], u64 b, u32 add) {                                              \
+    asm volatile("{ .reg .pred p; setp.ne.u32 p, %" add_number ", 0;\n"                                                 \
+                 "wgmma.mma_async.sync.aligned." shape types " {" LIST_##count "}, {" a_numbers "}, %" b_number ", p" tail "; }" \
+                 : SUMS_##count(IN_OUT_F) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(add));              \
   }
 #define WGMMA_WAIT(Sum, c, count, number)                                                                               \
   template <int pending> DEVICE void wgmma_wait(Sum (&d)[count]) {                                                      \
-    asm volatile("wgmma.wait_group.sync.aligned %" number ";" : SUMS_##count(c, 0) : "n"(pending) : "memory");          \
+    asm volatile("wgmma.wait_group.sync.aligned %" number ";" : SUMS_##count(c) : "n"(pending) : "memory");             \
   }
 #define WGMMA_WIDTHS(name, Sum, c, k, types, tail)                                \
   WGMMA(name, Sum, c, 64, "64", "65", "66", "m64n128" k, types, tail)             \
   WGMMA(name, Sum, c, 128, "128", "129", "130", "m64n256" k, types, tail)
+#define WGMMA_SCORES(name, k, types, tail)                                        \
+  WGMMA(name, float, IN_OUT_F, 40, "40", "41", "42", "m64n80" k, types, tail)     \
+  WGMMA(name, float, IN_OUT_F, 88, "88", "89", "90", "m64n176" k, types, tail)
+#define WGMMA_VALUES(name, k, types, tail)                                                                   \
+  WGMMA_REGISTERS(name, 32, "%32,%33,%34,%35", "36", "37", "m64n64" k, types, tail)                          \
+  WGMMA_REGISTERS(name, 64, "%64,%65,%66,%67", "68", "69", "m64n128" k, types, tail)                         \
+  WGMMA_REGISTERS(name, 128, "%128,%129,%130,%131", "132", "133", "m64n256" k, types, tail)
 #define IN_OUT_F "+f"
 #define IN_OUT_R "+r"
 WGMMA_WIDTHS(wgmma_bf16, float, IN_OUT_F, "k16", ".f32.bf16.bf16", ", 1, 1, 0, 0")
@@ -377,13 +414,22 @@ WGMMA_WIDTHS(wgmma_fp16_nn, float, IN_OUT_F, "k16", ".f32.f16.f16", ", 1, 1, 0, 
 WGMMA_WIDTHS(wgmma_tf32, float, IN_OUT_F, "k8", ".f32.tf32.tf32", ", 1, 1")
 WGMMA_WIDTHS(wgmma_e4m3, float, IN_OUT_F, "k32", ".f32.e4m3.e4m3", ", 1, 1")
 WGMMA_WIDTHS(wgmma_int8, i32, IN_OUT_R, "k32", ".s32.s8.s8", "")
+WGMMA_SCORES(wgmma_bf16, "k16", ".f32.bf16.bf16", ", 1, 1, 0, 0")
+WGMMA_SCORES(wgmma_fp16, "k16", ".f32.f16.f16", ", 1, 1, 0, 0")
+WGMMA_VALUES(wgmma_bf16_nn, "k16", ".f32.bf16.bf16", ", 1, 1, 1")
+WGMMA_VALUES(wgmma_fp16_nn, "k16", ".f32.f16.f16", ", 1, 1, 1")
+WGMMA_VALUES(wgmma_e4m3, "k32", ".f32.e4m3.e4m3", ", 1, 1")
 // Until at most `pending` committed groups of this warpgroup are under way. It takes the sums, so that the compiler reads
 // none of them earlier.
-WGMMA_WAIT(float, IN_OUT_F, 64, "64") WGMMA_WAIT(float, IN_OUT_F, 128, "128")
+WGMMA_WAIT(float, IN_OUT_F, 32, "32") WGMMA_WAIT(float, IN_OUT_F, 40, "40") WGMMA_WAIT(float, IN_OUT_F, 64, "64")
+WGMMA_WAIT(float, IN_OUT_F, 88, "88") WGMMA_WAIT(float, IN_OUT_F, 128, "128")
 WGMMA_WAIT(i32, IN_OUT_R, 64, "64") WGMMA_WAIT(i32, IN_OUT_R, 128, "128")
 #undef WGMMA
 #undef WGMMA_WAIT
 #undef WGMMA_WIDTHS
+#undef WGMMA_REGISTERS
+#undef WGMMA_SCORES
+#undef WGMMA_VALUES
 #endif  // sm_90a
 
 #endif  // __CUDACC__

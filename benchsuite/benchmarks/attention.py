@@ -2,7 +2,7 @@
 
 Every query token attends to the keys (all of them, or those up to itself): softmax(q k^T / sqrt(D)) v,
 with as many KV heads as heads (MHA) or fewer (GQA). With 16-bit elements the weights are rounded to 16 bits
-too before they meet v, as tensor cores take them; sums are float32.
+too before they meet v, as tensor cores take them; sums are float32. With e4m3 the weights are rounded to e4m3, and o is bf16.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchsuite import units
+from benchsuite.benchmarks import _attention_cuda as wgmma
 from benchsuite.model import (
     Array,
     Arrays,
@@ -40,7 +41,7 @@ QUERIES, KEYS = 128, 512
 ALL = 2**24
 """Scores up to which the reference computes every output; beyond it, ``SAMPLED`` queries of every head."""
 SAMPLED = 32
-ROUNDING = {"bf16": 2.0**-8, "fp16": 2.0**-11}
+ROUNDING = {"bf16": 2.0**-8, "fp16": 2.0**-11, "e4m3": 2.0**-4}
 """Largest relative error of rounding to these types."""
 
 TILES: Mapping[tuple[str, int], tuple[int, ...]] = {
@@ -80,20 +81,23 @@ def inputs(case: Case, rng: np.random.Generator) -> Arrays:
             return {name: units.to_bf16(array) for name, array in exact.items()}
         case "fp16":
             return {name: array.astype(np.float16) for name, array in exact.items()}
+        case "e4m3":
+            return {name: units.to_e4m3(array) for name, array in exact.items()}
         case _:
             return exact
 
 
 def outputs(case: Case) -> Mapping[str, ArraySpec]:
     """The attended values."""
-    return {"o": ArraySpec(shapes(case)[0], case.text("dtype"))}
+    return {"o": ArraySpec(shapes(case)[0], wgmma.result(case.text("dtype")))}
 
 
 def work(case: Case) -> Work:
     """Two products of 2 S^2 D a head; causal counts half (Dao et al. 2022). q, k, v read and o written once."""
     query, cache = (float(np.prod(shape)) for shape in shapes(case))
-    share, size = 0.5 if case.flag("causal") else 1.0, float(units.dtype(case.text("dtype")).bytes)
-    return Work(flops=4.0 * query * case.integer("seq") * share, read=size * (query + 2 * cache), written=size * query)
+    share, dtype = 0.5 if case.flag("causal") else 1.0, case.text("dtype")
+    size, out = (float(units.dtype(name).bytes) for name in (dtype, wgmma.result(dtype)))
+    return Work(flops=4.0 * query * case.integer("seq") * share, read=size * (query + 2 * cache), written=out * query)
 
 
 def reference(case: Case, ranks: Sequence[Arrays], rng: np.random.Generator) -> Mapping[str, Expected]:
@@ -151,9 +155,9 @@ def _online(q: Array, k: Array, v: Array, start: int, causal: bool) -> Array:
 
 
 def allowed(case: Case, keys: int) -> Tolerance | None:
-    """The error of 16-bit outputs that see at least ``keys`` keys; for float32, the benchmark's own.
+    """The error of outputs whose weights were rounded and that see at least ``keys`` keys; for float32, the benchmark's own.
 
-    Rounding the output is the relative part, u. Rounding the weights w, whose sum is 1, adds sum(w d v) with
+    Rounding the output is the relative part, u (2^-8 with e4m3, whose outputs are bf16). Rounding the weights w, whose sum is 1, adds sum(w d v) with
     |d| <= u. Normal scores give sum(w^2) = e / keys, rounding d = 0.4 u and the inputs v = 1, each in the root mean
     square: together 0.7 u / sqrt(keys). Twelve times that is allowed. With fewer than 8 keys the bound u sum(w |v|)
     rules: a row's largest weight is 1 before the division, thus exact, and the rest leaves less than 2.8 u.
@@ -162,8 +166,8 @@ def allowed(case: Case, keys: int) -> Tolerance | None:
     all rows see as many keys, up to 2.7 / u^2 keys (178 000 for bf16). A million outputs of 2 to 4096 keys, computed
     with rounded weights, came to 0.43 of the allowance; of those without one tile, 15 % or fewer stayed within it.
     """
-    u = ROUNDING.get(case.text("dtype"))
-    return None if u is None else Tolerance(relative=u, absolute=8.0 * u / math.sqrt(max(keys, 8)))
+    u, out = (ROUNDING.get(name) for name in (case.text("dtype"), wgmma.result(case.text("dtype"))))
+    return None if u is None or out is None else Tolerance(relative=out, absolute=8.0 * u / math.sqrt(max(keys, 8)))
 
 
 def tolerance(case: Case) -> Tolerance:
@@ -188,8 +192,8 @@ def whole_panels(case: Case) -> bool:
 
 
 def half_precision(case: Case) -> bool:
-    """What tensor cores multiply in one instruction, with a float32 sum."""
-    return case.text("dtype") in ROUNDING
+    """What tensor cores of every GPU multiply in one instruction, with a float32 sum."""
+    return case.text("dtype") in {"bf16", "fp16"}
 
 
 def tiling(case: Case, device: Device) -> Mapping[str, int]:
@@ -245,7 +249,7 @@ BENCHMARK = Benchmark(
         Axis("kv_heads", (2,), "KV heads: as many as heads is MHA, fewer GQA"),
         Axis("head_dim", (64, 128), choices=(64, 128, 256)),
         Axis("causal", (False, True), "whether a token sees only what came before", choices=(False, True)),
-        Axis("dtype", ("fp32",), "elements of q, k, v and o", choices=("fp32", "bf16", "fp16")),
+        Axis("dtype", ("fp32",), "elements of q, k and v, and of o but with e4m3", choices=("fp32", "bf16", "fp16", "e4m3")),
     ),
     inputs=inputs,
     outputs=outputs,
@@ -255,6 +259,7 @@ BENCHMARK = Benchmark(
     invalid=invalid,
     implementations=(
         Implementation("mma", KERNEL, frozenset({"cuda"}), supports=half_precision),
+        Implementation("wgmma", wgmma.KERNEL, frozenset({"cuda"}), supports=wgmma.serves),
         Implementation("flash", CudaLibrary("pytorch:flash"), TORCH, "torch", half_precision),
         Implementation("cudnn", CudaLibrary("pytorch:cudnn"), TORCH, "torch", half_precision),
         Implementation("tiled", HostKernel("attention:tiled"), frozenset({"host", "numba"}), supports=whole_panels),

@@ -274,13 +274,16 @@ static void describe_waiting(char* text, size_t room) {  // the first mbarrier t
 
 // ---------------------------------------------------------------- the copy engine
 
-// What simulate.py puts into the 128 bytes of a tensor map. Sizes in elements, innermost first; `stride`, `swizzle` in bytes.
-struct Map { u64 magic, address, stride; u32 element, swizzle, size[2], box[2]; };
+// What simulate.py puts into the 128 bytes of a tensor map: matrices, `rank` 3 being a row of them. Sizes in elements, innermost
+// first; `stride` (from row to row, from matrix to matrix) and `swizzle` in bytes.
+struct Map { u64 magic, address, stride[2]; u32 element, swizzle, rank, size[3], box[3]; };
+struct Corner { u32 rank; i32 x, y, z; };  // of a box
 constexpr u64 MAP = 0x70616d726f736e65ull;
-static Map map_of(const void* place, const char* what) {
+static Map map_of(const void* place, const Corner& corner, const char* what) {
   Map map;
   memcpy(&map, place, sizeof map);
   if (map.magic != MAP) fail("%s: this is no tensor map", what);
+  if (map.rank != corner.rank) fail("%s: %u coordinates for a tensor map of rank %u", what, corner.rank, map.rank);
   return map;
 }
 
@@ -288,31 +291,34 @@ static Map map_of(const void* place, const char* what) {
 static u32 swizzled(u32 address, u32 swizzle) { return address ^ (address >> 7 & (swizzle / 16 - 1) & 7) << 4; }
 
 // Every 16 bytes of a box in shared memory with where they lie in global memory; of what lies outside, nothing is read or written.
-template <class Move> static void move_box(const Map& map, u8* arena, u32 offset, i32 x, i32 y, Move move) {
+template <class Move> static void move_box(const Map& map, u8* arena, u32 offset, const Corner& corner, Move move) {
   u32 row_bytes = map.box[0] * map.element, each = 16 / map.element;
-  for (u32 row = 0; row < map.box[1]; row++)
+  for (u32 row = 0; row < map.box[1] * map.box[2]; row++)
     for (u32 chunk = 0; chunk < row_bytes / 16; chunk++) {
       u32 at = offset + row * row_bytes + chunk * 16;
       u8* shared = arena + (map.swizzle ? swizzled(at + ARENA_BASE, map.swizzle) - ARENA_BASE : at);
-      i64 line = static_cast<i64>(y) + row, first = static_cast<i64>(x) + chunk * each;
+      i64 z = static_cast<i64>(corner.z) + row / map.box[1], y = static_cast<i64>(corner.y) + row % map.box[1];
+      i64 first = static_cast<i64>(corner.x) + chunk * each;
+      bool there = y >= 0 && y < map.size[1] && z >= 0 && z < map.size[2];
+      i64 line = y * static_cast<i64>(map.stride[0]) + z * static_cast<i64>(map.stride[1]);
       for (u32 e = 0; e < each; e++) {
-        bool inside = line >= 0 && line < map.size[1] && first + e >= 0 && first + e < map.size[0];
-        u64 global = map.address + static_cast<u64>(line * static_cast<i64>(map.stride) + (first + e) * map.element);
+        bool inside = there && first + e >= 0 && first + e < map.size[0];
+        u64 global = map.address + static_cast<u64>(line + (first + e) * map.element);
         move(shared + e * map.element, reinterpret_cast<u8*>(global), inside);
       }
     }
 }
 
-struct Transfer { Block* block; u32 to; Map map; i32 x, y; MBarrier* report; u32 phase; };
+struct Transfer { Block* block; u32 to; Map map; Corner corner; MBarrier* report; u32 phase; };
 static Transfer transfers[MOST_TRANSFERS];
 static int transfer_count;
 static u32 reluctance;  // a copy goes on in one of so many turns
 
-static u32 bytes_of(const Map& map) { return map.box[0] * map.box[1] * map.element; }
+static u32 bytes_of(const Map& map) { return map.box[0] * map.box[1] * map.box[2] * map.element; }
 
-static void tensor_load(u32 to, const void* place, i32 x, i32 y, u32 mbarrier, u32 mask, bool multicast) {
+static void tensor_load(u32 to, const void* place, const Corner& corner, u32 mbarrier, u32 mask, bool multicast) {
   const char* what = "cp.async.bulk.tensor";
-  Map map = map_of(place, what);
+  Map map = map_of(place, corner, what);
   u32 bytes = bytes_of(map), offset = offset_of(to, 128, bytes, what);
   if (multicast && (!mask || mask >> cluster)) fail("%s: blocks %x of a cluster of %d", what, mask, cluster);
   for (u32 rank = 0; rank < static_cast<u32>(cluster); rank++) {
@@ -323,7 +329,7 @@ static void tensor_load(u32 to, const void* place, i32 x, i32 y, u32 mbarrier, u
     if (transfer_count == MOST_TRANSFERS) fail("%s: more than %d under way", what, MOST_TRANSFERS);
     watch(blocks[rank], offset, bytes, true, {report.agent, report.phase + 1});
     memset(blocks[rank].arena + offset, 0xff, bytes);  // NaN until it has come
-    transfers[transfer_count++] = {&blocks[rank], offset, map, x, y, &report, report.phase};
+    transfers[transfer_count++] = {&blocks[rank], offset, map, corner, &report, report.phase};
   }
 }
 // One copy arrives, where it is its turn.
@@ -332,7 +338,7 @@ static bool transfer_goes_on(int others) {
   int pick = random_number() % transfer_count;
   Transfer one = transfers[pick];
   transfers[pick] = transfers[--transfer_count];
-  move_box(one.map, one.block->arena, one.to, one.x, one.y, [&](u8* shared, const u8* global, bool inside) {
+  move_box(one.map, one.block->arena, one.to, one.corner, [&](u8* shared, const u8* global, bool inside) {
     if (inside) memcpy(shared, global, one.map.element);
     else memset(shared, 0, one.map.element);
   });
@@ -350,15 +356,15 @@ static bool transfer_goes_on(int others) {
 struct Stores { int agent; u32 group; bool open; };
 static Stores stores[MOST_FIBERS];
 
-static void tensor_store(const void* place, u32 from, i32 x, i32 y) {
+static void tensor_store(const void* place, u32 from, const Corner& corner) {
   const char* what = "cp.async.bulk.tensor to global memory";
-  Map map = map_of(place, what);
+  Map map = map_of(place, corner, what);
   u32 bytes = bytes_of(map), offset = offset_of(from, 128, bytes, what);
   Stores& mine = stores[current];
   if (mine.agent < 0) mine.agent = new_agent("a bulk store");
   mine.open = true;
   watch(*here, offset, bytes, false, {mine.agent, mine.group});
-  move_box(map, here->arena, offset, x, y, [&](const u8* shared, u8* global, bool inside) {
+  move_box(map, here->arena, offset, corner, [&](const u8* shared, u8* global, bool inside) {
     if (inside) memcpy(global, shared, map.element);
   });
 }
@@ -378,6 +384,9 @@ static void bulk_wait_read(u32 pending) {
 constexpr u32 POISON = 0x7fc0dead;  // in accumulators that must not be read: NaN as float
 constexpr int MOST_PRODUCTS = 8;
 struct Product { void* d[128]; u32* sums; int count; u32 group; };  // accumulators under way: their true sums, thread by thread
+// Registers with rows of A that wgmma still reads: what they truly hold; `kept`: or held at the last wgmma.fence.
+struct Fragment { u32* a[128]; u32 held[128][4], kept[128][4]; u32 group; bool under_way, known; };
+constexpr int MOST_FRAGMENTS = 64;
 struct Warpgroup {
   const char* what;
   int arrived;
@@ -387,6 +396,8 @@ struct Warpgroup {
   bool open, fenced;  // whether it holds anything; whether registers may be handed to wgmma
   Product products[MOST_PRODUCTS];
   int product_count;
+  Fragment fragments[MOST_FRAGMENTS];
+  int fragment_count;
   u32 registers;
 };
 static Warpgroup warpgroups[MOST_FIBERS / 128];
@@ -497,10 +508,49 @@ static Product& product_of(Warpgroup& group, int count, void* (*accumulators)(vo
   return product;
 }
 
-// d (64 x 2 count) = a b, or with `add` d += a b, for 32 bytes of k. Sums in double, rounded (or cut off) once.
+// A's registers: 32 bytes of k of rows g and g + 8, as mma takes them. Until the wait nobody may read or write them, so they hold
+// POISON; and a wgmma.fence must lie between their last writing and wgmma.
+static void check_untouched(const Fragment& fragment) {
+  for (const u32* a : fragment.a)
+    for (int i = 0; i < 4; i++)
+      if (a[i] != POISON) fail("wgmma: a register of A was written while it was under way");
+}
+static Fragment& fragment_of(Warpgroup& group, u32* const (&a)[128]) {
+  int f = 0;
+  while (f < group.fragment_count && group.fragments[f].a[0] != a[0]) f++;
+  if (f == MOST_FRAGMENTS) fail("wgmma: more than %d fragments of A in a warpgroup", MOST_FRAGMENTS);
+  Fragment& fragment = group.fragments[f];
+  if (f == group.fragment_count) {
+    group.fragment_count++;
+    fragment.under_way = fragment.known = false;
+  }
+  if (fragment.under_way) {
+    check_untouched(fragment);
+    return fragment;
+  }
+  if (!group.fenced) fail("wgmma: no wgmma.fence since the registers of A were last in other hands");
+  for (int t = 0; t < 128; t++) {
+    fragment.a[t] = a[t];
+    if (fragment.known && memcmp(fragment.kept[t], a[t], sizeof fragment.kept[t]))
+      fail("wgmma: a register of A was written after the wgmma.fence");
+    memcpy(fragment.held[t], a[t], sizeof fragment.held[t]);
+    for (int i = 0; i < 4; i++) a[t][i] = POISON;
+  }
+  fragment.under_way = true;
+  return fragment;
+}
+static void fetch_fragment(const Fragment& fragment, u8* into) {
+  for (int t = 0; t < 128; t++)
+    for (int i = 0; i < 4; i++)
+      memcpy(into + (t / 32 * 16 + t % 32 / 4 + i % 2 * 8) * 32 + i / 2 * 16 + t % 4 * 4, &fragment.held[t][i], 4);
+}
+
+// d (64 x 2 count) = a b, or with `add` d += a b, for 32 bytes of k. Sums in double, rounded (or cut off) once. `a` is a descriptor
+// or, where `fragment` is given, in those registers.
 template <class Sum, int count, class Decode>
-static void wgmma(const char* what, Sum (&d)[count], u64 a, u64 b, u32 add, int element, bool across, Decode decode, int bits = 0) {
-  struct Operands { Sum* d; u64 a, b; u32 add; } mine{d, a, b, add != 0};
+static void wgmma(const char* what, Sum (&d)[count], u64 a, u64 b, u32 add, int element, bool across, Decode decode, int bits = 0,
+                  const u32* fragment = nullptr) {
+  struct Operands { Sum* d; u64 a, b; u32 add; const u32* fragment; } mine{d, a, b, add != 0, fragment};
   gather(what, &mine, [&](Warpgroup& group) {
     for (void* slot : group.slot) {
       const Operands& other = *static_cast<Operands*>(slot);
@@ -518,7 +568,15 @@ static void wgmma(const char* what, Sum (&d)[count], u64 a, u64 b, u32 add, int 
     };
     if (group.agent < 0) group.agent = new_agent("wgmma");
     const Touch now{group.agent, group.group};
-    fetch(what, a, 64, false, raw, now);
+    if (fragment) {
+      u32* places[128];
+      for (int t = 0; t < 128; t++) places[t] = const_cast<u32*>(static_cast<Operands*>(group.slot[t])->fragment);
+      Fragment& registers = fragment_of(group, places);
+      registers.group = group.group;
+      fetch_fragment(registers, raw);
+    } else {
+      fetch(what, a, 64, false, raw, now);
+    }
     for (int row = 0; row < 64; row++)
       for (int k = 0; k < depth; k++) left[row * depth + k] = value(row, k);
     fetch(what, b, columns, across, raw, now);
@@ -541,7 +599,14 @@ static void wgmma(const char* what, Sum (&d)[count], u64 a, u64 b, u32 add, int 
   });
 }
 static void wgmma_fence() {
-  gather("wgmma.fence", nullptr, [](Warpgroup& group) { group.fenced = true; });
+  gather("wgmma.fence", nullptr, [](Warpgroup& group) {
+    group.fenced = true;
+    for (int f = 0; f < group.fragment_count; f++) {
+      Fragment& fragment = group.fragments[f];
+      fragment.known = !fragment.under_way;
+      for (int t = 0; t < 128 && fragment.known; t++) memcpy(fragment.kept[t], fragment.a[t], sizeof fragment.kept[t]);
+    }
+  });
 }
 static void wgmma_commit() {
   gather("wgmma.commit_group", nullptr, [](Warpgroup& group) {
@@ -559,6 +624,13 @@ static void wgmma_wait(u32 pending) {
       const Product done = product;  // its memory is used again
       product = all.products[--all.product_count];
       all.products[all.product_count] = done;
+    }
+    for (int f = 0; f < all.fragment_count; f++) {
+      Fragment& fragment = all.fragments[f];
+      if (!fragment.under_way || fragment.group + pending >= all.group) continue;
+      check_untouched(fragment);
+      for (int t = 0; t < 128; t++) memcpy(fragment.a[t], fragment.held[t], sizeof fragment.held[t]);
+      fragment.under_way = fragment.known = false;
     }
     all.fenced = false;
   });
@@ -606,7 +678,7 @@ static void begin_cluster() {
   }
   for (int g = 0; g <= (total - 1) / 128; g++) {
     Warpgroup& group = warpgroups[g];
-    group.arrived = group.product_count = 0;
+    group.arrived = group.product_count = group.fragment_count = 0;
     group.agent = -1;
     group.group = 1;
     group.open = group.fenced = false;

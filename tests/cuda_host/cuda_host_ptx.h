@@ -250,6 +250,20 @@ DEVICE float from_e4m3(u8 bits) {  // OCP 8-bit floating point: bias 7, no infin
   if ((bits & 127) == 127) size = NAN;
   return bits & 128 ? -size : size;
 }
+#if __CUDA_ARCH__ >= 890
+DEVICE u8 to_e4m3(float v) {  // to nearest even; what is beyond 448 becomes 448
+  if (v != v) return 0x7f;
+  u8 sign = __float_as_uint(v) >> 31 ? 128 : 0;
+  float size = fabsf(v);
+  if (size >= 448.0f) return sign | 0x7e;
+  int exponent = size < 0x1p-6f ? -6 : ilogbf(size);
+  int steps = static_cast<int>(nearbyintf(ldexpf(size, 3 - exponent)));  // 8 to 16 of the binary order's eighths, or fewer below it
+  return static_cast<u8>(sign | (steps + (exponent + 6) * 8));
+}
+DEVICE u32 pack_e4m3(float a, float b, float c, float d) {
+  return to_e4m3(a) | to_e4m3(b) << 8 | to_e4m3(c) << 16 | static_cast<u32>(to_e4m3(d)) << 24;
+}
+#endif
 DEVICE u32 unpack_e4m3(u16 pair) {
   return pack_fp16(from_e4m3(static_cast<u8>(pair & 255)), from_e4m3(static_cast<u8>(pair >> 8)));
 }
@@ -379,11 +393,15 @@ DEVICE void mbarrier_arrive_cluster(u32 at) { sim::mbarrier_arrive(at, 0, "mbarr
 DEVICE void mbarrier_wait(u32 at, u32 parity) { sim::mbarrier_wait(at, parity); }
 DEVICE void fence_proxy_async() { sim::fence_proxy(); }
 
-DEVICE void tensor_load(u32 to, const TensorMap& map, int x, int y, u32 mbarrier) { sim::tensor_load(to, &map, x, y, mbarrier, 0, false); }
+DEVICE void tensor_load(u32 to, const TensorMap& map, int x, int y, u32 mbarrier) { sim::tensor_load(to, &map, {2, x, y, 0}, mbarrier, 0, false); }
 DEVICE void tensor_load_multicast(u32 to, const TensorMap& map, int x, int y, u32 mbarrier, u16 blocks) {
-  sim::tensor_load(to, &map, x, y, mbarrier, blocks, true);
+  sim::tensor_load(to, &map, {2, x, y, 0}, mbarrier, blocks, true);
 }
-DEVICE void tensor_store(const TensorMap& map, int x, int y, u32 from) { sim::tensor_store(&map, from, x, y); }
+DEVICE void tensor_store(const TensorMap& map, int x, int y, u32 from) { sim::tensor_store(&map, from, {2, x, y, 0}); }
+DEVICE void tensor_load(u32 to, const TensorMap& map, int x, int y, int z, u32 mbarrier) {
+  sim::tensor_load(to, &map, {3, x, y, z}, mbarrier, 0, false);
+}
+DEVICE void tensor_store(const TensorMap& map, int x, int y, int z, u32 from) { sim::tensor_store(&map, from, {3, x, y, z}); }
 DEVICE void tensor_store_commit() { sim::bulk_commit(); }
 template <int pending> DEVICE void tensor_store_wait_read() { sim::bulk_wait_read(pending); }
 
@@ -405,23 +423,35 @@ DEVICE void wgmma_commit() { sim::wgmma_commit(); }
 template <int pending, class Sum, int count> DEVICE void wgmma_wait(Sum (&)[count]) { sim::wgmma_wait(pending); }
 
 constexpr int E4M3_BITS = 13;  // after the leading one, that sums of e4m3 keep: cut off after every 32 products
+DEVICE double wide_bf16(u32 v) { return static_cast<double>(from_bf16(static_cast<u16>(v))); }
+DEVICE double wide_fp16(u32 v) { return static_cast<double>(from_fp16(static_cast<u16>(v))); }
+DEVICE double wide_e4m3(u32 v) { return static_cast<double>(from_e4m3(static_cast<u8>(v))); }
 template <int count> DEVICE void wgmma_bf16(float (&d)[count], u64 a, u64 b, u32 add) {
-  sim::wgmma("wgmma.bf16", d, a, b, add, 2, false, [](u32 v) { return static_cast<double>(from_bf16(static_cast<u16>(v))); });
+  sim::wgmma("wgmma.bf16", d, a, b, add, 2, false, wide_bf16);
 }
 template <int count> DEVICE void wgmma_bf16_nn(float (&d)[count], u64 a, u64 b, u32 add) {
-  sim::wgmma("wgmma.bf16 with b across k", d, a, b, add, 2, true, [](u32 v) { return static_cast<double>(from_bf16(static_cast<u16>(v))); });
+  sim::wgmma("wgmma.bf16 with b across k", d, a, b, add, 2, true, wide_bf16);
+}
+template <int count> DEVICE void wgmma_bf16_nn(float (&d)[count], const u32 (&a)[4], u64 b, u32 add) {
+  sim::wgmma("wgmma.bf16 with a in registers", d, 0, b, add, 2, true, wide_bf16, 0, a);
 }
 template <int count> DEVICE void wgmma_fp16(float (&d)[count], u64 a, u64 b, u32 add) {
-  sim::wgmma("wgmma.f16", d, a, b, add, 2, false, [](u32 v) { return static_cast<double>(from_fp16(static_cast<u16>(v))); });
+  sim::wgmma("wgmma.f16", d, a, b, add, 2, false, wide_fp16);
 }
 template <int count> DEVICE void wgmma_fp16_nn(float (&d)[count], u64 a, u64 b, u32 add) {
-  sim::wgmma("wgmma.f16 with b across k", d, a, b, add, 2, true, [](u32 v) { return static_cast<double>(from_fp16(static_cast<u16>(v))); });
+  sim::wgmma("wgmma.f16 with b across k", d, a, b, add, 2, true, wide_fp16);
+}
+template <int count> DEVICE void wgmma_fp16_nn(float (&d)[count], const u32 (&a)[4], u64 b, u32 add) {
+  sim::wgmma("wgmma.f16 with a in registers", d, 0, b, add, 2, true, wide_fp16, 0, a);
 }
 template <int count> DEVICE void wgmma_tf32(float (&d)[count], u64 a, u64 b, u32 add) {  // the low 13 bits are not read
   sim::wgmma("wgmma.tf32", d, a, b, add, 4, false, [](u32 v) { return static_cast<double>(__uint_as_float(v & 0xffffe000u)); });
 }
 template <int count> DEVICE void wgmma_e4m3(float (&d)[count], u64 a, u64 b, u32 add) {
-  sim::wgmma("wgmma.e4m3", d, a, b, add, 1, false, [](u32 v) { return static_cast<double>(from_e4m3(static_cast<u8>(v))); }, E4M3_BITS);
+  sim::wgmma("wgmma.e4m3", d, a, b, add, 1, false, wide_e4m3, E4M3_BITS);
+}
+template <int count> DEVICE void wgmma_e4m3(float (&d)[count], const u32 (&a)[4], u64 b, u32 add) {
+  sim::wgmma("wgmma.e4m3 with a in registers", d, 0, b, add, 1, false, wide_e4m3, E4M3_BITS, a);
 }
 template <int count> DEVICE void wgmma_int8(i32 (&d)[count], u64 a, u64 b, u32 add) {
   sim::wgmma("wgmma.s8", d, a, b, add, 1, false, [](u32 v) { return static_cast<double>(static_cast<i8>(v)); });

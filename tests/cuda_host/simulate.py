@@ -280,14 +280,16 @@ def encode(spec: TensorMap, array: Array) -> Array:
     a multiple of 16 bytes and not longer than the swizzle.
     """
     element, row = units.dtype(spec.dtype).bytes, spec.box[0] * units.dtype(spec.dtype).bytes
-    if len(spec.shape) != 2 or (spec.swizzle and row != spec.swizzle):
-        raise MeasureError("Only matrices, in boxes as wide as their swizzle, can be simulated.")
-    stride, address = spec.shape[0] * element, array.ctypes.data
-    if address % 16 or stride % 16 or row % 16 or max(spec.box) > MOST_BOX or min(*spec.box, *spec.shape) < 1:
+    rank, address = len(spec.shape), array.ctypes.data
+    if rank not in (2, 3) or (spec.swizzle and row != spec.swizzle):
+        raise MeasureError("Only matrices and rows of them, in boxes as wide as their swizzle, can be simulated.")
+    strides, ones = tensormap.strides(spec), (1,) * (3 - rank)
+    if address % 16 or strides[0] % 16 or row % 16 or max(spec.box) > MOST_BOX or min(*spec.box, *spec.shape) < 1:
         raise MeasureError(f"The driver would refuse a tensor map of {spec.dtype} {spec.shape} in boxes of {spec.box}.")
-    if array.nbytes != stride * spec.shape[1]:
+    if array.nbytes != strides[-1] * spec.shape[-1]:
         raise MeasureError(f"A tensor map of {spec.dtype} {spec.shape} does not fit {array.nbytes} bytes.")
-    packed = struct.pack("<3Q6I", _MAP, address, stride, element, spec.swizzle, *spec.shape, *spec.box)
+    sizes = (element, spec.swizzle, rank, *spec.shape, *ones, *spec.box, *ones)
+    packed = struct.pack("<4Q9I", _MAP, address, strides[0], strides[-1], *sizes)
     space = np.zeros(2 * tensormap.BYTES, np.uint8)
     start = -space.ctypes.data % tensormap.BYTES
     space[start : start + len(packed)] = np.frombuffer(packed, np.uint8)
