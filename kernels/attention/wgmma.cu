@@ -282,8 +282,8 @@ DEVICE void attend(float (&o)[DIM / 2], Rows& rows, const Shape& shape, const Sh
   hide(work.tiles - 1);
   soften(s, rows, fade, scale);
   narrow(p, s);
-  for (i32 tile = work.tiles - 2; tile >= 0; tile--, advance(k), advance(v)) {
-    mbarrier_wait(shared.k_full + 8 * k.slot, k.parity);
+  if (work.tiles > 1) mbarrier_wait(shared.k_full + 8 * k.slot, k.parity);
+  for (i32 tile = work.tiles - 2; tile >= 0; tile--, advance(v)) {
     named_barrier_sync(1 + consumer, 2 * GROUP_THREADS);  // this one's turn
     wgmma_fence();
     begin_scores(s, queries, shared.keys + k.slot * TILE);
@@ -292,8 +292,11 @@ DEVICE void attend(float (&o)[DIM / 2], Rows& rows, const Shape& shape, const Sh
     named_barrier_arrive(1 + (consumer + 1) % CONSUMERS, 2 * GROUP_THREADS);  // and the next one's
     wgmma_wait<1>(s);
     give_back(shared.k_empty, k.slot);
+    advance(k);
     hide(tile);
     soften(s, rows, fade, scale);
+    // Here, not later: a loop keeps the compiler, which sees no reason against it, from waiting for PV before the exponentials.
+    if (tile > 0) mbarrier_wait(shared.k_full + 8 * k.slot, k.parity);
     wgmma_wait<0>(o);
     give_back(shared.v_empty, v.slot);
 #pragma unroll
