@@ -17,7 +17,9 @@ from benchsuite.model import Case, Score, Status
 PCIE_LANE = {1: 0.25e9, 2: 0.5e9, 3: 0.985e9, 4: 1.969e9, 5: 3.938e9, 6: 7.563e9}
 """Bytes per second and direction of one lane after line coding: 8b/10b up to 2, 128b/130b up to 5 (PCI-SIG)."""
 SYNCHRONOUS = ("sm_90a", "sm_100a")
-"""Chips whose tensor cores run at full speed for wgmma and tcgen05 only: mma.sync reaches about two thirds."""
+"""Chips whose tensor cores run at full speed for wgmma and tcgen05 only: mma.sync reaches about two thirds.
+
+It is excused there where nothing better of ours was measured, and nothing else is."""
 
 
 class Against(StrEnum):
@@ -42,16 +44,19 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """Cases (``"gemm dtype=fp64"``, each word a pattern), what they are held against, floor and goal."""
+    """Cases (``"gemm dtype=fp64"``, each word a pattern), what they are held against, floor and goal; ``arch``: where."""
 
     cases: str
     against: Against
     floor: float
     goal: float
     tensor: bool = False
+    arch: str = "*"
 
-    def fits(self, case: Case) -> bool:
-        """Whether the goal is about this case."""
+    def fits(self, case: Case, arch: str) -> bool:
+        """Whether the goal is about this case on this architecture."""
+        if not fnmatchcase(arch, self.arch):
+            return False
         name, *words = self.cases.split()
         given = case.key.split()
         return name == case.benchmark and all(any(fnmatchcase(each, word) for each in given) for word in words)
@@ -62,6 +67,8 @@ GOALS = (
     Goal("gemm dtype=fp32", Against.VENDOR, 0.85, 0.93),
     Goal("gemm m=16", Against.VENDOR, 0.80, 0.90),
     Goal("gemm dtype=*", Against.VENDOR, 0.88, 0.95, tensor=True),
+    Goal("attention head_dim=64", Against.VENDOR, 0.80, 0.92, tensor=True, arch="sm_90a"),
+    Goal("attention head_dim=*", Against.VENDOR, 0.80, 0.95, tensor=True, arch="sm_90a"),
     Goal("attention dtype=*", Against.VENDOR, 0.90, 1.00, tensor=True),
     Goal("dequant m=1?", Against.READ, 0.75, 0.85),
     Goal("dequant m=1", Against.READ, 0.75, 0.85),
@@ -100,7 +107,7 @@ def rows(scores: Sequence[Score], facts: Mapping[str, Mapping[str, str]]) -> lis
     arch = facts.get("gpu", {}).get("arch", "")
     found = []
     for case, several in by_case.items():
-        goal = next((goal for goal in GOALS if goal.fits(case)), None)
+        goal = next((goal for goal in GOALS if goal.fits(case, arch)), None)
         if goal is not None and any(_ours(score) and score.status is not Status.SKIPPED for score in several):
             found.append(_row(case, several, goal, read, arch))
     return sorted(found, key=lambda row: (list(Verdict).index(row.verdict), row.ratio or 0.0))
@@ -138,7 +145,7 @@ def _row(case: Case, several: Sequence[Score], goal: Goal, read: float, arch: st
         ratio=ratio,
         floor=goal.floor,
         goal=goal.goal,
-        verdict=_verdict(ratio, goal, arch),
+        verdict=_verdict(ratio, goal, arch if best.implementation.startswith("mma") else ""),
     )
 
 
@@ -159,6 +166,7 @@ def _peer(best: Score, several: Sequence[Score], goal: Goal, read: float) -> tup
 
 
 def _verdict(ratio: float | None, goal: Goal, arch: str) -> Verdict:
+    """``arch``: where mma.sync was the best that we had, and nothing where it was not."""
     if ratio is None:
         return Verdict.NO_PEER
     if ratio >= goal.goal:

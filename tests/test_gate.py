@@ -47,6 +47,21 @@ def test_mma_sync_on_hopper_is_named_for_what_it_is_and_fp64_is_not_excused() ->
     assert only(score(fp64, 0.6e14), score(fp64, 1e14, THEIRS), arch="sm_90a").verdict is Verdict.BELOW
 
 
+def test_what_runs_by_wgmma_is_not_excused() -> None:
+    wgmma = score(GEMM, 0.6e14, implementation="wgmma")
+    rows = (score(GEMM, 0.5e14), wgmma, score(GEMM, 1e14, THEIRS))
+    assert only(*rows, arch="sm_90a").verdict is Verdict.BELOW
+    assert only(*rows[:1], rows[2], arch="sm_90a").verdict is Verdict.BOUND
+
+
+def test_attention_has_its_own_goal_on_hopper() -> None:
+    case = Case.of("attention", head_dim=128, dtype="bf16", seq=16384)
+    rows = score(case, 0.85e14, implementation="wgmma"), score(case, 1e14, THEIRS, implementation="cudnn")
+    assert only(*rows, arch="sm_90a").verdict is Verdict.FLOOR
+    assert only(*rows, arch="sm_80").verdict is Verdict.BELOW
+    assert {only(*rows, arch=arch).goal for arch in ("sm_90a", "sm_80")} == {0.95, 1.0}
+
+
 def test_without_a_vendor_there_is_no_verdict() -> None:
     assert only(score(GEMM, 1e14)).verdict is Verdict.NO_PEER
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -81,32 +81,42 @@ def source(case: Case, device: Device) -> Source:
 
 def launches(case: Case, device: Device) -> tuple[Launch, ...]:
     """As many blocks as run at a time, or as there are tiles for; e4m3 has its values transposed before."""
-    dtype, cut = case.text("dtype"), tile(case)
-    batch, seq, dim = (case.integer(name) for name in ("batch", "seq", "head_dim"))
+    (batch, seq, dim), cut = (case.integer(name) for name in ("batch", "seq", "head_dim")), tile(case)
     heads, kv_heads = batch * case.integer("heads"), batch * case.integer("kv_heads")
-    row = dim * units.dtype(dtype).bytes
-    line = min(SWIZZLE, row)
-    wide = line * dim // row
-    keys = TensorMap("k", dtype, (dim, seq, kv_heads), (wide, cut.keys, 1), line)
-    values = TensorMap("v", dtype, (dim, seq, kv_heads), (wide, cut.keys, 1), line)
-    before: tuple[Launch, ...] = ()
-    if row == dim:
-        values = TensorMap("vt", dtype, (_pitch(seq), dim, kv_heads), (SWIZZLE, dim, 1), SWIZZLE)
-        threads = _pitch(seq) // SLICE * (dim // 4)
-        before = (Launch("transpose", (-(-threads // 128), kv_heads, 1), (128, 1, 1), ("v", "vt", *_words(seq, _pitch(seq)))),)
-    maps = (
-        TensorMap("q", dtype, (dim, seq, heads), (wide, ROWS, 1), line),
-        keys,
-        values,
-        TensorMap("o", result(dtype), (dim, seq, heads), (SWIZZLE // 2, ROWS, 1), SWIZZLE),
-    )
+    row = dim * units.dtype(case.text("dtype")).bytes
     group = heads // kv_heads
     together = min(heads, group * max(1, device.l2 // 2 // (2 * seq * row)))
     words = _words(heads, group, seq, int(case.flag("causal")), together)
-    args = (*maps, "tickets", *words, np.float32(math.log2(math.e) / math.sqrt(dim)))
+    scale = np.float32(math.log2(math.e) / math.sqrt(dim))
+    args = (*_maps(case, cut, heads, kv_heads), "tickets", *words, scale)
     blocks = min(device.processors, heads * -(-seq // (cut.consumers * ROWS)))
-    threads = (1 + cut.consumers) * WARPGROUP
-    return (*before, Launch("attention", (blocks, 1, 1), (threads, 1, 1), args, shared_memory(cut, dim, row)))
+    threads, shared = (1 + cut.consumers) * WARPGROUP, shared_memory(cut, dim, row)
+    attention = Launch("attention", (blocks, 1, 1), (threads, 1, 1), args, shared)
+    return (*_transposed(case, kv_heads), attention)
+
+
+def _maps(case: Case, cut: Tile, heads: int, kv_heads: int) -> tuple[TensorMap, ...]:
+    """Of q, k, v (or v^T) and o: a row of matrices each, of which a box never leaves one."""
+    dtype, seq, dim = case.text("dtype"), case.integer("seq"), case.integer("head_dim")
+    line = min(SWIZZLE, dim * units.dtype(dtype).bytes)
+    wide = line // units.dtype(dtype).bytes
+    across = TensorMap("vt", dtype, (_pitch(seq), dim, kv_heads), (SWIZZLE, dim, 1), SWIZZLE)
+    values = TensorMap("v", dtype, (dim, seq, kv_heads), (wide, cut.keys, 1), line)
+    return (
+        TensorMap("q", dtype, (dim, seq, heads), (wide, ROWS, 1), line),
+        replace(values, buffer="k"),
+        across if dtype == "e4m3" else values,
+        TensorMap("o", result(dtype), (dim, seq, heads), (SWIZZLE // 2, ROWS, 1), SWIZZLE),
+    )
+
+
+def _transposed(case: Case, kv_heads: int) -> tuple[Launch, ...]:
+    """What wgmma needs of e4m3: v^T, 4 columns of 32 keys a thread."""
+    if case.text("dtype") != "e4m3":
+        return ()
+    seq = case.integer("seq")
+    blocks = -(-(_pitch(seq) // SLICE * case.integer("head_dim") // 4) // WARPGROUP)
+    return (Launch("transpose", (blocks, kv_heads, 1), (WARPGROUP, 1, 1), ("v", "vt", *_words(seq, _pitch(seq)))),)
 
 
 def shared_memory(cut: Tile, dim: int, row: int) -> int:

@@ -1,8 +1,8 @@
 """How fast is the prefill of a transformer's attention?
 
 Every query token attends to the keys (all of them, or those up to itself): softmax(q k^T / sqrt(D)) v,
-with as many KV heads as heads (MHA) or fewer (GQA). With 16-bit elements the weights are rounded to 16 bits
-too before they meet v, as tensor cores take them; sums are float32. With e4m3 the weights are rounded to e4m3, and o is bf16.
+with as many KV heads as heads (MHA) or fewer (GQA). With 16-bit elements and e4m3 the weights are rounded to the
+same type before they meet v, as tensor cores take them; sums are float32. Of e4m3 the output is bf16.
 """
 
 from __future__ import annotations
@@ -155,12 +155,13 @@ def _online(q: Array, k: Array, v: Array, start: int, causal: bool) -> Array:
 
 
 def allowed(case: Case, keys: int) -> Tolerance | None:
-    """The error of outputs whose weights were rounded and that see at least ``keys`` keys; for float32, the benchmark's own.
+    """The error of outputs that see at least ``keys`` keys by rounded weights; for float32, the benchmark's own.
 
-    Rounding the output is the relative part, u (2^-8 with e4m3, whose outputs are bf16). Rounding the weights w, whose sum is 1, adds sum(w d v) with
-    |d| <= u. Normal scores give sum(w^2) = e / keys, rounding d = 0.4 u and the inputs v = 1, each in the root mean
-    square: together 0.7 u / sqrt(keys). Twelve times that is allowed. With fewer than 8 keys the bound u sum(w |v|)
-    rules: a row's largest weight is 1 before the division, thus exact, and the rest leaves less than 2.8 u.
+    Rounding the output is the relative part, u, which with e4m3 is that of bf16. Rounding the weights w, whose sum is
+    1, adds sum(w d v) with |d| <= u. Normal scores give sum(w^2) = e / keys, rounding d = 0.4 u and the inputs v = 1,
+    each in the root mean square: together 0.7 u / sqrt(keys). Twelve times that is allowed. With fewer than 8 keys the
+    bound u sum(w |v|) rules: a row's largest weight is 1 before the division, thus exact, and the rest leaves less
+    than 2.8 u.
 
     A lost tile of 64 keys changes an output by sqrt(64 e) / keys in the root mean square: more than allowed, where
     all rows see as many keys, up to 2.7 / u^2 keys (178 000 for bf16). A million outputs of 2 to 4096 keys, computed
@@ -249,7 +250,12 @@ BENCHMARK = Benchmark(
         Axis("kv_heads", (2,), "KV heads: as many as heads is MHA, fewer GQA"),
         Axis("head_dim", (64, 128), choices=(64, 128, 256)),
         Axis("causal", (False, True), "whether a token sees only what came before", choices=(False, True)),
-        Axis("dtype", ("fp32",), "elements of q, k and v, and of o but with e4m3", choices=("fp32", "bf16", "fp16", "e4m3")),
+        Axis(
+            "dtype",
+            ("fp32",),
+            "elements of q, k and v, and of o but with e4m3",
+            choices=("fp32", "bf16", "fp16", "e4m3"),
+        ),
     ),
     inputs=inputs,
     outputs=outputs,
