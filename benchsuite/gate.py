@@ -44,7 +44,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """Cases (``"gemm dtype=fp64"``, each word a pattern), what they are held against, floor and goal; ``arch``: where."""
+    """Cases (``"gemm dtype=fp64"``, each word a pattern) on ``arch``, what they are held against, floor and goal."""
 
     cases: str
     against: Against

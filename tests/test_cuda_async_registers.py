@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +69,11 @@ KERNEL void __launch_bounds__(128) k(const uint4* image, const u32* rows, u32* o
 """
 FAULTS = PRODUCT[PRODUCT.index("{") + 1 : PRODUCT.index("}")].replace(" ", "").split(",")
 KINDS = ("bf16", "fp16", "e4m3")
-MAKE = {"bf16": units.to_bf16, "fp16": np.float16, "e4m3": units.to_e4m3}
+MAKE: dict[str, Callable[[Array], Array]] = {
+    "bf16": units.to_bf16,
+    "fp16": lambda x: x.astype(np.float16),
+    "e4m3": units.to_e4m3,
+}
 N = 128
 
 

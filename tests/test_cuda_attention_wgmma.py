@@ -6,6 +6,7 @@ import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from benchsuite import discovery, inspection, kernels, units
 from benchsuite.backends.cuda import compiler, cubin
 from benchsuite.benchmarks import _attention_cuda as cuda
 from benchsuite.benchmarks.attention import BENCHMARK, allowed
-from benchsuite.model import TYPICAL, Array, Case, Rejected
+from benchsuite.model import TYPICAL, Array, Case, Ranks, Rejected
 from tests.cuda_host import simulate
 
 needs_gxx = pytest.mark.skipif(not simulate.available(), reason="needs g++")
@@ -61,7 +62,7 @@ def test_every_length_equals_float64(seq: int, causal: bool) -> None:
 
 @needs_gxx
 @pytest.mark.parametrize(("batch", "heads", "kv_heads"), [(2, 8, 1), (2, 2, 2), (3, 2, 1)])
-@pytest.mark.parametrize("l2", [1 << 10, 1 << 16, 1 << 30])
+@pytest.mark.parametrize("l2", [1 << 10, 1 << 30])
 def test_every_head_meets_its_keys_in_every_order_of_tiles(l2: int, batch: int, heads: int, kv_heads: int) -> None:
     """The cache's size decides how many heads run together; a second launch finds the tickets as the first did."""
     for dtype in ("bf16", "e4m3"):
@@ -106,7 +107,7 @@ def by_rows(this: Case, size: float, edit: Mapping[str, str] | None = None) -> t
     inputs["q"] = units.to_bf16(grown) if dtype == "bf16" else units.to_e4m3(grown)
     buffers["q"][...] = inputs["q"]
     step()
-    expected = BENCHMARK.reference(this, [inputs], np.random.default_rng(0))["o"]
+    expected = BENCHMARK.reference(this, cast(Ranks, [inputs]), np.random.default_rng(0))["o"]
     return units.as_float(buffers["o"], "bf16"), expected.values
 
 
@@ -159,12 +160,12 @@ def test_what_e4m3_loses_is_inside_the_tolerance_and_a_lost_tile_is_not() -> Non
 # Edits of the kernel's text. `@fault@` is whether that fault is planted: one build has them all.
 EDITS = {
     "Turn k{0, 0}, v{0, 0};": "Turn k{0, @parity@}, v{0, 0};",
-    "  mbarrier_wait(empties + 8 * turn.slot,": "  if (!@empty@) mbarrier_wait(empties + 8 * turn.slot,",
+    "  mbarrier_wait(ring.empty + 8": "  if (!@empty@) mbarrier_wait(ring.empty + 8",
     "_expect(full, TILE);": "_expect(full, @few@ ? TILE / 2 : TILE);",
-    "    wgmma_wait<1>(s);\n": "if (@keys@) give_back(shared.k_empty, k.slot);\n if (!@scores@) wgmma_wait<1>(s);\n",
-    "    wgmma_wait<0>(o);\n": "if (@values@) give_back(shared.v_empty, v.slot);\n if (!@weights@) wgmma_wait<0>(o);\n",
-    "    mbarrier_wait(shared.v_full": "    if (!@arrival@) mbarrier_wait(shared.v_full",
-    "    mbarrier_wait(shared.q_full": "    if (!@queries@) mbarrier_wait(shared.q_full",
+    "    wgmma_wait<1>(s);\n": "if (@keys@) give_back(shared.keys, k);\n if (!@scores@) wgmma_wait<1>(s);\n",
+    "    wgmma_wait<0>(o);\n": "if (@values@) give_back(shared.values, v);\n if (!@weights@) wgmma_wait<0>(o);\n",
+    "    await(shared.values, v);": "    if (!@arrival@) await(shared.values, v);",
+    "    mbarrier_wait(shared.full": "    if (!@queries@) mbarrier_wait(shared.full",
     "this one's turn\n": "this one's turn\n    if (!@fence@)",
     "if (consumer == CONSUMERS - 1) named": "if (consumer == CONSUMERS - 1 && !@first@) named",
     "1 + (consumer + 1) % CONSUMERS": "1 + (consumer + !@again@) % (CONSUMERS - @last@)",
@@ -217,7 +218,7 @@ EDITS_OF_E4M3 = {
     "w[4], w[5]": "w[@exchange@ ? 5 : 4], w[@exchange@ ? 4 : 5]",
     "-Type::boost);": "-(Type::boost + 2 * @large@));",
     "* QUADS + quad] : 0;": "* QUADS + quad] : @padding@ ? ~0u : 0;",
-    "tensor_load(to, v, tile * BN, 0, head, full)": "tensor_load(to, v, tile * BN, 0, head ^ @other@, full)",
+    "tensor_load(to, map, tile * BN, 0, head, full)": "tensor_load(to, map, tile * BN, 0, head ^ @other@, full)",
     "from + BN <= shape.seq": EDITS["from + BN <= shape.seq"],
 }
 FAULTS_OF_E4M3 = {

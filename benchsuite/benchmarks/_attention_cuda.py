@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchsuite import units
-from benchsuite.model import ArraySpec, Case, CudaKernel, Device, Launch, Source, TensorMap
+from benchsuite.model import Arg, ArraySpec, Case, CudaKernel, Device, Launch, Source, TensorMap
 
 WARPGROUP, ROWS = 128, 64
 """Threads of a warpgroup, and queries of a consumer."""
@@ -88,7 +88,7 @@ def launches(case: Case, device: Device) -> tuple[Launch, ...]:
     together = min(heads, group * max(1, device.l2 // 2 // (2 * seq * row)))
     words = _words(heads, group, seq, int(case.flag("causal")), together)
     scale = np.float32(math.log2(math.e) / math.sqrt(dim))
-    args = (*_maps(case, cut, heads, kv_heads), "tickets", *words, scale)
+    args: tuple[Arg, ...] = (*_maps(case, cut, heads, kv_heads), "tickets", *words, scale)
     blocks = min(device.processors, heads * -(-seq // (cut.consumers * ROWS)))
     threads, shared = (1 + cut.consumers) * WARPGROUP, shared_memory(cut, dim, row)
     attention = Launch("attention", (blocks, 1, 1), (threads, 1, 1), args, shared)

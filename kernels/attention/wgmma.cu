@@ -68,21 +68,29 @@ static_assert(!TRANSPOSED || BN == 128, "a box of v^T is 128 bytes of keys");
 
 #define INFINITE __int_as_float(0x7f800000)
 
-// Where things lie in shared memory. Each consumer has a place for q and o, a ticket, and a pair of mbarriers for both.
-struct Shared { u32 queries, keys, values, k_full, k_empty, v_full, v_empty, q_full, q_empty, tickets; };
-
-DEVICE Shared shared_places(u32 start) {
-  u32 queries = (start + PATTERN - 1) / PATTERN * PATTERN, keys = queries + CONSUMERS * PLACE, values = keys + STAGES * TILE;
-  u32 full = values + STAGES * TILE, ring = 8 * STAGES, each = 8 * CONSUMERS, q_full = full + 4 * ring;
-  return {queries, keys, values, full, full + ring, full + 2 * ring, full + 3 * ring, q_full, q_full + each, q_full + 2 * each};
-}
-
-// A slot of a ring, and the parity of the phase of its mbarrier that is waited for.
+// A ring of STAGES tiles with two mbarriers each; whose turn it is, and the parity of the phase that is waited for.
+struct Ring { u32 tiles, full, empty; };
 struct Turn { u32 slot, parity; };
 DEVICE void advance(Turn& turn) {
   if (++turn.slot < STAGES) return;
   turn.slot = 0;
   turn.parity ^= 1;
+}
+
+// Where things lie in shared memory. Each consumer has a place for q and o, a ticket, and two mbarriers for both.
+struct Shared { u32 queries; Ring keys, values; u32 full, empty, tickets; };
+
+DEVICE Shared shared_places(u32 start) {
+  u32 queries = (start + PATTERN - 1) / PATTERN * PATTERN, keys = queries + CONSUMERS * PLACE, values = keys + STAGES * TILE;
+  u32 k = values + STAGES * TILE, v = k + 16 * STAGES, q = v + 16 * STAGES;
+  return {queries, {keys, k, k + 8 * STAGES}, {values, v, v + 8 * STAGES}, q, q + 8 * CONSUMERS, q + 16 * CONSUMERS};
+}
+
+DEVICE void make_barriers(u32 full, u32 empty, int count, u32 readers) {
+  for (int i = 0; i < count; i++) {
+    mbarrier_init(full + 8 * i, 1);
+    mbarrier_init(empty + 8 * i, readers);
+  }
 }
 
 struct Shape { i32 heads, group, seq, causal, together; };
@@ -102,29 +110,20 @@ DEVICE void load_rows(u32 to, const TensorMap& map, i32 row, i32 head, u32 full,
 #pragma unroll
   for (int i = 0; i < BOXES; i++) tensor_load(to + i * box, map, i * WIDE, row, head, full);
 }
-// The next slot of a ring, once it is empty: the mbarrier that reports its bytes.
-DEVICE u32 expect_tile(u32 fulls, u32 empties, const Turn& turn) {
-  u32 full = fulls + 8 * turn.slot;
-  mbarrier_wait(empties + 8 * turn.slot, turn.parity);
+// A tile of keys into the next slot, once it is empty.
+DEVICE void load_tile(const Ring& ring, Turn& turn, const TensorMap& map, i32 tile, i32 head, bool transposed) {
+  u32 to = ring.tiles + turn.slot * TILE, full = ring.full + 8 * turn.slot;
+  mbarrier_wait(ring.empty + 8 * turn.slot, turn.parity);
   mbarrier_arrive_expect(full, TILE);
-  return full;
-}
-DEVICE void load_keys(const TensorMap& k, const Shared& shared, Turn& turn, i32 tile, i32 head) {
-  u32 full = expect_tile(shared.k_full, shared.k_empty, turn);
-  load_rows(shared.keys + turn.slot * TILE, k, tile * BN, head, full, K_BOX);
-  advance(turn);
-}
-DEVICE void load_values(const TensorMap& v, const Shared& shared, Turn& turn, i32 tile, i32 head) {
-  u32 full = expect_tile(shared.v_full, shared.v_empty, turn), to = shared.values + turn.slot * TILE;
-  if (TRANSPOSED) tensor_load(to, v, tile * BN, 0, head, full);
-  else load_rows(to, v, tile * BN, head, full, K_BOX);
+  if (transposed) tensor_load(to, map, tile * BN, 0, head, full);
+  else load_rows(to, map, tile * BN, head, full, K_BOX);
   advance(turn);
 }
 // Every consumer's ticket and queries, once its last o has left.
 DEVICE void deal(const TensorMap& q, const Shared& shared, u32 parity, i32 ticket, bool any, const Work& work) {
   for (int c = 0; c < CONSUMERS; c++) {
-    u32 full = shared.q_full + 8 * c;
-    mbarrier_wait(shared.q_empty + 8 * c, parity);
+    u32 full = shared.full + 8 * c;
+    mbarrier_wait(shared.empty + 8 * c, parity);
     store_shared4(shared.tickets + 4 * c, static_cast<u32>(ticket));
     if (any) {
       mbarrier_arrive_expect(full, ROWS * ROW);
@@ -141,12 +140,12 @@ DEVICE void produce(const TensorMap& q, const TensorMap& k, const TensorMap& v, 
     bool any = ticket < shape.heads * blocks_of(shape);
     Work work = work_of(shape, any ? ticket : 0);
     i32 head = work.head / shape.group;
-    if (any) load_keys(k, shared, keys, work.tiles - 1, head);  // they need not wait for the last tile's end
+    if (any) load_tile(shared.keys, keys, k, work.tiles - 1, head, false);  // they need not wait for the last tile's end
     deal(q, shared, parity, ticket, any, work);
     if (!any) break;
     for (i32 tile = work.tiles - 1; tile >= 0; tile--) {
-      if (tile > 0) load_keys(k, shared, keys, tile - 1, head);
-      load_values(v, shared, values, tile, head);
+      if (tile > 0) load_tile(shared.keys, keys, k, tile - 1, head, false);
+      load_tile(shared.values, values, v, tile, head, TRANSPOSED);
     }
   }
   if (fetch_add(next + 1, 1u) == gridDim.x - 1) next[0] = next[1] = 0;
@@ -161,8 +160,10 @@ DEVICE u64 descriptor(u32 place, int line, bool across) {
   return mode << 62 | stride << 32 | (across ? static_cast<u64>(K_BOX / 16) << 16 : 0) | place / 16;
 }
 
-DEVICE void give_back(u32 empties, u32 slot) {  // every warp has read it
-  if (lane_id() == 0) mbarrier_arrive(empties + 8 * slot);
+DEVICE void await(const Ring& ring, const Turn& turn) { mbarrier_wait(ring.full + 8 * turn.slot, turn.parity); }
+DEVICE void give_back(const Ring& ring, Turn& turn) {  // every warp has read it
+  if (lane_id() == 0) mbarrier_arrive(ring.empty + 8 * turn.slot);
+  advance(turn);
 }
 
 // s = q k^T for one tile of keys: begun.
@@ -257,7 +258,7 @@ DEVICE void store(const TensorMap& map, const float (&o)[DIM / 2], Rows& rows, c
     tensor_store(map, i * (O_LINE / 2), work.start + static_cast<i32>(consumer) * ROWS, work.head, place + i * O_BOX);
   tensor_store_commit();
   tensor_store_wait_read<0>();
-  mbarrier_arrive(shared.q_empty + 8 * consumer);
+  mbarrier_arrive(shared.empty + 8 * consumer);
 }
 
 // One tile of queries: o and its rows' sums.
@@ -273,49 +274,46 @@ DEVICE void attend(float (&o)[DIM / 2], Rows& rows, const Shape& shape, const Sh
     i32 most = shape.seq - from - column;
     mask(s, shape.causal ? row + 1 - from - column : most, shape.causal ? 8 : 0, most);
   };
-  mbarrier_wait(shared.k_full + 8 * k.slot, k.parity);
+  await(shared.keys, k);
   wgmma_fence();
-  begin_scores(s, queries, shared.keys + k.slot * TILE);
+  begin_scores(s, queries, shared.keys.tiles + k.slot * TILE);
   wgmma_wait<0>(s);
-  give_back(shared.k_empty, k.slot);
-  advance(k);
+  give_back(shared.keys, k);
   hide(work.tiles - 1);
   soften(s, rows, fade, scale);
   narrow(p, s);
-  if (work.tiles > 1) mbarrier_wait(shared.k_full + 8 * k.slot, k.parity);
-  for (i32 tile = work.tiles - 2; tile >= 0; tile--, advance(v)) {
+  if (work.tiles > 1) await(shared.keys, k);
+  for (i32 tile = work.tiles - 2; tile >= 0; tile--) {
     named_barrier_sync(1 + consumer, 2 * GROUP_THREADS);  // this one's turn
     wgmma_fence();
-    begin_scores(s, queries, shared.keys + k.slot * TILE);
-    mbarrier_wait(shared.v_full + 8 * v.slot, v.parity);
-    begin_values(o, p, shared.values + v.slot * TILE);
+    begin_scores(s, queries, shared.keys.tiles + k.slot * TILE);
+    await(shared.values, v);
+    begin_values(o, p, shared.values.tiles + v.slot * TILE);
     named_barrier_arrive(1 + (consumer + 1) % CONSUMERS, 2 * GROUP_THREADS);  // and the next one's
     wgmma_wait<1>(s);
-    give_back(shared.k_empty, k.slot);
-    advance(k);
+    give_back(shared.keys, k);
     hide(tile);
     soften(s, rows, fade, scale);
     // Here, not later: a loop keeps the compiler, which sees no reason against it, from waiting for PV before the exponentials.
-    if (tile > 0) mbarrier_wait(shared.k_full + 8 * k.slot, k.parity);
+    if (tile > 0) await(shared.keys, k);
     wgmma_wait<0>(o);
-    give_back(shared.v_empty, v.slot);
+    give_back(shared.values, v);
 #pragma unroll
     for (int i = 0; i < DIM / 2; i++) o[i] *= fade[i / 2 % 2];
     narrow(p, s);
   }
-  mbarrier_wait(shared.v_full + 8 * v.slot, v.parity);
+  await(shared.values, v);
   wgmma_fence();
-  begin_values(o, p, shared.values + v.slot * TILE);
+  begin_values(o, p, shared.values.tiles + v.slot * TILE);
   wgmma_wait<0>(o);
-  give_back(shared.v_empty, v.slot);
-  advance(v);
+  give_back(shared.values, v);
 }
 
 DEVICE void consume(const TensorMap& map, const Shape& shape, const Shared& shared, u32 consumer, float scale) {
   Turn k{0, 0}, v{0, 0};
   if (consumer == CONSUMERS - 1) named_barrier_arrive(1, 2 * GROUP_THREADS);  // the first turn is the first one's
   for (u32 parity = 0;; parity ^= 1) {
-    mbarrier_wait(shared.q_full + 8 * consumer, parity);
+    mbarrier_wait(shared.full + 8 * consumer, parity);
     i32 ticket = static_cast<i32>(load_shared4(shared.tickets + 4 * consumer));
     if (ticket >= shape.heads * blocks_of(shape)) return;
     Work work = work_of(shape, ticket);
@@ -337,16 +335,9 @@ attention(const __grid_constant__ TensorMap q, const __grid_constant__ TensorMap
   Shared shared = shared_places(shared_address(memory));
   Shape shape{heads, group, seq, causal, together};
   if (threadIdx.x == 0) {
-    for (int s = 0; s < STAGES; s++) {
-      mbarrier_init(shared.k_full + 8 * s, 1);
-      mbarrier_init(shared.v_full + 8 * s, 1);
-      mbarrier_init(shared.k_empty + 8 * s, CONSUMERS * GROUP_THREADS / WARP);
-      mbarrier_init(shared.v_empty + 8 * s, CONSUMERS * GROUP_THREADS / WARP);
-    }
-    for (int c = 0; c < CONSUMERS; c++) {
-      mbarrier_init(shared.q_full + 8 * c, 1);
-      mbarrier_init(shared.q_empty + 8 * c, 1);
-    }
+    make_barriers(shared.keys.full, shared.keys.empty, STAGES, CONSUMERS * GROUP_THREADS / WARP);
+    make_barriers(shared.values.full, shared.values.empty, STAGES, CONSUMERS * GROUP_THREADS / WARP);
+    make_barriers(shared.full, shared.empty, CONSUMERS, 1);
     fence_mbarrier_init();
   }
   __syncthreads();
