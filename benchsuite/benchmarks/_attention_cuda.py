@@ -19,7 +19,7 @@ WARPGROUP, ROWS = 128, 64
 SWIZZLE = 128
 """Bytes of the longest line that the copy engine swizzles."""
 PATTERN, BARRIER, TICKET = 1024, 8, 4
-"""Bytes of shared memory: what aligning takes, a barrier, a consumer's ticket."""
+"""Bytes of shared memory: what aligning takes, a barrier, a ticket."""
 SLICE = 32
 """Keys that a thread of ``transpose`` takes: its pitch is a multiple of it."""
 
@@ -122,8 +122,8 @@ def _transposed(case: Case, kv_heads: int) -> tuple[Launch, ...]:
 def shared_memory(cut: Tile, dim: int, row: int) -> int:
     """Bytes: a place for q, and then o, of each consumer; the rings of k and v; barriers and tickets."""
     places, rings = cut.consumers * ROWS * dim * 2, 2 * cut.stages * cut.keys * row
-    barriers = BARRIER * (4 * cut.stages + 2 * cut.consumers)
-    return PATTERN + places + rings + barriers + TICKET * cut.consumers
+    barriers, tickets = 4 * cut.stages + 2 * (cut.consumers + 1), cut.consumers + 1
+    return PATTERN + places + rings + BARRIER * barriers + TICKET * tickets
 
 
 def scratch(case: Case, device: Device) -> Mapping[str, ArraySpec]:

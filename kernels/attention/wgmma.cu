@@ -2,7 +2,7 @@
 //
 // The technique is FlashAttention-3's (Shah et al. 2024, arXiv 2407.08608), written anew. A block of one producer warpgroup and
 // two or three consumers takes tiles of 64 queries a consumer, all of one head, and walks over the keys from the last it sees to
-// the first. The producer's one thread has the copy engine bring k and v in tiles of BN keys, through a ring each. A consumer
+// the first. The producer's threads have the copy engine bring k and v in tiles of BN keys, through a ring each. A consumer
 // keeps its scores s, its weights p and its sums o in registers; s becomes p where it lies, for the result layout of the first
 // product is the A layout of the second. Two overlaps keep the tensor cores busy while the exponentials are computed:
 //
@@ -77,13 +77,13 @@ DEVICE void advance(Turn& turn) {
   turn.parity ^= 1;
 }
 
-// Where things lie in shared memory. Each consumer has a place for q and o, a ticket, and two mbarriers for both.
+// Where things lie in shared memory. Each consumer has a place for q and o; and, as who loads q, a ticket and two mbarriers.
 struct Shared { u32 queries; Ring keys, values; u32 full, empty, tickets; };
 
 DEVICE Shared shared_places(u32 start) {
   u32 queries = (start + PATTERN - 1) / PATTERN * PATTERN, keys = queries + CONSUMERS * PLACE, values = keys + STAGES * TILE;
   u32 k = values + STAGES * TILE, v = k + 16 * STAGES, q = v + 16 * STAGES;
-  return {queries, {keys, k, k + 8 * STAGES}, {values, v, v + 8 * STAGES}, q, q + 8 * CONSUMERS, q + 16 * CONSUMERS};
+  return {queries, {keys, k, k + 8 * STAGES}, {values, v, v + 8 * STAGES}, q, q + 8 * (CONSUMERS + 1), q + 16 * (CONSUMERS + 1)};
 }
 
 DEVICE void make_barriers(u32 full, u32 empty, int count, u32 readers) {
@@ -97,6 +97,7 @@ struct Shape { i32 heads, group, seq, causal, together; };
 struct Work { i32 head, start, tiles; };  // of queries from `start`; tiles of keys that they see
 
 DEVICE i32 blocks_of(const Shape& shape) { return (shape.seq + BM - 1) / BM; }
+DEVICE i32 tickets_of(const Shape& shape) { return shape.heads * blocks_of(shape); }
 DEVICE Work work_of(const Shape& shape, i32 ticket) {
   i32 down = blocks_of(shape), set = ticket / (shape.together * down), within = ticket % (shape.together * down);
   i32 wide = min(shape.heads - set * shape.together, shape.together), start = (down - 1 - within / wide) * BM;
@@ -119,36 +120,46 @@ DEVICE void load_tile(const Ring& ring, Turn& turn, const TensorMap& map, i32 ti
   else load_rows(to, map, tile * BN, head, full, K_BOX);
   advance(turn);
 }
-// Every consumer's ticket and queries, once its last o has left.
-DEVICE void deal(const TensorMap& q, const Shared& shared, u32 parity, i32 ticket, bool any, const Work& work) {
-  for (int c = 0; c < CONSUMERS; c++) {
-    u32 full = shared.full + 8 * c;
-    mbarrier_wait(shared.empty + 8 * c, parity);
-    store_shared4(shared.tickets + 4 * c, static_cast<u32>(ticket));
-    if (any) {
-      mbarrier_arrive_expect(full, ROWS * ROW);
-      load_rows(shared.queries + c * PLACE, q, work.start + c * ROWS, work.head, full, Q_BOX);
-    } else {
-      mbarrier_arrive(full);
-    }
-  }
-}
-DEVICE void produce(const TensorMap& q, const TensorMap& k, const TensorMap& v, const Shape& shape, const Shared& shared, u32* next) {
+// One thread has the tickets, and loads keys and values: it runs ahead into the next tile.
+DEVICE void produce_keys(const TensorMap& k, const TensorMap& v, const Shape& shape, const Shared& shared, u32* next) {
   Turn keys{0, 1}, values{0, 1};  // at first everything is empty
   for (u32 parity = 1;; parity ^= 1) {
     i32 ticket = static_cast<i32>(fetch_add(next, 1u));
-    bool any = ticket < shape.heads * blocks_of(shape);
-    Work work = work_of(shape, any ? ticket : 0);
+    mbarrier_wait(shared.empty + 8 * CONSUMERS, parity);
+    store_shared4(shared.tickets + 4 * CONSUMERS, static_cast<u32>(ticket));
+    mbarrier_arrive(shared.full + 8 * CONSUMERS);
+    if (ticket >= tickets_of(shape)) break;
+    Work work = work_of(shape, ticket);
     i32 head = work.head / shape.group;
-    if (any) load_tile(shared.keys, keys, k, work.tiles - 1, head, false);  // they need not wait for the last tile's end
-    deal(q, shared, parity, ticket, any, work);
-    if (!any) break;
+    load_tile(shared.keys, keys, k, work.tiles - 1, head, false);
     for (i32 tile = work.tiles - 1; tile >= 0; tile--) {
       if (tile > 0) load_tile(shared.keys, keys, k, tile - 1, head, false);
       load_tile(shared.values, values, v, tile, head, TRANSPOSED);
     }
   }
   if (fetch_add(next + 1, 1u) == gridDim.x - 1) next[0] = next[1] = 0;
+}
+// Another gives each consumer ticket and queries, once its last o has left.
+DEVICE void produce_queries(const TensorMap& q, const Shape& shape, const Shared& shared) {
+  for (u32 parity = 0;; parity ^= 1) {
+    mbarrier_wait(shared.full + 8 * CONSUMERS, parity);
+    i32 ticket = static_cast<i32>(load_shared4(shared.tickets + 4 * CONSUMERS));
+    mbarrier_arrive(shared.empty + 8 * CONSUMERS);
+    bool any = ticket < tickets_of(shape);
+    Work work = work_of(shape, any ? ticket : 0);
+    for (int c = 0; c < CONSUMERS; c++) {
+      u32 full = shared.full + 8 * c;
+      mbarrier_wait(shared.empty + 8 * c, parity ^ 1);
+      store_shared4(shared.tickets + 4 * c, static_cast<u32>(ticket));
+      if (any) {
+        mbarrier_arrive_expect(full, ROWS * ROW);
+        load_rows(shared.queries + c * PLACE, q, work.start + c * ROWS, work.head, full, Q_BOX);
+      } else {
+        mbarrier_arrive(full);
+      }
+    }
+    if (!any) return;
+  }
 }
 
 // ---------------------------------------------------------------- consumers: shared -> registers -> shared -> global
@@ -315,7 +326,7 @@ DEVICE void consume(const TensorMap& map, const Shape& shape, const Shared& shar
   for (u32 parity = 0;; parity ^= 1) {
     mbarrier_wait(shared.full + 8 * consumer, parity);
     i32 ticket = static_cast<i32>(load_shared4(shared.tickets + 4 * consumer));
-    if (ticket >= shape.heads * blocks_of(shape)) return;
+    if (ticket >= tickets_of(shape)) return;
     Work work = work_of(shape, ticket);
     Rows rows{{-INFINITE, -INFINITE}, {0.0f, 0.0f}};
     float o[DIM / 2];
@@ -337,13 +348,14 @@ attention(const __grid_constant__ TensorMap q, const __grid_constant__ TensorMap
   if (threadIdx.x == 0) {
     make_barriers(shared.keys.full, shared.keys.empty, STAGES, CONSUMERS * GROUP_THREADS / WARP);
     make_barriers(shared.values.full, shared.values.empty, STAGES, CONSUMERS * GROUP_THREADS / WARP);
-    make_barriers(shared.full, shared.empty, CONSUMERS, 1);
+    make_barriers(shared.full, shared.empty, CONSUMERS + 1, 1);
     fence_mbarrier_init();
   }
   __syncthreads();
   if (threadIdx.x < GROUP_THREADS) {
     registers_decrease<FEWER>();
-    if (threadIdx.x == 0) produce(q, k, v, shape, shared, next);
+    if (threadIdx.x == 0) produce_keys(k, v, shape, shared, next);
+    if (threadIdx.x == WARP) produce_queries(q, shape, shared);
   } else {
     registers_increase<MORE>();
     // The same in all lanes, and known to be: so descriptors are made in uniform registers, where wgmma takes them.
