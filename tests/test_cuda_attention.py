@@ -137,6 +137,19 @@ def test_a_lost_key_or_tile_is_more_than_the_tolerance_allows() -> None:
             assert np.any(np.abs(wrong - right) > limit.absolute + limit.relative * np.abs(right))
 
 
+def test_rows_that_see_many_keys_are_not_allowed_what_short_ones_are() -> None:
+    for dtype in ("bf16", "e4m3"):
+        shape = case(seq=200, heads=1, dtype=dtype)
+        inputs = dict(BENCHMARK.inputs(shape, np.random.default_rng(5)))
+        want = BENCHMARK.reference(shape, [inputs], np.random.default_rng(0))["o"]
+        assert want.tolerance is not None
+        assert want.scale is not None
+        for row in (0, 7, 8, 63, 199):
+            limit = allowed(shape, row + 1)
+            assert limit is not None
+            np.testing.assert_allclose(want.tolerance.absolute * want.scale[row], limit.absolute, rtol=1e-12)
+
+
 def test_blocks_fit_and_every_variant_is_executed() -> None:
     """As many blocks as a variant is made for fit in an SM; the runs above cover all variants."""
     sources = {}

@@ -127,7 +127,7 @@ def test_scores_of_any_size_stay_finite(dtype: str, size: float) -> None:
 @needs_gxx
 @pytest.mark.parametrize("dtype", ["bf16", "e4m3"])
 def test_every_row_is_as_close_as_its_own_number_of_keys_allows(dtype: str) -> None:
-    """The benchmark allows all rows what the row with the fewest keys needs; here each has its own measure."""
+    """Of e4m3 they differ most: 0.18 for a few keys, 0.02 for 520."""
     this = case(dtype=dtype, heads=1, seq=520)
     got, want = by_rows(this, 1.0)
     for row in range(520):

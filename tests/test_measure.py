@@ -126,6 +126,16 @@ def test_one_bad_element_anywhere_is_rejected(index: int, bad: float) -> None:
     assert f"y[{index}]" in result.where
 
 
+def test_elements_that_are_harder_to_get_right_are_allowed_more_and_no_others() -> None:
+    x, tolerance, scale = np.zeros(8), Tolerance(absolute=1e-3), np.full(8, 1.0)
+    scale[2] = 5.0
+    for index, good in ((2, True), (3, False)):
+        got = x.copy()
+        got[index] = 4e-3
+        assert isinstance(verified(got, Expected(x, scale=scale), tolerance), float) == good
+    assert isinstance(verified(np.full(8, np.nan), Expected(x, scale=scale), tolerance), Rejected)
+
+
 def test_a_nan_outside_the_compared_part_is_rejected() -> None:
     got = np.arange(8.0)
     got[7] = np.nan

@@ -58,7 +58,8 @@ def _compare(name: str, got: Array, want: Expected, tolerance: Tolerance) -> flo
         return 0.0
     values = want.values.astype(np.float64)
     error = np.abs(chosen.astype(np.float64) - values)
-    wrong = ~(error <= allowed.absolute + allowed.relative * np.abs(values))
+    absolute = allowed.absolute if want.scale is None else allowed.absolute * want.scale
+    wrong = ~(error <= absolute + allowed.relative * np.abs(values))
     if allowed == Tolerance():  # exactly: float64 cannot tell neighbouring 64-bit integers apart
         wrong = ~(chosen == want.values)
     worst = float(np.max(error, initial=0.0))

@@ -186,7 +186,8 @@ class Expected:
 
     The framework compares ``output[index]`` with ``values``; with ``project`` it compares
     ``output[index] @ project`` in float64 instead (Freivalds' check: A(Bx) against Cx costs
-    O(n^2) and sees every element). ``tolerance`` overrides the benchmark's own.
+    O(n^2) and sees every element). ``tolerance`` overrides the benchmark's own; its absolute part is multiplied with
+    ``scale`` (broadcast against ``values``) where some elements are harder to get right than others.
     Independently of this, every floating-point output must be finite everywhere.
     """
 
@@ -194,6 +195,7 @@ class Expected:
     index: Any = ...
     project: Array | None = None
     tolerance: Tolerance | None = None
+    scale: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)
