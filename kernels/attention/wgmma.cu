@@ -195,13 +195,6 @@ DEVICE void begin_values(float (&o)[DIM / 2], const u32 (&p)[BN / KEYS][4], u32 
   wgmma_commit();
 }
 
-// Hides keys from `seen` on, which is counted for row g from this lane's first column; of row g + 8 from `seen` + `later` on.
-DEVICE void mask(float (&s)[BN / 2], i32 seen, i32 later, i32 most) {
-#pragma unroll
-  for (int i = 0; i < BN / 2; i++)
-    if (i / 4 * 8 + i % 2 >= min(seen + i / 2 % 2 * later, most)) s[i] = -INFINITE;
-}
-
 // Rows g and g + 8: the largest score so far, and the sum of weights of this lane's columns.
 struct Rows { float top[2], sum[2]; };
 
@@ -279,11 +272,13 @@ DEVICE void attend(float (&o)[DIM / 2], Rows& rows, const Shape& shape, const Sh
   u32 p[BN / KEYS][4], queries = shared.queries + consumer * PLACE;
   i32 first = work.start + static_cast<i32>(consumer) * ROWS;  // query
   i32 row = first + static_cast<i32>(threadIdx.x % GROUP_THREADS / WARP * 16 + lane_id() / 4), column = lane_id() % 4 * 2;
-  auto hide = [&](i32 tile) {
-    i32 from = tile * BN;
+  auto hide = [&](i32 tile) {  // keys beyond the last, or later than their query: rows g and g + 8, counted from this lane's first
+    i32 from = tile * BN, most = shape.seq - from - column;
     if (from + BN <= shape.seq && (!shape.causal || from + BN - 1 <= first)) return;
-    i32 most = shape.seq - from - column;
-    mask(s, shape.causal ? row + 1 - from - column : most, shape.causal ? 8 : 0, most);
+    i32 seen = shape.causal ? row + 1 - from - column : most, later = shape.causal ? 8 : 0;
+#pragma unroll
+    for (int i = 0; i < BN / 2; i++)
+      if (i / 4 * 8 + i % 2 >= min(seen + i / 2 % 2 * later, most)) s[i] = -INFINITE;
   };
   await(shared.keys, k);
   wgmma_fence();
@@ -305,7 +300,7 @@ DEVICE void attend(float (&o)[DIM / 2], Rows& rows, const Shape& shape, const Sh
     give_back(shared.keys, k);
     hide(tile);
     soften(s, rows, fade, scale);
-    // Here, not later: a loop keeps the compiler, which sees no reason against it, from waiting for PV before the exponentials.
+    // Here, not when the next tile begins: a loop keeps the compiler from waiting for PV before it computes the exponentials.
     if (tile > 0) await(shared.keys, k);
     wgmma_wait<0>(o);
     give_back(shared.values, v);
@@ -368,7 +363,8 @@ attention(const __grid_constant__ TensorMap q, const __grid_constant__ TensorMap
 // keys. Bytes 4t .. 4t + 3 of each 16 are keys 2t, 2t + 1, 2t + 8, 2t + 9: the columns of scores that lane t of a row holds.
 KERNEL void __launch_bounds__(128) transpose(const u32* v, uint4* vt, i32 seq, i32 pitch) {
   constexpr i32 QUADS = DIM / 4;
-  i32 at = static_cast<i32>(blockIdx.x * 128 + threadIdx.x), quad = at % QUADS, first = at / QUADS * 32, head = static_cast<i32>(blockIdx.y);
+  i32 at = static_cast<i32>(blockIdx.x * 128 + threadIdx.x), quad = at % QUADS, first = at / QUADS * 32;
+  i32 head = static_cast<i32>(blockIdx.y);
   if (first >= pitch) return;
   u32 key[32];
 #pragma unroll

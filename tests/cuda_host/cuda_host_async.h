@@ -7,7 +7,8 @@
 // only if the program has waited for it, on whatever schedule. A second set of clocks tells what of a thread's ordinary writes
 // its proxy fences have made visible to the machines.
 //
-// A copy lands at a moment drawn by lot, and is NaN until then; an accumulator is NaN from wgmma until it is waited for.
+// A copy lands at a moment drawn by lot, and is NaN until then; the registers of sums and of A are NaN from wgmma until it is
+// waited for, and may not be written.
 // Found beside races: a phase that ends before its copies (too few bytes expected) or never (too many, a wrong parity), a
 // descriptor that does not fit its layout, a missing proxy fence, wgmma without its fence, blocks that end too early.
 #pragma once
