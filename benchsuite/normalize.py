@@ -281,7 +281,7 @@ def _on_paper(score: Score, measured: Card, tags: frozenset[str]) -> Score:
     if score.metric is Metric.BANDWIDTH and "dram" in tags and score.ceiling is not None:
         return replace(score, of_datasheet=score.value / measured.gpu.bandwidth)
     dtype, clock = str(dict(score.case.params).get("dtype", "")), score.conditions.get("sm_clock", 0.0)
-    peak = measured.gpu.peaks.get(dtype)
+    peak = measured.gpu.rates.get(dtype)
     if score.metric is not Metric.FLOPS or peak is None:
         return score
     held = measured.gpu.at_clock(dtype, clock, measured.processors) if clock > 0.0 else None

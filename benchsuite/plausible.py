@@ -95,7 +95,7 @@ def _head(told: Publication) -> None:
 @cache
 def _possible(hardware: str) -> Limits:
     found = gpus.gpus().get(hardware)
-    return Limits(found.peaks, found.bandwidth) if found else Limits()
+    return Limits(found.rates, found.bandwidth) if found else Limits()
 
 
 def _texts(score: Score) -> str:

@@ -162,6 +162,17 @@ class Accelerator:
         """The element type whose peak the implied clock belongs to: bf16, else fp16."""
         return "bf16" if "bf16" in self.peaks else "fp16"
 
+    @property
+    def rates(self) -> Mapping[str, float]:
+        """``peaks``, and those of formats that share scales in blocks, by the instructions that take no other type.
+
+        nvfp4 is fp4. mxfp8 is fp8; but GeForce Blackwell halves fp8 for its sum in fp32, which the block-scaled
+        instruction is spared: 16 x 8 x 32 of mxfp8 take the time of 16 x 8 x 64 of nvfp4.
+        """
+        spared = 2.0 if self.form is Form.CONSUMER and self.capability == "12.0" else 1.0
+        blocked = {"nvfp4": self.peaks.get("fp4", 0.0), "mxfp8": spared * self.peaks.get("e4m3", 0.0)}
+        return {**self.peaks, **{name: peak for name, peak in blocked.items() if peak and "fp4" in self.peaks}}
+
     def per_clock(self, dtype: str) -> int | None:
         """Operations of one processor in one clock; ``None`` where the datasheet has no such rate.
 
@@ -169,7 +180,7 @@ class Accelerator:
         absorbs that datasheets state some rows at another clock (H100: tensor rows at 1830 MHz, the
         vector rows at 1980 MHz).
         """
-        peak, clock = self.peaks.get(dtype, 0.0), self.clock or self.implied_clock or 0.0
+        peak, clock = self.rates.get(dtype, 0.0), self.clock or self.implied_clock or 0.0
         if not (0 < peak < math.inf and 0 < clock < math.inf and self.processors > 0):
             return None
         return int(2 ** round(math.log2(peak / (self.processors * clock))))

@@ -11,6 +11,7 @@ Params = dict[str, Scalar]
 
 FAMILIES = {
     "gemm": "Matrix multiplication",
+    "gemm-blockscaled": "Matrix multiplication, block-scaled",
     "dequant": "Multiplication by quantised weights",
     "attention": "Attention, prefill",
     "decode": "Attention, decode",
@@ -138,6 +139,7 @@ def _pointwise(params: Params) -> str:
 
 PHRASES: dict[str, Callable[[Params], str]] = {
     "gemm": _gemm,
+    "gemm-blockscaled": _gemm,
     "dequant": _dequant,
     "attention": _attention,
     "decode": _decode,

@@ -29,9 +29,9 @@
 //
 // Scales lie as cuBLAS wants them (cuBLAS documentation, "1D Block Scaling Factors Layout"): 512 bytes for 128 rows and 4
 // blocks of k, byte 16 (r mod 32) + 4 (r / 32) + s for row r and block s; such groups along k, then along rows. Four bytes
-// are one register of the mma: for mxfp8 the scales of four steps, from which the instruction picks a byte; for nvfp4 those
-// of one step. Lane 4 g + t holds the scales of row 8 t' + g of 32 rows: those of two mma rows (t' = 2, 1 swapped by
-// `scale_row`) or of four mma columns.
+// are one register of the mma: of mxfp8 the scales of four steps, from which the instruction picks a byte; of nvfp4 those
+// of one step. Lane 4 g + t loads row 8 t + g of 32 rows, which are two mma of A (lanes t = 0, 1 and t = 2, 3 serve one each)
+// or four of B (one lane of a quad each): 6 instructions pick from what 2 loads have brought.
 #include "ptx_blockscale.cuh"
 
 #if !defined(NVFP4) || !defined(BN) || !defined(STAGES)

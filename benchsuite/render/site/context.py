@@ -108,8 +108,8 @@ class Site:
 def sheet_value(measured: Measured, hardware: Accelerator) -> float | None:
     """What the datasheet promises for a case: the dense peak of a product's type, the memory's bandwidth."""
     params = dict(measured.case.params)
-    if measured.benchmark in {"gemm", "peak"}:
-        return hardware.peaks.get(str(params.get("dtype", "")))
+    if measured.benchmark in {"gemm", "gemm-blockscaled", "peak"}:
+        return hardware.rates.get(str(params.get("dtype", "")))
     far = measured.benchmark == "memory" and int(params.get("bytes", 0)) >= 4 * (hardware.cache or float("inf"))
     return hardware.bandwidth or None if far else None
 
