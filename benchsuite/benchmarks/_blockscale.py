@@ -1,8 +1,8 @@
 """Numbers that share scales in blocks: mxfp8 and nvfp4, how they are made and how their scales lie in memory.
 
 mxfp8 (OCP Microscaling Formats 1.0, 2023): e4m3 elements, each 32 along k times one power of two (ue8m0:
-2**(byte - 127)). nvfp4 (NVIDIA, cuBLAS documentation, "Narrow Precision Data Types"): e2m1 elements, two a byte with the
-lower k in the low bits; each 16 along k times one scale ue4m3, and the whole matrix times one float.
+2**(byte - 127)). nvfp4 (NVIDIA, cuBLAS documentation, "Narrow Precision Data Types"): e2m1 elements, two a byte with
+the lower k in the low bits; each 16 along k times one scale ue4m3, and the whole matrix times one float.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _ABOVE = np.where(np.arange(7) % 2, np.nextafter(_MIDDLE, np.float32(0)), _MIDDL
 
 @dataclass(frozen=True, slots=True)
 class Quantised:
-    """A matrix (rows, k): ``elements`` (rows, bytes of k), ``scales`` (rows, blocks of k) as bytes, and its own factor."""
+    """A matrix (rows, k): ``elements`` (rows, bytes of k), ``scales`` (rows, blocks of k) as bytes, its own factor."""
 
     elements: Array
     scales: Array
@@ -108,7 +108,7 @@ def scales_of(scales: Array, name: str) -> Array:
 
 
 def interleave(scales: Array) -> Array:
-    """Scales (rows, blocks) as cuBLAS wants them: (groups of 128 rows, groups of 4 blocks x 512 bytes), filled up with 0.
+    """Scales (rows, blocks) as cuBLAS wants them: (groups of 128 rows, groups of 4 blocks x 512 bytes), filled with 0.
 
     cuBLAS documentation, "1D Block Scaling Factors Layout": of row r and block s of a group byte
     16 (r mod 32) + 4 (r / 32) + s. Four scales are then one register of a tensor core's instruction.

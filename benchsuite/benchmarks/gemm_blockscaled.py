@@ -1,7 +1,7 @@
 """How fast is a matrix multiplication of numbers that share scales in blocks, C (m, n) = A (m, k) B?
 
-The formats of Blackwell's tensor cores (``_blockscale``): mxfp8, and nvfp4 at twice its rate. A is (m, k) and B (n, k), as
-weights are stored, both quantised from N(0, 1); C is bf16. 2 m n k operations. Quantising is no part of the time.
+The formats of Blackwell's tensor cores (``_blockscale``): mxfp8, and nvfp4 at twice its rate. A is (m, k) and B (n, k),
+as weights are stored, both quantised from N(0, 1); C is bf16. 2 m n k operations. Quantising is no part of the time.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ COLUMNS = 4
 """Columns of C that are checked element by element."""
 MULTIPLE = 32
 """k must be one: whole blocks, and rows of elements in pieces of 16 bytes."""
-PRODUCTS = {"mxfp8": 32, "nvfp4": 64}
-"""That one instruction of a tensor core adds to a sum."""
+ADDED = {"mxfp8": 16, "nvfp4": 64}
+"""Products that a tensor core adds, at the least, before it may cut the sum off."""
 
 
 def inputs(case: Case, rng: np.random.Generator) -> Arrays:
-    """Elements ``a`` (m, bytes) and ``b`` (n, bytes), their scales as ``interleave`` lays them, ``factors`` of A and B."""
+    """Elements ``a`` (m, bytes), ``b`` (n, bytes), their scales as ``interleave`` lays them, ``factors`` of A and B."""
     m, n, k = shape(case)
     made = {
         name: formats.quantise(rng.standard_normal((rows, k), dtype=np.float32), case.text("dtype"))
@@ -65,7 +65,7 @@ def work(case: Case) -> Work:
 
 
 def reference(case: Case, ranks: Sequence[Arrays], rng: np.random.Generator) -> Mapping[str, Expected]:
-    """C P = A (B P) for a projection P, in float64 from the dequantised numbers: as in ``gemm``, signs and unit vectors."""
+    """C P = A (B P) for a projection P of signs and unit vectors, as in ``gemm``; float64, from dequantised numbers."""
     _, n, k = shape(case)
     arrays = ranks[0]
     project = np.zeros((n, 1 + COLUMNS))
@@ -101,14 +101,13 @@ def tolerance(case: Case) -> Tolerance:
     Quantising changes both sides alike, the reference being made from the quantised numbers. A product of two elements
     has at most 8 significant bits (mxfp8) or 4 (nvfp4) and its scales at most 8 more: exact in float32.
 
-    How many bits a sum keeps on sm_120 is not published. For mxfp8 the 13 of e4m3 elsewhere are allowed: u = 2**-13 after
-    every 16 products, u k**1.5 / 16. For nvfp4, whose instruction adds 64 products, u k**1.5 / 64: at k = 8192 that is 1.4,
-    and one instruction left out changes elements by 8. A block's scale off by one power of two changes 32 products, by 5.7
-    or more on average; of nvfp4 16, by 2 at the least step of ue4m3 that N(0, 1) needs (an eighth of the value: found
-    only where it befalls many blocks, as any wrong selector or layout does).
+    How many bits a sum keeps on sm_120 is not published. For mxfp8 the 13 of e4m3 elsewhere are allowed: u = 2**-13
+    after every 16 products, u k**1.5 / 16. For nvfp4, whose instruction adds 64 products, u k**1.5 / 64: at k = 8192
+    that is 1.4, and one instruction left out changes elements by 8 on average. A single block's scale may be off by a
+    step without being seen; a wrong selector or layout, which befalls many blocks, is.
     """
-    k, keeps = case.integer("k"), 2.0**-13
-    cut = keeps * k**1.5 / (PRODUCTS[case.text("dtype")] if case.text("dtype") == "nvfp4" else 16)
+    k = case.integer("k")
+    cut = 2.0**-13 * k**1.5 / ADDED[case.text("dtype")]
     return Tolerance(2.0**-8, 4 * 2.0**-23 * k + cut + 2.0**-7 * math.sqrt(k))
 
 
