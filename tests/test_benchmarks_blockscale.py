@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchsuite import units
-from benchsuite.benchmarks import _blockscale as formats
+from benchsuite.benchmarks import _gemm_formats as formats
 from benchsuite.benchmarks.gemm_blockscaled import BENCHMARK, by_numpy
 from benchsuite.catalog import gpus
 from benchsuite.measure.verify import check

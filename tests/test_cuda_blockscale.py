@@ -11,8 +11,8 @@ import pytest
 
 from benchsuite import discovery, inspection, kernels
 from benchsuite.backends.cuda import compiler
-from benchsuite.benchmarks import _blockscale as formats
-from benchsuite.benchmarks import _blockscale_cuda as cuda
+from benchsuite.benchmarks import _gemm_blockscale_cuda as cuda
+from benchsuite.benchmarks import _gemm_formats as formats
 from benchsuite.benchmarks.gemm_blockscaled import BENCHMARK
 from benchsuite.errors import MeasureError
 from benchsuite.model import TYPICAL, Array, Arrays, Case, Launch, Rejected, Source

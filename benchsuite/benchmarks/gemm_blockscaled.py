@@ -1,6 +1,6 @@
 """How fast is a matrix multiplication of numbers that share scales in blocks, C (m, n) = A (m, k) B?
 
-The formats of Blackwell's tensor cores (``_blockscale``): mxfp8, and nvfp4 at twice its rate. A is (m, k) and B (n, k),
+The formats of Blackwell's tensor cores (``_gemm_formats``): mxfp8, and nvfp4 at twice its rate. A is (m, k), B (n, k),
 as weights are stored, both quantised from N(0, 1); C is bf16. 2 m n k operations. Quantising is no part of the time.
 """
 
@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchsuite import units
-from benchsuite.benchmarks import _blockscale as formats
-from benchsuite.benchmarks import _blockscale_cuda as cuda
-from benchsuite.benchmarks._blockscale_cuda import shape
+from benchsuite.benchmarks import _gemm_blockscale_cuda as cuda
+from benchsuite.benchmarks import _gemm_formats as formats
+from benchsuite.benchmarks._gemm_blockscale_cuda import shape
 from benchsuite.model import (
     Array,
     Arrays,

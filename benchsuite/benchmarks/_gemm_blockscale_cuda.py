@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchsuite.benchmarks._blockscale import FORMATS, GROUP_BLOCKS, GROUP_BYTES, GROUP_ROWS
 from benchsuite.benchmarks._gemm_cuda import EXPOSED
+from benchsuite.benchmarks._gemm_formats import FORMATS, GROUP_BLOCKS, GROUP_BYTES, GROUP_ROWS
 from benchsuite.model import Case, CudaKernel, Device, Launch, Source, TensorMap
 
 WARP = 32
