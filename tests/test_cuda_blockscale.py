@@ -15,7 +15,7 @@ from benchsuite.benchmarks import _gemm_blockscale_cuda as cuda
 from benchsuite.benchmarks import _gemm_formats as formats
 from benchsuite.benchmarks.gemm_blockscaled import BENCHMARK
 from benchsuite.errors import MeasureError
-from benchsuite.model import TYPICAL, Array, Arrays, Case, Launch, Rejected, Source
+from benchsuite.model import TYPICAL, Array, Arrays, Case, Launch, Rejected, Source, Tolerance
 from tests.cuda_host import simulate
 
 needs_gxx = pytest.mark.skipif(not simulate.available(), reason="needs g++")
@@ -181,7 +181,14 @@ def varied(this: Case, rng: np.random.Generator) -> Arrays:
     return {name: one.elements for name, one in made.items()} | scales | {"factors": factors}
 
 
-VARIED = replace(BENCHMARK, inputs=varied)
+def loose(this: Case) -> Tolerance:
+    """Sums are 1.75 times as large as those of N(0, 1), some rows' more than twice."""
+    usual = BENCHMARK.tolerance(this)
+    assert usual is not None
+    return Tolerance(usual.relative, 4 * usual.absolute)
+
+
+VARIED = replace(BENCHMARK, inputs=varied, tolerance=loose)
 
 
 def error(this: Case, processors: int, seed: int = 0, edit: dict[str, str] | None = None) -> float | Rejected:

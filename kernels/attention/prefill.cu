@@ -15,6 +15,15 @@
 //                 cores, so there R = 32 (at DIM 128 q then is too large for registers, its loads leave 3 mma a load:
 //                 2/3 of the tensor time). GeForce takes R = 16 and keeps q in registers.
 //   second-level cache  4 BN DIM bytes per BM queries: 16 B/clk of an A100 at BM = 128, 8 B/clk of a 4090 at BM = 64.
+// The budget of a scheduler of GeForce Blackwell (sm_120), which starts an mma every 32 clocks; instructions as compiled:
+//   DIM   tile of a warp  mma  clocks  other instructions      warps  of their clocks, slots for all instructions
+//   64    16 x 64          64    2048  < 380, 34 exponentials  3      21 %
+//   128   16 x 64         128    4096  < 520, 34 exponentials  2      16 %
+//   256   16 x 32         128    4096  < 420, 18 exponentials  2      13 %
+// (a third of the other instructions mask and rescale, which few tiles do). Between its last score and its first product with
+// v a warp needs the tensor cores for nothing: some 90 instructions in a chain of about 300 clocks. They stand still only
+// when all warps of a scheduler are there at once: at worst 300 of 6144 or 8192 clocks, 4 or 5 %, so 95 % or more remain.
+// What is lost beside is the last round of blocks: see docs/kernels.md.
 // So the tensor cores are the bound where their rate is <= 1024 FMA/clk. Hopper's mma.sync reaches about
 // 0.65 of its wgmma, which no order of this loop gets back.
 //
