@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from benchsuite import units
+from benchsuite.benchmarks import _gemm_formats as formats
 from benchsuite.model import Array
 
-TYPES = {0: "fp32", 1: "fp64", 2: "fp16", 3: "int8", 10: "int32", 14: "bf16", 28: "e4m3"}
+TYPES = {0: "fp32", 1: "fp64", 2: "fp16", 3: "int8", 10: "int32", 14: "bf16", 28: "e4m3", 33: "e2m1"}
 """cudaDataType, as nvmath's CudaDataType numbers it."""
 
 
@@ -29,7 +30,10 @@ class Library:
         self.algorithms_run: list[int] = []
         self.refuse: set[int] = set()
         self.states = (0, 0, 15)
-        self.MatmulDescAttribute = SimpleNamespace(TRANSA=3)
+        self.MatmulDescAttribute = SimpleNamespace(
+            TRANSA=3, A_SCALE_POINTER=17, B_SCALE_POINTER=18, A_SCALE_MODE=31, B_SCALE_MODE=32
+        )
+        self.MatmulMatrixScale = SimpleNamespace(VEC16_UE4M3=1, VEC32_UE8M0=2)
         self.MatmulPreferenceAttribute = SimpleNamespace(MAX_WORKSPACE_BYTES=1)
         self.matmul_heuristic_result_dtype = np.dtype([("algo", "<u8", 8), ("state", "<i4"), ("rest", "<i4")])
 
@@ -41,17 +45,18 @@ class Library:
         return self._keep("handle")
 
     def matmul_desc_create(self, compute: str, scale: int) -> int:
-        return self._keep({"compute": compute, "scale": scale, "TRANSA": 0})
+        return self._keep({"compute": compute, "scale": scale, 3: 0})
 
     def get_matmul_desc_attribute_dtype(self, attribute: int) -> type:
-        return np.int32
+        return np.uint64 if attribute in {17, 18} else np.int32
 
     def get_matmul_preference_attribute_dtype(self, attribute: int) -> type:
         return np.uint64
 
     def matmul_desc_set_attribute(self, operation: int, attribute: int, address: int, size: int) -> None:
-        assert (attribute, size) == (3, 4)
-        self.made[operation]["TRANSA"] = ctypes.c_int32.from_address(address).value
+        kind = ctypes.c_uint64 if attribute in {17, 18} else ctypes.c_int32
+        assert size == ctypes.sizeof(kind)
+        self.made[operation][attribute] = kind.from_address(address).value
 
     def matrix_layout_create(self, kind: int, rows: int, columns: int, leading: int) -> int:
         return self._keep((TYPES[kind], rows, columns, leading))
@@ -80,7 +85,7 @@ class Library:
         self.first = results
 
     def matmul(self, *words: int) -> None:
-        handle, operation, _, a, a_form, b, b_form, _, c, c_form, d, d_form, algorithm, *rest = words
+        handle, operation, alpha, a, a_form, b, b_form, _, c, c_form, d, d_form, algorithm, *rest = words
         assert self.made[handle] == "handle"
         assert len(rest) == 3
         index = (algorithm - self.first) // self.matmul_heuristic_result_dtype.itemsize
@@ -88,11 +93,30 @@ class Library:
         if index in self.refuse:
             raise RuntimeError("not supported")
         assert (c, c_form) == (d, d_form)
-        left, right = self._read(a, a_form), self._read(b, b_form)
-        if self.made[operation]["TRANSA"]:
+        told = self.made[operation]
+        if 31 in told:
+            factor = ctypes.c_float.from_address(alpha).value
+            left = self._blocked(a, a_form, told[31], told[17]) * factor
+            right = self._blocked(b, b_form, told[32], told[18])
+        else:
+            left, right = self._read(a, a_form), self._read(b, b_form)
+        if told[3]:
             left = left.T
         target = self._view(d, d_form)
         target[...] = _stored(left @ right, self.made[d_form][0])
+
+    def _blocked(self, address: int, form: int, mode: int, scales: int) -> Array:
+        """A column-major matrix (k, columns) whose blocks of k share scales, in cuBLAS' layout."""
+        kind, k, columns, leading = self.made[form]
+        name = {1: "nvfp4", 2: "mxfp8"}[mode]
+        assert (kind, leading) == ({"nvfp4": "e2m1", "mxfp8": "e4m3"}[name], k)
+        bytes_of_k, groups = k * formats.FORMATS[name].bits // 8, -(-k // (4 * formats.FORMATS[name].block))
+        shapes = (address, (columns, bytes_of_k)), (scales, (-(-columns // 128), 512 * groups))
+        elements, laid = (
+            np.frombuffer((ctypes.c_uint8 * (size[0] * size[1])).from_address(at), np.uint8).reshape(size)
+            for at, size in shapes
+        )
+        return formats.rows_of(elements, laid, name, slice(None)).T
 
     def _view(self, address: int, form: int) -> Array:
         """A column-major matrix in memory."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 
 import pytest
@@ -30,31 +29,12 @@ def case(dim: int, dtype: str = "bf16") -> Case:
     return Case.of("attention", **shape)  # type: ignore[arg-type]
 
 
-def loop(listing: str, holds: str) -> Counter[str]:
-    """The instructions of the innermost loop that holds every ``holds`` of the kernel."""
-    places: dict[str, int] = {}
-    code: list[tuple[str, str]] = []
-    for line in listing.splitlines():
-        if label := re.match(r"(\.L_x_\d+):", line):
-            places[label[1]] = len(code)
-        elif found := re.search(r"/\*[0-9a-f]{4,}\*/\s+(?:@\S+ +)?([^ ;]+)(.*)", line):
-            code.append((found[1].split(".")[0], found[2]))
-    all_of_them = sum(name == holds for name, _ in code)
-    bodies = []
-    for i, (name, operands) in enumerate(code):
-        target = re.search(r"(\.L_x_\d+)", operands) if name == "BRA" else None
-        if target and places[target[1]] < i:
-            body = Counter(name for name, _ in code[places[target[1]] : i + 1])
-            bodies += [body] if body[holds] == all_of_them else []
-    return min(bodies, key=lambda body: body.total())
-
-
 @pytest.fixture(scope="module", params=[64, 128, 256])
 def compiled(request: pytest.FixtureRequest) -> tuple[int, compiler.Compiled, Counter[str]]:
     """A head dimension, its kernel and the kernel's main loop."""
     done = compiler.compile(attention.source(case(request.param), GEFORCE), "sm_120a")
     try:
-        return request.param, done, loop(sass.disassembly(done.path), "HMMA")
+        return request.param, done, sass.loop(sass.disassembly(done.path), "HMMA")
     except UnavailableError as error:
         pytest.skip(str(error))
 

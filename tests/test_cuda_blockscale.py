@@ -16,6 +16,7 @@ from benchsuite.benchmarks import _gemm_formats as formats
 from benchsuite.benchmarks.gemm_blockscaled import BENCHMARK
 from benchsuite.errors import MeasureError
 from benchsuite.model import TYPICAL, Array, Arrays, Case, Launch, Rejected, Source, Tolerance
+from tests import sass
 from tests.cuda_host import simulate
 
 needs_gxx = pytest.mark.skipif(not simulate.available(), reason="needs g++")
@@ -374,5 +375,8 @@ def test_the_machine_code_is_what_is_meant(inspections: list[inspection.Inspecti
         assert kernel.feeding["USETMAXREG"] == 2
         assert "LDGSTS" not in kernel.feeding
         assert kernel.blocks == 1
+        listing = sass.disassembly(compiler.compile(one.variant.source, "sm_120a").path)
+        (name,) = {wanted.split(".")[0] for wanted in one.variant.tensor}
+        assert sass.loop(listing, name).total() < (120 if wide else 80), "two warps share 2048 or 1024 clocks"
         kinds |= {name.split(".")[0] for name in kernel.tensor} | {wide}
     assert kinds == {"QMMA", "OMMA", True, False}

@@ -11,10 +11,11 @@ import pytest
 
 from benchsuite import units
 from benchsuite.backends.cuda import cublaslt
+from benchsuite.benchmarks import gemm_blockscaled
 from benchsuite.benchmarks.gemm import BENCHMARK
 from benchsuite.errors import MeasureError, UnavailableError
 from benchsuite.measure.verify import check
-from benchsuite.model import Array, Case, Rejected
+from benchsuite.model import Array, Benchmark, Case, CudaLibrary, Rejected, Tolerance
 from tests import fake_nvmath
 from tests.cuda_host import simulate
 
@@ -29,16 +30,20 @@ class Runtime(simulate.SimulatedRuntime):
         return 0
 
 
-def judged(case: Case, library: fake_nvmath.Library, patch: pytest.MonkeyPatch) -> float | Rejected:
+def judged(
+    case: Case, library: fake_nvmath.Library, patch: pytest.MonkeyPatch, benchmark: Benchmark = BENCHMARK
+) -> float | Rejected:
     runtime = Runtime()
-    inputs = dict(BENCHMARK.inputs(case, np.random.default_rng(0)))
+    inputs = dict(benchmark.inputs(case, np.random.default_rng(0)))
     buffers = {name: runtime.upload(array) for name, array in inputs.items()}
-    spec = BENCHMARK.outputs(case)["c"]
+    spec = benchmark.outputs(case)["c"]
+    op = next(item.op for item in benchmark.implementations if item.name == "cublaslt")
+    assert isinstance(op, CudaLibrary)
     buffers["c"] = runtime.empty(spec.shape, units.dtype(spec.dtype).storage)
     with fake_nvmath.installed(library, patch):
-        cublaslt.gemm(buffers, case, runtime)()
-    expected = BENCHMARK.reference(case, [inputs], np.random.default_rng(1))
-    return check(buffers, expected, BENCHMARK.outputs(case), BENCHMARK.tolerance(case))
+        getattr(cublaslt, op.entry.split(":")[1])(buffers, case, runtime)()
+    expected = benchmark.reference(case, [inputs], np.random.default_rng(1))
+    return check(buffers, expected, benchmark.outputs(case), benchmark.tolerance(case) or Tolerance())
 
 
 @pytest.mark.parametrize("layout", ["nn", "nt"])
@@ -48,6 +53,21 @@ def test_the_product_is_the_benchmark_s(dtype: str, layout: str, monkeypatch: py
     library = fake_nvmath.Library()
     assert not isinstance(judged(case, library, monkeypatch), Rejected)
     assert set(library.algorithms_run) == {0, 1}, "every good algorithm is tried, a bad one is not"
+
+
+@pytest.mark.parametrize("dtype", sorted(cublaslt.BLOCKED))
+def test_blocks_scales_and_factors_are_handed_over(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case.of("gemm-blockscaled", m=130, n=72, k=288, dtype=dtype)
+    found = judged(case, fake_nvmath.Library(), monkeypatch, gemm_blockscaled.BENCHMARK)
+    assert isinstance(found, float), found
+
+
+def test_a_binding_without_scales_of_blocks_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = fake_nvmath.Library()
+    del library.MatmulMatrixScale
+    case = Case.of("gemm-blockscaled", m=8, n=8, k=32, dtype="nvfp4")
+    with pytest.raises(UnavailableError, match="no scales of blocks"):
+        judged(case, library, monkeypatch, gemm_blockscaled.BENCHMARK)
 
 
 def test_an_algorithm_that_fails_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,12 +61,12 @@ def launches(case: Case, device: Device) -> tuple[Launch, ...]:
     (m, n, k), form, wide = shape(case), FORMATS[case.text("dtype")], width(case, device)
     bytes_of_k, group = k * form.bits // 8, form.block * GROUP_BLOCKS
     words, groups = GROUP_BYTES // 4, max(1, DEPTH * 8 // form.bits // group)
-    of_k, of_rows = -(-k // group) * words, lambda rows: -(-rows // GROUP_ROWS)
+    of_k, of_m, of_n = -(-k // group) * words, -(-m // GROUP_ROWS), -(-n // GROUP_ROWS)
     maps = (
         TensorMap("a", "uint8", (bytes_of_k, m), (DEPTH, ROWS), DEPTH),
         TensorMap("b", "uint8", (bytes_of_k, n), (DEPTH, wide), DEPTH),
-        TensorMap("a_scales", "uint32", (of_k, of_rows(m)), (groups * words, 1), 0),
-        TensorMap("b_scales", "uint32", (of_k, of_rows(n)), (groups * words, wide // GROUP_ROWS), 0),
+        TensorMap("a_scales", "uint32", (of_k, of_m), (groups * words, 1), 0),
+        TensorMap("b_scales", "uint32", (of_k, of_n), (groups * words, wide // GROUP_ROWS), 0),
         TensorMap("c", "bf16", (n, m), (ACROSS, DOWN), 2 * ACROSS),
     )
     stage = (ROWS + wide) * DEPTH + groups * GROUP_BYTES * (1 + wide // GROUP_ROWS)

@@ -101,7 +101,7 @@ def scales_of(scales: Array, name: str) -> Array:
     """The float64 values of scales; exact. A ue8m0 of 255 is NaN."""
     if name == "mxfp8":
         return np.where(scales == 255, np.nan, np.ldexp(1.0, scales.astype(np.int32) - 127))
-    return units.from_e4m3(scales & 127).astype(np.float64)
+    return units.from_e4m3(scales & np.uint8(127)).astype(np.float64)
 
 
 # ---------------------------------------------------------------- where scales lie
@@ -132,4 +132,5 @@ def rows_of(elements: Array, interleaved: Array, name: str, rows: slice) -> Arra
     values = elements_of(elements[rows], name).astype(np.float64)
     which = np.arange(len(elements))[rows]
     scales = scales_of(interleaved[scale_at(which, values.shape[1] // FORMATS[name].block)], name)
-    return values * np.repeat(scales, FORMATS[name].block, axis=1)
+    scaled: Array = values * np.repeat(scales, FORMATS[name].block, axis=1)
+    return scaled

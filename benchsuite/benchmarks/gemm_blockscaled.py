@@ -23,6 +23,7 @@ from benchsuite.model import (
     Benchmark,
     Buffers,
     Case,
+    CudaLibrary,
     Expected,
     HostCall,
     Implementation,
@@ -134,6 +135,9 @@ BENCHMARK = Benchmark(
     reference=reference,
     implementations=(
         Implementation("mma", cuda.KERNEL, frozenset({"cuda"}), supports=cuda.serves),
+        Implementation(
+            "cublaslt", CudaLibrary("cublaslt:gemm_blockscaled"), frozenset({"cuda", "cublaslt"}), "cublaslt"
+        ),
         Implementation("numpy", HostCall(by_numpy), provider="numpy"),
     ),
     tolerance=tolerance,

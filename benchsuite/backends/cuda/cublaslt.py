@@ -46,6 +46,11 @@ TYPES = {
     "e4m3": Types("CUDA_R_8F_E4M3", "CUDA_R_16BF", "COMPUTE_32F", "CUDA_R_32F", "float32"),
     "int8": Types("CUDA_R_8I", "CUDA_R_32I", "COMPUTE_32I", "CUDA_R_32I", "int32"),
 }
+BLOCKED = {
+    "mxfp8": (Types("CUDA_R_8F_E4M3", "CUDA_R_16BF", "COMPUTE_32F", "CUDA_R_32F", "float32"), "VEC32_UE8M0"),
+    "nvfp4": (Types("CUDA_R_4F_E2M1", "CUDA_R_16BF", "COMPUTE_32F", "CUDA_R_32F", "float32"), "VEC16_UE4M3"),
+}
+"""Formats whose blocks share scales, and cuBLAS's name of how (cublasLtMatmulMatrixScale_t)."""
 KINDS = {
     "CUDA_R_32F": 0,
     "CUDA_R_64F": 1,
@@ -54,13 +59,26 @@ KINDS = {
     "CUDA_R_32I": 10,
     "CUDA_R_16BF": 14,
     "CUDA_R_8F_E4M3": 28,
+    "CUDA_R_4F_E2M1": 33,
 }
 """cudaDataType (CUDA's library_types.h)."""
 
 
 def gemm(buffers: Buffers, case: Case, runtime: Runtime) -> Step:
     """C (m, n) = A (m, k) B; B is (k, n), or (n, k) where ``layout`` is ``nt``. ``UnavailableError`` if it cannot."""
-    product = _Product(case)
+    return _step(_Product(TYPES[case.text("dtype")], case, case.text("layout") == "nt"), buffers, runtime)
+
+
+def gemm_blockscaled(buffers: Buffers, case: Case, runtime: Runtime) -> Step:
+    """The same for formats whose blocks share scales; the matrices' own factors are its alpha. B is (n, k)."""
+    types, mode = BLOCKED[case.text("dtype")]
+    product = _Product(types, case, True, float(np.prod(runtime.download(buffers["factors"]), dtype=np.float64)))
+    product.scale(mode, *(runtime.address(buffers[name]) for name in ("b_scales", "a_scales")))
+    return _step(product, buffers, runtime)
+
+
+def _step(product: _Product, buffers: Buffers, runtime: Runtime) -> Step:
+    """The multiplication by the fastest of its algorithms."""
     workspace = runtime.empty((WORKSPACE,), "uint8", "device")
     b, a, c = (runtime.address(buffers[name]) for name in ("b", "a", "c"))
     launch = partial(product.enqueue, b, a, c, runtime.address(workspace), runtime.stream)
@@ -106,12 +124,10 @@ def _bindings() -> tuple[Any, Any]:
 class _Product:
     """The descriptors of one multiplication, kept as long as its steps."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, types: Types, case: Case, transposed: bool, alpha: float = 1.0) -> None:
         cublas, cublasLt = _bindings()
         self._lt: Any = cublasLt
-        self._types = types = TYPES[case.text("dtype")]
         m, n, k = (case.integer(name) for name in "mnk")
-        transposed = case.text("layout") == "nt"
         element, result, scale = (KINDS[name] for name in (types.element, types.result, types.scale))
         self._handle = cublasLt.create()
         self._operation = cublasLt.matmul_desc_create(getattr(cublas.ComputeType, types.compute), scale)
@@ -121,7 +137,18 @@ class _Product:
         self._b = cublasLt.matrix_layout_create(element, rows, columns, rows)
         self._a = cublasLt.matrix_layout_create(element, k, m, k)
         self._c = cublasLt.matrix_layout_create(result, n, m, n)
-        self._one, self._zero = np.ones(1, types.numpy), np.zeros(1, types.numpy)
+        self._alpha, self._zero = np.full(1, alpha, types.numpy), np.zeros(1, types.numpy)
+
+    def scale(self, mode: str, b: int, a: int) -> None:
+        """Blocks of B and A share scales, which lie at these addresses; ``UnavailableError`` of an older cuBLAS."""
+        try:
+            kind = int(getattr(self._lt.MatmulMatrixScale, mode))
+            for name, address in (("A", b), ("B", a)):  # cuBLAS's first matrix is our second
+                self._set(f"{name}_SCALE_MODE", kind)
+                self._set(f"{name}_SCALE_POINTER", address)
+        except AttributeError as error:
+            remedy = "pip install a newer nvmath-python."
+            raise UnavailableError("nvmath-python knows no scales of blocks.", remedy) from error
 
     def _set(self, name: str, value: int) -> None:
         attribute = getattr(self._lt.MatmulDescAttribute, name)
@@ -150,6 +177,6 @@ class _Product:
 
     def enqueue(self, b: int, a: int, c: int, workspace: int, stream: Callable[[], int], algorithm: int) -> None:
         """One multiplication on the current stream."""
-        scales = self._one.ctypes.data, self._zero.ctypes.data
+        scales = self._alpha.ctypes.data, self._zero.ctypes.data
         matrices = (scales[0], b, self._b, a, self._a, scales[1], c, self._c, c, self._c)
         self._lt.matmul(self._handle, self._operation, *matrices, algorithm, workspace, WORKSPACE, stream())
