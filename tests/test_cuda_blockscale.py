@@ -377,6 +377,6 @@ def test_the_machine_code_is_what_is_meant(inspections: list[inspection.Inspecti
         assert kernel.blocks == 1
         listing = sass.disassembly(compiler.compile(one.variant.source, "sm_120a").path)
         (name,) = {wanted.split(".")[0] for wanted in one.variant.tensor}
-        assert sass.loop(listing, name).total() < (120 if wide else 80), "two warps share 2048 or 1024 clocks"
+        assert sass.loop(listing, name).total() < (124 if wide else 88), "two warps share 2048 or 1024 clocks"
         kinds |= {name.split(".")[0] for name in kernel.tensor} | {wide}
     assert kinds == {"QMMA", "OMMA", True, False}
