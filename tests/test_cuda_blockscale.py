@@ -319,8 +319,19 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
 """The format, what is edited into what, and how it is found."""
 
 
+SEEN_ELSEWHERE = (
+    *("more bytes are announced than come", "a slot is given back by one warp too few", "the producer does not wait"),
+    *("results that lanes still write", "results swizzled otherwise", "a buffer is filled again too early"),
+    *("the block ends while results leave", "consumers wait for the wrong parity"),
+)
+"""Faults of machines that other kernels' tests plant every day; here in the long runs."""
+assert set(SEEN_ELSEWHERE) < FAULTS.keys()
+
+
 @needs_gxx
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "fault", [pytest.param(name, marks=[pytest.mark.long] * (name in SEEN_ELSEWHERE)) for name in FAULTS]
+)
 def test_a_planted_fault_is_found(fault: str) -> None:
     dtype, before, after, reason = FAULTS[fault]
     found = [error(case(130, 136, 544, dtype), 1, seed, {before: after}) for seed in range(2)]
