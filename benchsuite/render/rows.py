@@ -174,6 +174,7 @@ _WANTED: tuple[
     ("GEMM, 16 bit", _gemm("bf16", "fp16"), _top),
     ("Attention, prefill", _of("attention"), _top),
     ("GEMM, fp8", _gemm("e4m3"), _top),
+    ("GEMM, block-scaled", _of("gemm-blockscaled"), _top),
     ("Attention, decode", _of("decode"), _top),
     ("Attention, decode from pages", _of("paged-decode"), _top),
     ("Memory bandwidth", _dram, _top),
