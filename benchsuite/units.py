@@ -125,13 +125,38 @@ def from_e4m3(bits: NDArray[np.uint8]) -> NDArray[np.float32]:
     return E4M3[bits]
 
 
+E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6], np.float32)
+"""The 16 numbers of e2m1 (OCP Microscaling Formats specification 1.0, 2023, 5.3.3)."""
+_MIDDLE = np.array([0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0], np.float32)
+_EXCEEDED = np.where(np.arange(7) % 2, np.nextafter(_MIDDLE, np.float32(0)), _MIDDLE)
+"""What a size must exceed to become the next number: a tie goes to the number whose last bit is zero."""
+
+
+def to_e2m1(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """``values`` rounded to e2m1, to nearest even, saturating at 6 (finite values only): two a byte, the first low.
+
+    The last dimension is even, and halves.
+    """
+    code = np.searchsorted(_EXCEEDED, np.abs(values), side="left").astype(np.uint8)
+    code |= np.where(np.signbit(values), np.uint8(8), np.uint8(0))
+    return code[..., ::2] | code[..., 1::2] << np.uint8(4)
+
+
+def from_e2m1(packed: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The float32 values of e2m1's bits, two a byte: the last dimension doubles. Exact."""
+    both = E2M1[np.stack((packed & np.uint8(15), packed >> np.uint8(4)), axis=-1)]
+    return both.reshape(*packed.shape[:-1], -1)
+
+
 def as_float(array: NDArray[Any], name: str) -> NDArray[Any]:
-    """``array`` of element type ``name`` as numbers NumPy can compute with (bf16 and e4m3 become float32)."""
+    """``array`` of element type ``name`` as numbers NumPy can compute with (bf16, e4m3 and e2m1 become float32)."""
     match name:
         case "bf16":
             return from_bf16(array)
         case "e4m3":
             return from_e4m3(array)
+        case "e2m1":
+            return from_e2m1(array)
         case _:
             return array
 

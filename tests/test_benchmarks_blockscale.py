@@ -33,9 +33,9 @@ def normal(rows: int, k: int, seed: int = 0) -> Array:
 @given(st.floats(-8, 8, width=32))
 @settings(deadline=None)
 def test_e2m1_is_the_nearest_number_and_of_two_the_even_one(value: float) -> None:
-    distance = np.abs(formats.E2M1.astype(np.float64) - value)
+    distance = np.abs(units.E2M1.astype(np.float64) - value)
     nearest = {code for code in range(16) if distance[code] == distance.min()}
-    code = int(formats.to_e2m1(np.array([value], np.float32))[0])
+    code = int(units.to_e2m1(np.array([value, 0], np.float32))[0])
     assert code in nearest
     assert len({one & 7 for one in nearest}) == 1 or code % 2 == 0
 
@@ -43,9 +43,12 @@ def test_e2m1_is_the_nearest_number_and_of_two_the_even_one(value: float) -> Non
 def test_e2m1_has_the_numbers_that_the_standard_lists() -> None:
     size, exponent = np.arange(8) & 1, np.arange(8) >> 1
     want = np.where(exponent > 0, (2 + size) * 2.0 ** (exponent - 2), size * 0.5)
-    np.testing.assert_array_equal(formats.E2M1[:8], want)
-    np.testing.assert_array_equal(formats.E2M1[8:], -want)
-    np.testing.assert_array_equal(formats.to_e2m1(formats.E2M1), np.arange(16))
+    np.testing.assert_array_equal(units.E2M1[:8], want)
+    np.testing.assert_array_equal(units.E2M1[8:], -want)
+    np.testing.assert_array_equal(units.to_e2m1(units.E2M1), np.arange(0, 16, 2) + np.arange(1, 16, 2) * 16)
+    every = np.arange(256, dtype=np.uint8).reshape(4, 64)
+    np.testing.assert_array_equal(units.to_e2m1(units.from_e2m1(every)), every)
+    np.testing.assert_array_equal(units.as_float(every, "e2m1"), units.from_e2m1(every))
 
 
 @pytest.mark.parametrize("size", [1e-30, 1.0, 1e6])

@@ -32,12 +32,6 @@ class Format:
 
 FORMATS: Mapping[str, Format] = {"mxfp8": Format(32, 8), "nvfp4": Format(16, 4)}
 
-E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6], np.float32)
-"""The 16 numbers of e2m1 (OCP Microscaling Formats 1.0, 5.3.3)."""
-_MIDDLE = np.array([0.25, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0], np.float32)
-_ABOVE = np.where(np.arange(7) % 2, np.nextafter(_MIDDLE, np.float32(0)), _MIDDLE)
-"""What a size must exceed to become the next number: a tie goes to the number whose last bit is zero."""
-
 
 @dataclass(frozen=True, slots=True)
 class Quantised:
@@ -80,21 +74,13 @@ def _nvfp4(values: Array) -> tuple[Array, Array]:
     blocks = values.reshape(len(values), -1, 16)
     scales = units.to_e4m3((np.abs(blocks).max(axis=2) / np.float32(LARGEST_E2M1)).astype(np.float32))
     factor = units.from_e4m3(scales)[:, :, None]
-    codes = to_e2m1(np.divide(blocks, factor, out=np.zeros_like(blocks), where=factor > 0)).reshape(len(values), -1)
-    return (codes[:, ::2] | codes[:, 1::2] << 4).astype(np.uint8), scales
-
-
-def to_e2m1(values: Array) -> Array:
-    """The four bits of ``values`` (float32) rounded to e2m1, to nearest even, saturating at 6."""
-    code = np.searchsorted(_ABOVE, np.abs(values), side="left").astype(np.uint8)
-    return code | np.where(np.signbit(values), np.uint8(8), np.uint8(0))
+    elements = np.divide(blocks, factor, out=np.zeros_like(blocks), where=factor > 0)
+    return units.to_e2m1(elements.reshape(len(values), -1)), scales
 
 
 def elements_of(packed: Array, name: str) -> Array:
     """The float32 values of elements, without their scales; exact."""
-    if name == "mxfp8":
-        return units.from_e4m3(packed)
-    return E2M1[np.stack((packed & 15, packed >> 4), axis=-1)].reshape(len(packed), -1)
+    return units.from_e4m3(packed) if name == "mxfp8" else units.from_e2m1(packed)
 
 
 def scales_of(scales: Array, name: str) -> Array:

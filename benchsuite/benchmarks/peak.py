@@ -11,8 +11,9 @@ is exact in any order of addition, so a sum tells to the last bit how many produ
 the number of multiply-adds whose sum is right: no tolerance. (It cannot tell which rows met, and need not.)
 
 Exact sums cost mantissa bits: the operands are N(0, 1) cut off at 2 and rounded to the grid of ``KINDS`` (int8:
-uniform), 8 bits of bf16's 8, 9 of tf32's and fp16's 11, 4 of e4m3's 4, 11 of fp32's 24, 23 of fp64's 53. So power is
-that of random data, or less where bits are missing; with an fp16 sum only 3 are left, a ceiling for cheap data.
+uniform), 8 bits of bf16's 8, 9 of tf32's and fp16's 11, 4 of e4m3's 4, 3 of e2m1's numbers' bits, 11 of fp32's 24, 23
+of fp64's 53. So power is that of random data, or less where bits are missing; with an fp16 sum only 3 are left, a
+ceiling for cheap data.
 """
 
 from __future__ import annotations
@@ -92,12 +93,17 @@ KINDS: Mapping[str, Kind] = {
     "int8": Kind("int8", 64, 32, 32, 0, 31, "IMMA.16832.S8.S8"),
     # Tensor cores are reported to keep 1 + 13 significant bits of a sum of e4m3 products, whatever type it has.
     "e4m3": Kind("e4m3", 64, 32, 32, 3, 14, "QMMA.16832.F32.E4M3.E4M3"),
+    # By the instructions that scale blocks, with scales of one. Of e2m1's numbers those up to 2 lie on a grid.
+    "mxfp8": Kind("e4m3", 64, 32, 32, 3, 14, "QMMA.SF.16832.F32.E4M3.E4M3.E8"),
+    "nvfp4": Kind("e2m1", 64, 32, 64, 1, 14, "OMMA.SF.16864.F32.E2M1.E2M1.UE4M3.4X"),
 }
 """``fp16-sum16`` is fp16 summed in fp16: a type of its own, as no kernel that sums in fp32 may be held against it."""
 
 WARPS, BLOCKS = 4, 4  # warps of a block, blocks of a processor: 4 warps on each of its quarters
 LANE_SUMS = {"fp32": 64, "fp64": 32}  # sums of a lane without tensor cores
-QUANTUM = 2**19
+BLOCK_SCALED = frozenset({"mxfp8", "nvfp4"})
+"""Types that only GeForce Blackwell has instructions for, as far as ``mma.sync`` goes."""
+QUANTUM = 2**20
 """Operations of one warp's round with the largest instruction; that of every other one divides it."""
 
 
@@ -126,6 +132,8 @@ def _stored(values: Array, dtype: str) -> Array:
             return units.to_bf16(values.astype(np.float32))
         case "e4m3":
             return units.to_e4m3(values.astype(np.float32))
+        case "e2m1":
+            return units.to_e2m1(values.astype(np.float32))
         case _:
             return values.astype(units.dtype(dtype).storage)
 
@@ -219,13 +227,22 @@ BENCHMARK = Benchmark(
     implementations=(
         Implementation("fma", _kernel(False), CUDA, supports=lambda case: case.text("dtype") in LANE_SUMS),
         Implementation(
-            "mma.sync", _kernel(True), CUDA, supports=lambda case: case.text("dtype") not in {"fp32", "e4m3"}
+            "mma.sync",
+            _kernel(True),
+            CUDA,
+            supports=lambda case: case.text("dtype") not in {"fp32", "e4m3", *BLOCK_SCALED},
         ),
         Implementation(  # other chips have no such instruction: the compiler would quietly make it fp16
             "mma.sync-e4m3",
             _kernel(True, frozenset({"sm_89", "sm_120a"})),
             CUDA,
             supports=lambda case: case.text("dtype") == "e4m3",
+        ),
+        Implementation(
+            "mma.sync-scaled",
+            _kernel(True, frozenset({"sm_120a"})),
+            CUDA,
+            supports=lambda case: case.text("dtype") in BLOCK_SCALED,
         ),
         Implementation("numpy", HostCall(numpy_sums), supports=lambda case: case.integer("flops") <= 2**28),
     ),

@@ -12,8 +12,9 @@
 // tens of cycles asks for 4 to 16. Without tensor cores a quarter starts a warp's multiply-add every 1 or 2 cycles
 // and has it back after 4 or so (64 a warp hide 64); fp64 is slower still.
 //
-// Macro: one of FMA_FP32 FMA_FP64 MMA_FP64 MMA_TF32 MMA_BF16 MMA_FP16 MMA_FP16_SUM16 MMA_INT8 MMA_E4M3.
-#include "ptx.cuh"
+// Macro: one of FMA_FP32 FMA_FP64 MMA_FP64 MMA_TF32 MMA_BF16 MMA_FP16 MMA_FP16_SUM16 MMA_INT8 MMA_E4M3 MMA_MXFP8 MMA_NVFP4, the last
+// two with scales of one for every block.
+#include "ptx_blockscale.cuh"
 
 #define METHOD __device__ __forceinline__
 
@@ -128,8 +129,14 @@ constexpr int DEPTH = 32;
 #elif defined(MMA_E4M3)
 constexpr int DEPTH = 32;
 #define MMA mma_e4m3
+#elif defined(MMA_MXFP8)
+constexpr int DEPTH = 32;
+#define MMA(d, a, b) mma_mxfp8<0, 0, 0>(d, a, b, 0x7f7f7f7f, 0x7f7f7f7f)
+#elif defined(MMA_NVFP4)
+constexpr int DEPTH = 64;
+#define MMA(d, a, b) mma_nvfp4<0, 0>(d, a, b, 0x38383838, 0x38383838)
 #else
-#error "define one of FMA_FP32 FMA_FP64 MMA_FP64 MMA_TF32 MMA_BF16 MMA_FP16 MMA_FP16_SUM16 MMA_INT8 MMA_E4M3"
+#error "define one of FMA_FP32 FMA_FP64 MMA_FP64 MMA_TF32 MMA_BF16 MMA_FP16 MMA_FP16_SUM16 MMA_INT8 MMA_E4M3 MMA_MXFP8 MMA_NVFP4"
 #endif
 
 #if defined(MMA_INT8)

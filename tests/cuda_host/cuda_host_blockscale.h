@@ -5,7 +5,7 @@
 // give other sums; a scale that is NaN gives NaN.
 #pragma once
 
-#if MACHINES
+#if MACHINES && __CUDA_ARCH__ == 1200
 template <int count> DEVICE void registers_decrease() { sim::set_registers("setmaxnreg.dec", count, false); }
 template <int count> DEVICE void registers_increase() { sim::set_registers("setmaxnreg.inc", count, true); }
 DEVICE void tensor_load_own(u32 to, const TensorMap& map, int x, int y, u32 mbarrier) { tensor_load(to, map, x, y, mbarrier); }
