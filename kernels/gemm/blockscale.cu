@@ -16,13 +16,13 @@
 // The budget, for BN = 256. Either type starts an mma of 16 x 8 x 32 bytes every 4 clocks of a processor (1024 or 2048
 // multiply-adds a clock: 838 and 1676 TFLOP/s on a 5090's 170 processors at 2.41 GHz):
 //   clocks        a step of 32 bytes of k is 8 warps x 32 mma: 1024. A stage is 2048, a tile of k = 8192 in nvfp4 131,072.
-//   issue slots   a warp's step is 32 mma, 8 ldmatrix, 2 loads of scales and little else; its scheduler has 512 for it.
+//   issue slots   a warp's stage is 64 mma among 110 (nvfp4) or 121 instructions; its scheduler has 1024 clocks for it.
 //   shared reads  a step: 64 ldmatrix of 4 clocks and 16 loads of scales of 4: 320 of 1024 clocks.
 //   level 2       a stage is 24 KiB and 1.5 or 3 of scales: 13 B a clock, 5.3 TB/s by 170 processors. 128 x 128 needs 17.
 //   in flight     2 of 3 stages, 51 or 54 KiB a processor, 9 MB in all; 1.8 TB/s x 0.8 us need 1.4 MB.
 //   shared memory 3 x 27 KiB of stages and 8 x 2 of results on their way out: 97 of 99 KiB (nvfp4).
-//   registers     128 sums, 32 of A's fragments (this step's and the next one's), 8 of B's, 8 of scales: 288 threads may
-//                 have 224 each.
+//   registers     128 sums, 32 of A's fragments (this step's and the next one's), 8 of B's, scales, places: 190. 384 threads
+//                 begin with 168 each; the producers keep 24, so that a consumer has 240.
 //
 // The copy engine's swizzle (64 bytes: chunk c of row r at c xor r / 2 mod 4) puts eight rows of one chunk into different
 // banks, which is what ldmatrix reads. Beyond m, n and k it loads zeros and stores nothing: tails need no code.
@@ -31,7 +31,7 @@
 // blocks of k, byte 16 (r mod 32) + 4 (r / 32) + s for row r and block s; such groups along k, then along rows. Four bytes
 // are one register of the mma: of mxfp8 the scales of four steps, from which the instruction picks a byte; of nvfp4 those
 // of one step. Lane 4 g + t loads row 8 t + g of 32 rows, which are two mma of A (lanes t = 0, 1 and t = 2, 3 serve one each)
-// or four of B (one lane of a quad each): 6 instructions pick from what 2 loads have brought.
+// or four of B (one lane of a quad each): two loads of 8 bytes serve the 32 mma of a step.
 #include "ptx_blockscale.cuh"
 
 #if !defined(NVFP4) || !defined(BN) || !defined(STAGES)
@@ -83,8 +83,8 @@ DEVICE Corner corner_of(const Walk& walk, int tile) {
 
 // ---------------------------------------------------------------- producer: global -> shared
 
-DEVICE void produce(const TensorMap& a, const TensorMap& b, const TensorMap& a_scales, const TensorMap& b_scales, const Walk& walk,
-                    const Shared& shared) {
+DEVICE void produce(const TensorMap& a, const TensorMap& b, const TensorMap& a_scales, const TensorMap& b_scales,
+                    const Walk& walk, const Shared& shared) {
   Turn turn{0, 1};  // at first every slot is empty
   for (int tile = blockIdx.x; tile < walk.down * walk.wide; tile += gridDim.x) {
     Corner corner = corner_of(walk, tile);
@@ -142,7 +142,8 @@ template <int step, int row, int column> DEVICE void product(Sums& sums, const u
   mma_mxfp8<step, row % 2, column % 4>(sums.d[row][column], a, b, s.a[row / 2], s.b[column / 4]);
 #endif
 }
-template <int step, int pair, int row = 0> DEVICE void products(Sums& sums, const u32 (&a)[ROWS][4], const u32 (&b)[4], const Scales& s) {
+template <int step, int pair, int row = 0>
+DEVICE void products(Sums& sums, const u32 (&a)[ROWS][4], const u32 (&b)[4], const Scales& s) {
   const u32 low[2] = {b[0], b[1]}, high[2] = {b[2], b[3]};
   product<step, row, 2 * pair>(sums, a[row], low, s);
   product<step, row, 2 * pair + 1>(sums, a[row], high, s);
