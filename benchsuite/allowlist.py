@@ -68,6 +68,8 @@ FACTS: Mapping[str, Mapping[str, str]] = {
         "driver": rf"({NUMBER} ?)?\(CUDA {NUMBER}\)",
         "toolkit": LIBRARY,
         "CuPy": VERSION,
+        "cuts of kernels": r"(computed|measured( \d{4}-\d\d-\d\d,?){1,9} for [a-z0-9_/., ]{1,200})"
+        r"(; ignored, since changed: [a-z0-9_/., ]{1,200})?",
         "PCI device": r"0x[0-9a-f]{4}(, 0x[0-9a-f]{4}){0,7}",
         "form factor": r"SXM\d?|OAM|NVL|PCIe|PCIe, NVL|superchip",
     },

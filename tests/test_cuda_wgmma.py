@@ -49,8 +49,8 @@ def test_every_type_and_tail(
     dtype: str, layout: str, shape: tuple[int, int, int], processors: int, columns: int, cluster: int
 ) -> None:
     this = case(*shape, dtype, layout)
-    assert cuda.wgmma_tile(this, replace(H200, processors=processors)).columns == columns
-    assert cuda.wgmma_cluster(this) == cluster
+    tile, blocks = cuda.wgmma_cut(this, replace(H200, processors=processors))
+    assert (tile.columns, blocks) == (columns, cluster)
     assert isinstance(found := error(this, processors), float), found
 
 
@@ -138,10 +138,12 @@ def test_a_planted_fault_is_found(fault: str) -> None:
 
 
 def test_tiles_and_clusters_follow_the_shape() -> None:
-    assert cuda.wgmma_tile(case(8192, 8192, 8192), H200) == cuda.WGMMA_TILES[0]
-    assert cuda.wgmma_tile(case(4096, 4096, 4096), H200) == cuda.WGMMA_TILES[0]
-    assert cuda.wgmma_tile(case(1024, 2048, 4096), H200) == cuda.WGMMA_TILES[1]  # 64 large tiles would leave half idle
-    assert [cuda.wgmma_cluster(case(m, 8, 8)) for m in (64, 129, 257, 2100, 8192)] == [1, 2, 1, 2, 2]
+    assert cuda.wgmma_cut(case(8192, 8192, 8192), H200)[0] == cuda.WGMMA_TILES[0]
+    assert cuda.wgmma_cut(case(4096, 4096, 4096), H200)[0] == cuda.WGMMA_TILES[0]
+    assert (
+        cuda.wgmma_cut(case(1024, 2048, 4096), H200)[0] == cuda.WGMMA_TILES[1]
+    )  # 64 large tiles would leave half idle
+    assert [cuda.wgmma_cut(case(m, 8, 8), H200)[1] for m in (64, 129, 257, 2100, 8192)] == [1, 2, 1, 2, 2]
     (launch,) = cuda.wgmma_launches(case(8192, 8192, 8192), H200)
     assert (launch.grid, launch.block) == ((132, 1, 1), (384, 1, 1))
     (launch,) = cuda.wgmma_launches(case(64, 64, 64), H200)

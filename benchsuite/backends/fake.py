@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from benchsuite.backends.base import HOME, Elapsed
 from benchsuite.backends.host.backend import HostBackend
-from benchsuite.model import Buffers, Case, Implementation, Step, World
+from benchsuite.model import Buffers, Case, Device, Implementation, Step, World
 
 
 @dataclass
@@ -39,6 +39,10 @@ class FakeBackend(HostBackend):
         super().__init__(threads=1)
         self._script = script or Script()
         self._now = 0.0
+
+    def _described(self) -> Device:
+        """A processor of no model, so that no table of measured cuts holds here."""
+        return Device("scripted", "host", 1, 0, 1 << 16, 1 << 32)
 
     def capabilities(self) -> frozenset[str]:
         """NumPy only, so that a plan is the same on every machine."""

@@ -1,21 +1,32 @@
 """How our GEMM kernels are cut and launched: block tiles, stages, the split of k; by architecture, type and shape.
 
-A tile is chosen by arithmetic, not by measurement: the busiest processor should have the least to multiply, and of
-equals the larger tile moves fewer bytes.
+A tile is chosen by arithmetic where nothing was measured (``_gemm_cut``): the busiest processor should have the least
+to multiply, and of equals the larger tile moves fewer bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from benchsuite import units
-from benchsuite.model import TYPICAL, ArraySpec, Case, CudaKernel, Device, Launch, Source, TensorMap
+from benchsuite.benchmarks._gemm_cut import WARP, Cut, Tile, choose, element, kind, measured, ranked, shape
+from benchsuite.model import (
+    TYPICAL,
+    ArraySpec,
+    Case,
+    CudaKernel,
+    Device,
+    Launch,
+    Source,
+    TensorMap,
+    Tunable,
+    cut,
+)
 
-WARP = 32
 TENSOR = {
     "bf16": "HMMA.16816.F32.BF16",
     "fp16": "HMMA.16816.F32",
@@ -29,67 +40,17 @@ TENSOR = {
 """The instruction of each element type, as nvdisasm writes it; ``e4m3_scaled``: by block scales, all of them 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """A block's share of C, cut into warps' shares; ``depth`` is the bytes of k in one of its ``stages``.
-
-    blocks: how many a processor shall hold at once, which bounds the registers.
-    """
-
-    rows: int
-    columns: int
-    warp_rows: int
-    warp_columns: int
-    depth: int
-    stages: int
-    blocks: int = 1
-
-    @property
-    def threads(self) -> int:
-        """Threads of a block."""
-        return self.rows // self.warp_rows * (self.columns // self.warp_columns) * WARP
-
-    @property
-    def shared(self) -> int:
-        """Bytes of shared memory: the stages of A and B."""
-        return (self.rows + self.columns) * self.depth * self.stages
-
-    def count(self, m: int, n: int) -> int:
-        """Tiles of C."""
-        return -(-m // self.rows) * -(-n // self.columns)
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A tile, and among how many blocks k is split."""
-
-    tile: Tile
-    splits: int = 1
-
-
 ROOM = 160 * 1024
 """Bytes of shared memory that a block of sm_80, sm_90 and sm_100 may have; the others may have 99 KiB."""
 TENSOR_AREA, DOUBLE_AREA, SINGLE_AREA = 64, 16, 8
 """Elements of a tile that a processor of an A100 multiplies by 32 bytes of k in one clock: on tensor cores (one mma of
 16 x 8 every 2 clocks), on those of fp64 (64 multiply-adds of 4 k a clock), in fp32 (64, of 8 k)."""
-CACHE = 32
-"""Bytes a clock that a processor gets from the second-level cache: an A100's 5.4 TB/s by 108 of them at 1.41 GHz."""
-EXPOSED = 1 / 8
-"""Of the shorter of multiplying and reading, the part that is not hidden behind the longer: assumed."""
-SHORTEST = 4
-"""Stages of k that a split has at least: fewer are mostly the filling of the pipeline."""
-MOST_SPLITS = 16
-
-
-def shape(case: Case) -> tuple[int, int, int]:
-    """m, n, k."""
-    return case.integer("m"), case.integer("n"), case.integer("k")
 
 
 def aligned(case: Case) -> bool:
     """Whether the rows of A and B are multiples of 16 bytes, so that they can be copied in pieces of 16."""
     _, n, k = shape(case)
-    return k * _element(case) % 16 == 0 and (case.text("layout") == "nt" or n * _element(case) % 16 == 0)
+    return k * element(case) % 16 == 0 and (case.text("layout") == "nt" or n * element(case) % 16 == 0)
 
 
 def mma_tiles(device: Device) -> tuple[Tile, ...]:
@@ -107,42 +68,17 @@ def mma_tiles(device: Device) -> tuple[Tile, ...]:
 
 def mma_cut(case: Case, device: Device) -> Cut:
     """The tile and split of a case on tensor cores with 8 to 32-bit elements."""
+    return measured("gemm/mma.cu", case, device, {one.numbers: one for one in mma_cuts(case, device)})
+
+
+def mma_cuts(case: Case, device: Device) -> list[Cut]:
+    """What may be tried, the choice by arithmetic first."""
     large, medium, low, lowest = mma_tiles(device)
     if not aligned(case):
-        return Cut(medium)  # element by element: nothing to be tuned
+        return [Cut(medium)]  # element by element: nothing to be tuned
     m = case.integer("m")
     tiles = (lowest,) if m <= lowest.rows else (low,) if m <= low.rows else (large, medium, low)
-    return choose(tiles, case, device, TENSOR_AREA)
-
-
-def choose(tiles: Sequence[Tile], case: Case, device: Device, area: int, most: int = MOST_SPLITS) -> Cut:
-    """The cut that keeps the busiest processor the fewest clocks; of equals the first, which moves the fewest bytes.
-
-    A tile takes the longer of multiplying (``area`` elements by 32 bytes of k a clock) and of reading its rows and
-    columns, and little more; a split of k adds writing the sums once and reading those of all splits. These are an
-    A100's rates: elsewhere the ratios differ, and with them the choice between tiles that are nearly equal.
-    """
-    m, n, k = shape(case)
-
-    def cuts(tile: Tile) -> list[Cut]:
-        steps = -(-k * _element(case) // tile.depth)
-        shares = {-(-steps // splits) for splits in range(1, min(most, steps // SHORTEST) + 1)} or {steps}
-        return [Cut(tile, -(-steps // share)) for share in sorted(shares, reverse=True)]
-
-    def clocks(cut: Cut) -> float:
-        tile, splits = cut.tile, cut.splits
-        size, edges = tile.rows * tile.columns, tile.rows + tile.columns
-        steps = -(-k * _element(case) // (32 * splits))
-        shorter, longer = sorted((size / area, edges * 32 / CACHE))
-        adding = size * 4 / CACHE * (splits + 1) if splits > 1 else 0.0
-        rounds = -(-tile.count(m, n) * splits // device.processors)
-        return rounds * (steps * (longer + EXPOSED * shorter) + adding)
-
-    return min((cut for tile in tiles for cut in cuts(tile)), key=clocks)
-
-
-def _element(case: Case) -> int:
-    return units.dtype(case.text("dtype")).bytes
+    return ranked(tiles, case, device, TENSOR_AREA)
 
 
 def _flags(case: Case) -> dict[str, int]:
@@ -168,18 +104,18 @@ def mma_source(case: Case, device: Device, scaled: bool = False) -> Source:
 def mma_launches(case: Case, device: Device) -> tuple[Launch, ...]:
     """One launch: tiles of C times splits of k."""
     m, n, _ = shape(case)
-    cut = mma_cut(case, device)
-    grid = (cut.tile.count(m, n), cut.splits, 1)
-    args = ("a", "b", "c", "partial", "tickets", *_sizes(case), np.int32(cut.splits))
-    return (Launch("gemm", grid, (cut.tile.threads, 1, 1), args, cut.tile.shared),)
+    chosen = mma_cut(case, device)
+    grid = (chosen.tile.count(m, n), chosen.splits, 1)
+    args = ("a", "b", "c", "partial", "tickets", *_sizes(case), np.int32(chosen.splits))
+    return (Launch("gemm", grid, (chosen.tile.threads, 1, 1), args, chosen.tile.shared),)
 
 
 def mma_scratch(case: Case, device: Device) -> Mapping[str, ArraySpec]:
     """``partial``: every split's sums of 4 bytes, in the order of threads; ``tickets``: splits done, a tile."""
     m, n, _ = shape(case)
-    cut = mma_cut(case, device)
-    tiles, tile = cut.tile.count(m, n), cut.tile
-    sums = tiles * cut.splits * tile.rows * tile.columns if cut.splits > 1 else 4
+    chosen = mma_cut(case, device)
+    tiles, tile = chosen.tile.count(m, n), chosen.tile
+    sums = tiles * chosen.splits * tile.rows * tile.columns if chosen.splits > 1 else 4
     return {"partial": ArraySpec((sums,), "fp32"), "tickets": ArraySpec((tiles,), "uint32")}
 
 
@@ -262,33 +198,40 @@ WIDER = {"tf32": "fp32", "int8": "int32", "e4m3": "bf16"}
 def wgmma_serves(case: Case) -> bool:
     """Whether wgmma multiplies the case: its type, B along k or of 2 bytes, rows of 16 bytes for the copy engine."""
     _, n, _ = shape(case)
-    known = case.text("dtype") in WGMMA_TENSOR and (case.text("layout") == "nt" or _element(case) == 2)
+    known = case.text("dtype") in WGMMA_TENSOR and (case.text("layout") == "nt" or element(case) == 2)
     return known and aligned(case) and n * _result(case) % 16 == 0
 
 
-def wgmma_tile(case: Case, device: Device) -> Tile:
-    """The tile that keeps the busiest processor the fewest clocks."""
-    return choose(WGMMA_TILES, case, device, WGMMA_AREA, most=1).tile
+def wgmma_cut(case: Case, device: Device) -> tuple[Tile, int]:
+    """The tile, and how many blocks of a cluster share B."""
+    cuts = {cut(columns=tile.columns, stages=tile.stages, cluster=n): (tile, n) for tile, n in wgmma_cuts(case, device)}
+    return measured("gemm/wgmma.cu", case, device, cuts)
 
 
-def wgmma_cluster(case: Case) -> int:
-    """Blocks that share B: two, unless the second would often find no rows."""
+def wgmma_cuts(case: Case, device: Device) -> list[tuple[Tile, int]]:
+    """What may be tried: the tile that keeps the busiest processor the fewest clocks first, with pairs of blocks unless
+    the second would often find no rows; then both tiles with and without pairs, and with a stage or two less.
+    """
     down = -(-case.integer("m") // WGMMA_TILES[0].rows)
-    return 2 if down % 2 <= MOST_WASTED * down else 1
+    pairs = (2, 1) if down % 2 <= MOST_WASTED * down else (1, 2)
+    first = choose(WGMMA_TILES, case, device, WGMMA_AREA, most=1).tile
+    tiles = sorted(WGMMA_TILES, key=lambda tile: tile != first)
+    fewer = [replace(tile, stages=tile.stages - less) for less in (0, 1, 2) for tile in tiles if tile.stages - less > 2]
+    return [(tile, blocks) for tile in fewer for blocks in pairs]
 
 
 def wgmma_source(case: Case, device: Device) -> Source:
     """``gemm/wgmma.cu`` for this type, layout, tile and cluster."""
-    tile = wgmma_tile(case, device)
-    flags = {"NN": int(case.text("layout") == "nn"), "CLUSTER": wgmma_cluster(case)}
+    tile, cluster = wgmma_cut(case, device)
+    flags = {"NN": int(case.text("layout") == "nn"), "CLUSTER": cluster}
     return Source.of("gemm/wgmma.cu", TYPE=case.text("dtype"), BN=tile.columns, STAGES=tile.stages, **flags)
 
 
 def wgmma_launches(case: Case, device: Device) -> tuple[Launch, ...]:
     """One launch of as many clusters as run at a time, or as there are tiles for."""
     m, n, k = shape(case)
-    dtype, tile, cluster = case.text("dtype"), wgmma_tile(case, device), wgmma_cluster(case)
-    wide, box = SWIZZLE // _element(case), SWIZZLE // _result(case)
+    dtype, (tile, cluster) = case.text("dtype"), wgmma_cut(case, device)
+    wide, box = SWIZZLE // element(case), SWIZZLE // _result(case)
     along = TensorMap("b", dtype, (k, n), (wide, tile.columns // cluster), SWIZZLE)
     maps = (
         TensorMap("a", dtype, (k, m), (wide, tile.rows), SWIZZLE),
@@ -303,7 +246,7 @@ def wgmma_launches(case: Case, device: Device) -> tuple[Launch, ...]:
 
 def wgmma_tensor(case: Case) -> str:
     """The instruction that multiplies, as wide as the tile."""
-    return WGMMA_TENSOR[case.text("dtype")].format(wgmma_tile(case, TYPICAL["sm_90a"]).columns)
+    return WGMMA_TENSOR[case.text("dtype")].format(wgmma_cut(case, TYPICAL["sm_90a"])[0].columns)
 
 
 def _result(case: Case) -> int:
@@ -316,15 +259,24 @@ def tensor(case: Case) -> str:
 
 
 TICKETS = frozenset({"tickets"})
-MMA = CudaKernel(mma_source, mma_launches, mma_scratch, TICKETS, tensor=tensor)
+MMA_CUTS = Tunable("gemm/mma.cu", kind, lambda case, device: tuple(one.numbers for one in mma_cuts(case, device)))
+MMA = CudaKernel(mma_source, mma_launches, mma_scratch, TICKETS, tensor=tensor, tunable=MMA_CUTS)
 MMA_FP8 = replace(MMA, archs=frozenset({"sm_89", "sm_120a"}))
 MMA_SCALED = replace(
     MMA,
     source=partial(mma_source, scaled=True),
     archs=frozenset({"sm_120a"}),
     tensor=lambda case: TENSOR["e4m3_scaled"],
+    tunable=None,  # it is cut as MMA_FP8 is
 )
 """e4m3 on GeForce Blackwell, where the block-scaled instruction has twice the rate of the plain one."""
-WGMMA = CudaKernel(wgmma_source, wgmma_launches, archs=frozenset({"sm_90a"}), tensor=wgmma_tensor)
+WGMMA_CUTS = Tunable(
+    "gemm/wgmma.cu",
+    kind,
+    lambda case, device: tuple(
+        cut(columns=tile.columns, stages=tile.stages, cluster=n) for tile, n in wgmma_cuts(case, device)
+    ),
+)
+WGMMA = CudaKernel(wgmma_source, wgmma_launches, archs=frozenset({"sm_90a"}), tensor=wgmma_tensor, tunable=WGMMA_CUTS)
 DMMA = CudaKernel(dmma_source, dmma_launches, tensor=tensor)
 SIMT = CudaKernel(simt_source, simt_launches, tensor=tensor)

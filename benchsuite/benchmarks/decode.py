@@ -22,13 +22,17 @@ from benchsuite.model import (
     CacheMode,
     Case,
     CudaLibrary,
+    Cut,
+    Device,
     Expected,
     HostCall,
     HostKernel,
     Implementation,
     Metric,
     Tolerance,
+    Tunable,
     Work,
+    cut,
 )
 
 
@@ -105,6 +109,30 @@ def float32(case: Case) -> bool:
     return case.text("dtype") == "fp32"
 
 
+BLOCK = 64
+"""Keys that the processor's kernel takes at a time: no part of a context is shorter."""
+
+
+def kind(case: Case) -> str:
+    """Cases that are cut alike: contexts near one power of two, with as many heads, threads apart."""
+    heads = case.integer("batch") * case.integer("kv_heads")
+    return f"heads={heads} group={case.integer('heads') // case.integer('kv_heads')} {power(case, 'context')}"
+
+
+def power(case: Case, name: str) -> str:
+    """A size as the nearest power of two."""
+    return f"{name}={2 ** round(math.log2(max(1, case.integer(name))))}"
+
+
+def cuts(case: Case, device: Device) -> tuple[Cut, ...]:
+    """Parts of each context: as few as give every thread the same share, one, and up to four for each thread."""
+    threads, heads = device.processors, case.integer("batch") * case.integer("kv_heads")
+    most = max(1, case.integer("context") // BLOCK)
+    even = threads // math.gcd(heads, threads)
+    wanted = (even, 1, threads, 2 * even, 2 * threads, 4 * threads)
+    return tuple(dict.fromkeys(cut(parts=min(parts, most)) for parts in wanted))
+
+
 def whole_panels(case: Case) -> bool:
     """Our kernel works on 64 columns at a time."""
     return float32(case) and case.integer("head_dim") % 64 == 0
@@ -129,7 +157,12 @@ BENCHMARK = Benchmark(
     tolerance=tolerance,
     invalid=invalid,
     implementations=(
-        Implementation("split", HostKernel("decode:split"), frozenset({"host", "numba"}), supports=whole_panels),
+        Implementation(
+            "split",
+            HostKernel("decode:split", Tunable("decode:split", kind, cuts)),
+            frozenset({"host", "numba"}),
+            supports=whole_panels,
+        ),
         Implementation("torch", HostKernel("sdpa:decode"), frozenset({"host", "torch"}), "torch", float32),
         Implementation(
             "torch-bf16",

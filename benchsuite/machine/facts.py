@@ -38,10 +38,14 @@ def collect(root: Path = Path("/")) -> dict[str, dict[str, str]]:
     return {name: values for name, values in sections.items() if values}
 
 
+def model(root: Path = Path("/")) -> str:
+    """What the processor calls itself."""
+    return _cpuinfo(root).get("model name") or platform.processor() or platform.machine()
+
+
 def _processor(root: Path) -> dict[str, str]:
-    model = _cpuinfo(root).get("model name") or platform.processor() or platform.machine()
     found = {
-        "model": model,
+        "model": model(root),
         "architecture": platform.machine(),
         "cores usable": str(cpu.available_cores(root)),
         "logical processors": str(os.cpu_count() or 0),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchsuite import units
-from benchsuite.model.cuda import CudaKernel, CudaLibrary
+from benchsuite.model.cuda import CudaKernel, CudaLibrary, Cut, Tunable
 from benchsuite.model.world import Array, LocalOps, World
 
 Scalar = str | int | float | bool
@@ -211,9 +211,13 @@ class HostKernel:
 
     The function is called once, untimed: ``function(buffers, case, threads) -> step``; the
     returned step takes no argument, runs one iteration and fills the outputs in place.
+    tunable: what of its cut may be chosen by measuring; the function takes a cut's numbers as keywords. cut: that one,
+    whatever was measured.
     """
 
     entry: str
+    tunable: Tunable | None = None
+    cut: Cut = ()
 
 
 Collective = Callable[[World, Buffers, Case, LocalOps], None]

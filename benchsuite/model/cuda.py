@@ -6,7 +6,7 @@ compiles, launches and times. The same launches run on the CPU in the tests (``t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -41,6 +41,28 @@ DEVICE, PINNED, PAGEABLE = "device", "pinned", "pageable"
 """Where a buffer lies: this device's memory, page-locked or ordinary host memory; ``"device:1"`` is a peer's."""
 
 
+Cut = tuple[tuple[str, int], ...]
+"""How a kernel is cut for a case: names and numbers (``(("columns", 256), ("stages", 4))``), sorted by name."""
+
+
+def cut(**numbers: int) -> Cut:
+    """The cut of these numbers, in canonical order."""
+    return tuple(sorted(numbers.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What measuring chose (``scripts/tune``): ``cut`` for the cases of one ``kind`` on one device.
+
+    kernel, kind: as ``Tunable`` names them. origin: when and with what it was measured, for a person.
+    """
+
+    kernel: str
+    kind: str
+    cut: Cut
+    origin: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
     """What a launch is sized by. Memory sizes in bytes.
@@ -49,6 +71,7 @@ class Device:
     ``capability``, which is exact.
     processors: streaming multiprocessors. shared: shared memory that one block may opt in to.
     l2: second-level cache. index: its place among the visible devices; count: how many there are.
+    choices: cuts that were measured on this model and are still valid (``benchsuite.tuned``).
     """
 
     name: str
@@ -60,6 +83,12 @@ class Device:
     capability: tuple[int, int] = (0, 0)
     index: int = 0
     count: int = 1
+    choices: tuple[Choice, ...] = ()
+
+    def chosen(self, kernel: str, kind: str, cuts: Iterable[Cut]) -> Cut | None:
+        """The measured cut of this kernel and kind of cases; ``None`` without one, or where it is none of ``cuts``."""
+        known = next((one.cut for one in self.choices if (one.kernel, one.kind) == (kernel, kind)), None)
+        return known if known in tuple(cuts) else None
 
     @property
     def generation(self) -> int:
@@ -132,6 +161,20 @@ class Launch:
     device: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Tunable:
+    """What of a kernel may be chosen by measuring.
+
+    kernel: the file that is cut, below ``kernels/``, or ``"module:function"`` of the host backend.
+    kind(case): the class of cases that share a choice ("bf16 nt m=8192 n=8192 k=8192").
+    cuts(case, device): the candidates; the first is what arithmetic chooses.
+    """
+
+    kernel: str
+    kind: Callable[[Case], str]
+    cuts: Callable[[Case, Device], tuple[Cut, ...]]
+
+
 def _no_scratch(case: Case, device: Device) -> Mapping[str, ArraySpec]:
     return {}
 
@@ -150,6 +193,7 @@ class CudaKernel:
     graph                   one iteration is a captured graph of all launches, replayed
     gated                   the batch waits on the device until it is enqueued, so launch cost stays outside
     spills                  bytes of register spills that are accepted, with the reason beside it
+    tunable                 what of its cut may be chosen by measuring
     """
 
     source: Callable[[Case, Device], Source]
@@ -162,6 +206,7 @@ class CudaKernel:
     graph: bool = False
     gated: bool = True
     spills: int = 0
+    tunable: Tunable | None = None
 
     def lacks(self, case: Case, device: Device) -> str:
         """Why this kernel cannot run the case on this device, as a phrase, or nothing."""

@@ -15,7 +15,7 @@ from statistics import median
 
 import numpy as np
 
-from benchsuite import units
+from benchsuite import tuned, units
 from benchsuite.backends.base import HOME, Elapsed
 from benchsuite.backends.cuda import collective
 from benchsuite.backends.cuda.collective import Link
@@ -69,7 +69,7 @@ class CudaBackend:
 
             runtime = CupyRuntime()
         self.runtime = runtime
-        self.device = runtime.device()
+        self.device = tuned.fit(runtime.device()).device
         self._links: Mapping[str, Link] = {}
         self._poison: dict[str, int] = {}
         self._idle: dict[bool, float] = {}

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from benchsuite import tuned
 from benchsuite.backends.base import Description
 from benchsuite.backends.cuda import devices, driver, libraries
 from benchsuite.backends.cuda.answer import Answer, Check
 from benchsuite.backends.cuda.devices import VISIBLE
 from benchsuite.backends.cuda.driver import Card, Driver
 from benchsuite.errors import BenchsuiteError
-from benchsuite.model import Caveat, Device
+from benchsuite.model import Caveat
 from benchsuite.telemetry import nvml
+from benchsuite.tuned import Fit
 from benchsuite.units import size
 
 SETTINGS = (VISIBLE, "CUDA_DEVICE_ORDER", "CUDA_LAUNCH_BLOCKING")
@@ -174,7 +176,7 @@ def _opened(seen: Driver, surroundings: Mapping[str, str], checks: list[Check], 
     others = others_on(seen.cards[0])  # before this process is one of them
     try:
         runtime = CupyRuntime()
-        device, capabilities, providers = runtime.device(), runtime.capabilities(), runtime.providers()
+        fitted, capabilities, providers = tuned.fit(runtime.device()), runtime.capabilities(), runtime.providers()
         memory = runtime.free_memory()
     except BenchsuiteError as error:
         return Answer((*checks, Check("GPU", False, error.message, error.remedy or HOST)))
@@ -186,10 +188,10 @@ def _opened(seen: Driver, surroundings: Mapping[str, str], checks: list[Check], 
         checks.append(Check(name, present, detail, "" if present else remedy, needed=False))
     described = Description(
         capabilities=capabilities,
-        cache=device.l2,
+        cache=fitted.device.l2,
         memory=memory,
-        device=device,
-        facts=facts(seen, device, providers, driver.release(root)),
+        device=fitted.device,
+        facts=facts(seen, fitted, providers, driver.release(root)),
         caveats=tuple(caveats(seen.cards, others)),
         environment={name: surroundings[name] for name in SETTINGS if name in surroundings},
         bus=seen.cards[0].bus,
@@ -197,8 +199,9 @@ def _opened(seen: Driver, surroundings: Mapping[str, str], checks: list[Check], 
     return Answer(tuple(checks), described)
 
 
-def facts(seen: Driver, device: Device, providers: Mapping[str, str], release: str) -> dict[str, str]:
+def facts(seen: Driver, fitted: Fit, providers: Mapping[str, str], release: str) -> dict[str, str]:
     """The section "gpu" of a record's facts."""
+    device = fitted.device
     major, minor = device.capability
     found = {
         "name": device.name,
@@ -213,6 +216,7 @@ def facts(seen: Driver, device: Device, providers: Mapping[str, str], release: s
         "driver": f"{release} (CUDA {libraries.cuda_version(seen.version)})".strip(),
         "toolkit": providers.get("benchsuite", ""),
         "CuPy": providers.get("cupy", ""),
+        "cuts of kernels": fitted.told,
     }
     if len({card.name for card in seen.cards}) > 1:
         found["all names"] = ", ".join(card.name for card in seen.cards)

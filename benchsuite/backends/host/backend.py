@@ -10,11 +10,11 @@ from functools import partial
 
 import numpy as np
 
-from benchsuite import units
+from benchsuite import tuned, units
 from benchsuite.backends.base import HOME, Elapsed, Link
 from benchsuite.backends.host import providers
 from benchsuite.errors import UnavailableError
-from benchsuite.machine import cpu
+from benchsuite.machine import cpu, facts
 from benchsuite.model import (
     Array,
     Arrays,
@@ -22,10 +22,13 @@ from benchsuite.model import (
     Buffers,
     Case,
     CollectiveCall,
+    Cut,
+    Device,
     HostCall,
     HostKernel,
     Implementation,
     Step,
+    Tunable,
     World,
 )
 
@@ -51,6 +54,11 @@ class HostBackend:
 
     def __init__(self, threads: int | None = None) -> None:
         self.threads = threads or cpu.available_cores()
+        self.device = tuned.fit(self._described()).device
+        """The processor, as functions that cut kernels see it."""
+
+    def _described(self) -> Device:
+        return Device(facts.model(), "host", self.threads, 0, cpu.last_level_total(), 0)
 
     def capabilities(self) -> frozenset[str]:
         """Libraries and instructions found, cheaply; ``ranks`` because every world works on host memory."""
@@ -112,13 +120,20 @@ class HostBackend:
                 return partial(function, buffers, case)
             case CollectiveCall(collective):
                 return partial(collective, world, buffers, case, NumpyOps())
-            case HostKernel(entry):
+            case HostKernel(entry, tunable, chosen):
                 module, function_name = entry.split(":")
                 kernel = getattr(importlib.import_module(f"benchsuite.backends.host.{module}"), function_name)
-                step: Step = kernel(buffers, case, self.threads)
+                step: Step = kernel(buffers, case, self.threads, **dict(chosen or self._measured(tunable, case)))
                 return step
             case _:
                 raise UnavailableError(f"{implementation.name} does not run on a processor.", "Choose --backend cuda.")
+
+    def _measured(self, tunable: Tunable | None, case: Case) -> Cut:
+        """The cut that was measured on this model of processor; empty where the kernel shall reckon its own."""
+        if tunable is None or not self.device.choices:
+            return ()
+        cuts = tunable.cuts(case, self.device)
+        return self.device.chosen(tunable.kernel, tunable.kind(case), cuts) or ()
 
     def timer(self) -> Callable[[], float]:
         """``perf_counter``: host work is complete when its call returns."""

@@ -41,11 +41,14 @@ LINE = 16
 MASKED = np.float32(-1e30)
 
 
-def split(buffers: Buffers, case: Case, threads: int) -> Step:
-    """One iteration of decode attention; q and o [B, H, D], k and v [B, KV heads, S, D]; D a multiple of 64."""
+def split(buffers: Buffers, case: Case, threads: int, parts: int = 0) -> Step:
+    """One iteration of decode attention; q and o [B, H, D], k and v [B, KV heads, S, D]; D a multiple of 64.
+
+    parts: of each context; as few as keep every thread busy where it is 0.
+    """
     batch, kv_heads, context, dim = buffers["k"].shape
     group, count = buffers["q"].shape[1] // kv_heads, batch * kv_heads
-    parts = _parts(count, context, threads)
+    parts = max(1, min(parts, context // KEYS)) if parts else _parts(count, context, threads)
     scale = np.float32(math.log2(math.e) / math.sqrt(dim))
     q, k, v, o = (buffers[name].reshape(-1) for name in "qkvo")
     scaled = np.empty_like(q)
