@@ -23,9 +23,7 @@ from benchsuite.model import Choice, Cut, Device, cut
 
 PACKAGE = Path(__file__).resolve().parent
 TABLE = PACKAGE / "benchmarks" / "tuned.toml"
-HEAD = (
-    "# Cuts of kernels that measuring chose. Written by scripts/tune, which docs/gpu-gate.md describes; not by hand.\n"
-)
+HEAD = "# Cuts of kernels that measuring chose. Written by scripts/tune (docs/gpu-gate.md), not by hand.\n"
 REMEDY = "Write it anew with scripts/tune."
 COMPUTED = "computed"
 

@@ -118,10 +118,15 @@ def plan(item: Implementation, case: Case, device: Device) -> Plan | None:
     return Plan(case, item.name, what.kernel, what.kind(case), cuts) if len(cuts) > 1 else None
 
 
+def label(chosen: Cut) -> str:
+    """``"columns=256 stages=4"``."""
+    return " ".join(f"{name}={number}" for name, number in chosen)
+
+
 def cut_so(item: Implementation, plan: Plan, chosen: Cut) -> Implementation:
     """The implementation cut in this way whatever the table says."""
     choices = (Choice(plan.kernel, plan.kind, chosen),)
-    op = item.op
+    item, op = replace(item, name=f"{item.name} {label(chosen)}"), item.op
     if isinstance(op, HostKernel):
         return replace(item, op=replace(op, cut=chosen))
     if not isinstance(op, CudaKernel):
@@ -260,18 +265,14 @@ def decide(plan: Plan, swept: Sequence[Trial], fresh: Sequence[Sequence[Trial]])
     hopes = [one for one in finalists(swept) if one not in flaws]
     best = Found(plan, plan.cuts[0], runs=len(fresh), flaws=flaws)
     for one in hopes:
-        values = [_middle(trial.ratios) for run in fresh for trial in run if trial.cut == one]
+        # of each process the median of its rounds, which one disturbed round does not move
+        values = [median(trial.ratios) for run in fresh for trial in run if trial.cut == one]
         if len(values) < max(statistics.MIN_RUNS, len(fresh)):
             continue
         bounds = statistics.estimate(values, 1.0 - 2.0 * ALPHA / len(hopes))
         if bounds is not None and bounds.low > max(1.0 + MARGIN, best.low):
             best = replace(best, cut=one, over=bounds.value, low=bounds.low)
     return best
-
-
-def _middle(ratios: Sequence[float]) -> float:
-    """A process' own value: the median, which one disturbed round does not move."""
-    return median(ratios)
 
 
 def tune(plans: Sequence[Plan], run: Run, runs: int = RUNS) -> Iterator[Found]:
