@@ -22,7 +22,7 @@ KINDS = (("bf16", "bf16"), ("fp16", "fp16"), ("int8", "bf16"), ("int8", "fp16"),
 
 
 def case(context: int = 100, batch: int = 1, group: int = 4, kv_heads: int = 2, **changes: int | str) -> Case:
-    params: dict[str, int | str] = {"head_dim": 128, "page": 16, "dtype": "bf16", "kv": "bf16", **changes}
+    params: dict[str, int | str] = {"head_dim": 128, "page": 16, "dtype": "bf16", "kv": "bf16", "scales": "token", **changes}
     sizes = {"context": context, "batch": batch, "heads": group * kv_heads, "kv_heads": kv_heads}
     return Case.of("paged-decode", **sizes, **params)
 

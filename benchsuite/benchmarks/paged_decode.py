@@ -1,8 +1,8 @@
 """How fast does one query token per sequence read a paged KV cache?
 
 What a server does for every token it writes: the cache lies in pages of 16 to 128 tokens scattered over
-a pool and found through a table, and may be stored in 8 bits, with one scale for each token and KV
-head. Every byte is used once by the queries that share its KV head, so the rate is a bandwidth.
+a pool and found through a table, and may be stored in 8 bits, with one scale for each KV head and token or
+page. Every byte is used once by the queries that share its KV head, so the rate is a bandwidth.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchsuite import units
+from benchsuite.benchmarks._paged_cuda import QUANTISED, SPLIT, counts, few_rows
+from benchsuite.benchmarks._paged_ring import RING, ring_serves
 from benchsuite.model import (
     Array,
     Arrays,
@@ -21,41 +23,25 @@ from benchsuite.model import (
     Buffers,
     CacheMode,
     Case,
-    CudaKernel,
-    Device,
     Expected,
     HostCall,
     Implementation,
-    Launch,
     Metric,
-    Source,
     Tolerance,
     Work,
 )
 
-QUANTISED: Mapping[str, float] = {"int8": 32.0, "e4m3": 64.0}
-"""Stored numbers of a cache of 8 bits are normal ones times this, and its scales are near the inverse."""
 DRAWS = 2**16
 """Normal numbers the cache is drawn from: converted once, then picked, which takes seconds for gigabytes."""
 CHECKED = 2**25
 """Numbers of K up to which the reference computes every output; beyond it a random choice of KV heads."""
 
-TOKENS, WARPS, MOST_ROWS = 16, 4, 16
-"""Of ``attention/decode.cu``: tokens of a tile, warps of a block, queries that can share a KV head."""
-RESERVED = 1024
-"""Bytes of a processor's shared memory that each block takes for itself."""
-
-
-def counts(case: Case) -> tuple[int, int, int, int]:
-    """Sequences, KV heads, queries that share one, pages of a sequence."""
-    kv_heads, page = case.integer("kv_heads"), case.integer("page")
-    return case.integer("batch"), kv_heads, case.integer("heads") // kv_heads, -(-case.integer("context") // page)
-
 
 def inputs(case: Case, rng: np.random.Generator) -> Arrays:
     """Normally distributed q, k and v; pages in random order in the pool, and one that belongs to nobody.
 
-    k and v are [page][KV head][token][head_dim], their scales [page][KV head][token], table is [sequence][page].
+    k and v are [page][KV head][token][head_dim], their scales [page][KV head][token] or [page][KV head], table is
+    [sequence][page].
     What must not be read, the foreign page and the tokens behind the last, holds NaN.
     """
     batch, kv_heads, group, width = counts(case)
@@ -73,7 +59,8 @@ def inputs(case: Case, rng: np.random.Generator) -> Arrays:
         arrays[name] = values[rng.integers(0, DRAWS, (*pool, dim), np.uint16)]
         poison(arrays[name], nothing, foreign, table[:, -1], unused)
         if kv in QUANTISED:
-            scale = rng.uniform(0.75, 1.25, pool).astype(np.float32) / np.float32(QUANTISED[kv])
+            scaled = pool if case.text("scales") == "token" else pool[:2]
+            scale = rng.uniform(0.75, 1.25, scaled).astype(np.float32) / np.float32(QUANTISED[kv])
             poison(scale, np.float32(np.nan), foreign, table[:, -1], unused)
             arrays[f"{name}_scale"] = scale
     lengths = np.full(batch, case.integer("context"), np.int32)
@@ -81,9 +68,10 @@ def inputs(case: Case, rng: np.random.Generator) -> Arrays:
 
 
 def poison(pool: Array, value: np.generic, foreign: int, last: Array, used: int) -> None:
-    """Overwrite a page, and the tokens from ``used`` on of the ``last`` ones."""
+    """Overwrite a page, and the tokens from ``used`` on of the ``last`` ones, if ``pool`` has something for each."""
     pool[foreign] = value
-    pool[last, :, used:] = value
+    if pool.ndim > 2:
+        pool[last, :, used:] = value
 
 
 def stored(values: Array, kind: str) -> Array:
@@ -114,12 +102,12 @@ def outputs(case: Case) -> Mapping[str, ArraySpec]:
 
 def work(case: Case) -> Work:
     """K, V, their scales and q read once, o written once; two products of 2 S D for every head."""
-    batch, kv_heads, group, _ = counts(case)
+    batch, kv_heads, group, width = counts(case)
     tokens, dim, kv = case.integer("context"), case.integer("head_dim"), case.text("kv")
-    token = dim * units.dtype(kv).bytes + (4 if kv in QUANTISED else 0)
+    scales = 0 if kv not in QUANTISED else tokens if case.text("scales") == "token" else width
     heads = float(batch * kv_heads * group)
     query = heads * dim * units.dtype(case.text("dtype")).bytes
-    cache = 2.0 * batch * kv_heads * tokens * token
+    cache = 2.0 * batch * kv_heads * (tokens * dim * units.dtype(kv).bytes + 4 * scales)
     return Work(flops=4.0 * heads * tokens * dim, read=cache + query, written=query)
 
 
@@ -130,7 +118,10 @@ def tokens_of(arrays: Arrays, name: str, kv: str, sequence: int, head: int) -> A
     found = arrays[name][pages, head]
     values: Array = units.as_float(found.reshape(-1, found.shape[-1])[:length], kv).astype(np.float32)
     if kv in QUANTISED:
-        values = values * arrays[f"{name}_scale"][pages, head].reshape(-1)[:length, None]
+        scale = arrays[f"{name}_scale"][pages, head]
+        if scale.ndim == 1:
+            scale = np.repeat(scale, arrays[name].shape[2])
+        values = values * scale.reshape(-1)[:length, None]
     return values
 
 
@@ -187,86 +178,11 @@ def invalid(case: Case) -> str:
     if case.integer("heads") % case.integer("kv_heads"):
         return "the number of heads is no multiple of the number of KV heads"
     kv = case.text("kv")
-    return f"a cache of {kv} serves queries of {kv}" if kv not in QUANTISED and kv != case.text("dtype") else ""
-
-
-def few_rows(case: Case) -> bool:
-    """Our kernel has 16 rows for the queries that share a KV head."""
-    return case.integer("heads") <= MOST_ROWS * case.integer("kv_heads")
-
-
-def blocks(case: Case, device: Device) -> int:
-    """Blocks on a processor: a third where 8-bit numbers need more warps to be converted and memory has room."""
-    return 3 if case.text("kv") in QUANTISED and device.shared >= 200 * units.KIB else 2
-
-
-def ring(case: Case, device: Device) -> tuple[int, int]:
-    """Tiles of K and V in a warp's ring, the odd number that fits, and shared bytes of a block."""
-    row = case.integer("head_dim") * units.dtype(case.text("kv")).bytes
-    slot = TOKENS * row + (max(64, row) if case.text("kv") in QUANTISED else 0)
-    room = (device.shared + RESERVED) // blocks(case, device) - RESERVED
-    slots = (room // (WARPS * slot) - 1) | 1
-    return slots, slots * WARPS * slot
-
-
-def splits(rounds: int, groups: int, resident: int, rows: int) -> int:
-    """Parts of each context, so that the blocks fill the device and merging costs little.
-
-    rounds: tiles for all warps of a block in a context; groups: sequences times KV heads; resident: blocks
-    that run at once; rows: queries of a group. Unit of time: one round of a block. A wave of blocks takes its
-    rounds and about one more to start and to leave its result; the last block of a group then
-    reads ``rows`` results of each part: 512 bytes against the 32 KiB of a round, but alone.
-    """
-
-    def cost(parts: int) -> float:
-        waves = -(-groups * parts // resident)
-        merging = 1.0 + parts * rows / 250 if parts > 1 else 0.0
-        return waves * (-(-rounds // parts) + 1.0) + merging
-
-    return min(range(1, max(1, rounds) + 1), key=cost)
-
-
-def parts(case: Case, device: Device) -> int:
-    """``splits`` of this case on this device."""
-    batch, kv_heads, group, _ = counts(case)
-    rounds = -(-case.integer("context") // (WARPS * TOKENS))
-    return splits(rounds, batch * kv_heads, device.processors * blocks(case, device), group)
-
-
-def source(case: Case, device: Device) -> Source:
-    """The variant for these element types and this much shared memory."""
-    kv, io = case.text("kv").upper(), case.text("dtype").upper()
-    slots, _ = ring(case, device)
-    variant = {"DIM": case.integer("head_dim"), "WARPS": WARPS, "SLOTS": slots, "BLOCKS": blocks(case, device)}
-    return Source.of("attention/decode.cu", KV=kv, IO=io, **variant)
-
-
-def scratch(case: Case, device: Device) -> Mapping[str, ArraySpec]:
-    """The parts' results, their sums of exponentials, and how many have arrived."""
-    batch, kv_heads, group, _ = counts(case)
-    shape = (batch, kv_heads, parts(case, device), group)
-    return {
-        "partial": ArraySpec((*shape, case.integer("head_dim")), "fp32"),
-        "lse": ArraySpec(shape, "fp32"),
-        "arrived": ArraySpec((batch, kv_heads), "uint32"),
-    }
-
-
-def launches(case: Case, device: Device) -> tuple[Launch, ...]:
-    """One: a block for every part, KV head and sequence."""
-    batch, kv_heads, group, width = counts(case)
-    scales = ("k_scale", "v_scale") if case.text("kv") in QUANTISED else (np.uint64(0), np.uint64(0))
-    buffers = ("table", "lengths", "o", "partial", "lse", "arrived")
-    sizes = (np.int32(group), np.int32(width), np.int32(case.integer("page").bit_length() - 1))
-    scale = np.float32(np.log2(np.e) / np.sqrt(case.integer("head_dim")))
-    grid = (parts(case, device), kv_heads, batch)
-    args = ("q", "k", "v", *scales, *buffers, *sizes, scale)
-    return (Launch("decode", grid, (WARPS * 32, 1, 1), args, ring(case, device)[1]),)
-
-
-def tensor(case: Case) -> str:
-    """8-bit caches are multiplied as fp16."""
-    return "HMMA.16816.F32.BF16" if case.text("kv") == "bf16" else "HMMA.16816.F32"
+    if kv in QUANTISED:
+        return ""
+    if case.text("scales") != "token":
+        return f"a cache of {kv} has no scales"
+    return f"a cache of {kv} serves queries of {kv}" if kv != case.text("dtype") else ""
 
 
 BENCHMARK = Benchmark(
@@ -281,7 +197,8 @@ BENCHMARK = Benchmark(
         Axis("head_dim", (128,), choices=(64, 128)),
         Axis("page", (16,), "tokens of a page", choices=(16, 64, 128)),
         Axis("dtype", ("bf16",), "of q and o", choices=("bf16", "fp16")),
-        Axis("kv", ("bf16",), "of the cache; 8 bits with a scale a token", choices=("bf16", "fp16", "int8", "e4m3")),
+        Axis("kv", ("bf16",), "of the cache; 8 bits with scales", choices=("bf16", "fp16", "int8", "e4m3")),
+        Axis("scales", ("token",), "of 8 bits: one for each KV head and", choices=("token", "page")),
     ),
     inputs=inputs,
     outputs=outputs,
@@ -290,12 +207,8 @@ BENCHMARK = Benchmark(
     tolerance=tolerance,
     invalid=invalid,
     implementations=(
-        Implementation(
-            "split",
-            CudaKernel(source, launches, scratch, zeroed=frozenset({"arrived"}), tensor=tensor),
-            frozenset({"cuda"}),
-            supports=few_rows,
-        ),
+        Implementation("split", SPLIT, frozenset({"cuda"}), supports=few_rows),
+        Implementation("ring", RING, frozenset({"cuda"}), supports=ring_serves),
         Implementation("numpy", HostCall(by_numpy), provider="numpy"),
     ),
     tags=frozenset({"attention", "dram"}),

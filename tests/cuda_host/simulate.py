@@ -248,12 +248,19 @@ class SimulatedRuntime:
 
     def _library(self, source: Source) -> ctypes.CDLL:
         if source not in self._libraries:
-            text = (KERNELS / source.path).read_text()
+            text = _whole((KERNELS / source.path).read_text())
             for before, after in self._edit.items():
                 assert before in text, f"{source.path} has no {before!r} to plant a fault in"
                 text = text.replace(before, after, 1)
             self._libraries[source] = build(text, source.defines, self._device.generation)
         return self._libraries[source]
+
+
+def _whole(text: str) -> str:
+    """A source with the headers of its own folder in place, so that faults can be planted there too."""
+    return re.sub(
+        r'^#include "(\w+/\w+\.cuh)"$', lambda found: (KERNELS / found[1]).read_text(), text, flags=re.MULTILINE
+    )
 
 
 def _guarded(nbytes: int) -> Array:
