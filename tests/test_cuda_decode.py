@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchsuite import units
+from benchsuite.benchmarks import _paged_cuda as cuda
 from benchsuite.benchmarks import paged_decode
 from benchsuite.measure.verify import check
 from benchsuite.model import TYPICAL, Arrays, Benchmark, Case, Rejected
@@ -22,7 +23,14 @@ KINDS = (("bf16", "bf16"), ("fp16", "fp16"), ("int8", "bf16"), ("int8", "fp16"),
 
 
 def case(context: int = 100, batch: int = 1, group: int = 4, kv_heads: int = 2, **changes: int | str) -> Case:
-    params: dict[str, int | str] = {"head_dim": 128, "page": 16, "dtype": "bf16", "kv": "bf16", "scales": "token", **changes}
+    params: dict[str, int | str] = {
+        "head_dim": 128,
+        "page": 16,
+        "dtype": "bf16",
+        "kv": "bf16",
+        "scales": "token",
+        **changes,
+    }
     sizes = {"context": context, "batch": batch, "heads": group * kv_heads, "kv_heads": kv_heads}
     return Case.of("paged-decode", **sizes, **params)
 
@@ -62,7 +70,7 @@ SHARES = (st.integers(1, 4096), st.integers(1, 2048), st.integers(1, 200), st.in
 @given(*SHARES)
 @settings(max_examples=60, deadline=None)
 def test_no_more_parts_than_rounds(rounds: int, groups: int, processors: int, blocks: int, rows: int) -> None:
-    assert 1 <= paged_decode.splits(rounds, groups, processors * blocks, rows) <= rounds
+    assert 1 <= cuda.splits(rounds, groups, processors * blocks, rows) <= rounds
 
 
 @given(*SHARES)
@@ -71,12 +79,12 @@ def test_the_processors_are_busy_where_there_is_work(
     rounds: int, groups: int, processors: int, blocks: int, rows: int
 ) -> None:
     if rounds * groups >= 8 * blocks * processors:
-        parts = paged_decode.splits(rounds, groups, processors * blocks, rows)
+        parts = cuda.splits(rounds, groups, processors * blocks, rows)
         assert parts * groups >= 0.9 * processors
 
 
 def test_an_empty_context_is_one_part() -> None:
-    assert paged_decode.splits(0, 8, 264, 8) == 1
+    assert cuda.splits(0, 8, 264, 8) == 1
 
 
 @pytest.mark.parametrize("arch", TYPICAL)
@@ -84,9 +92,9 @@ def test_an_empty_context_is_one_part() -> None:
 @pytest.mark.parametrize("head_dim", [64, 128])
 def test_blocks_fit_and_keep_enough_bytes_under_way(arch: str, kv: str, dtype: str, head_dim: int) -> None:
     wanted, device = case(8192, kv=kv, dtype=dtype, head_dim=head_dim), TYPICAL[arch]
-    slots, shared = paged_decode.ring(wanted, device)
-    blocks = paged_decode.blocks(wanted, device)
-    assert blocks * (shared + paged_decode.RESERVED) <= device.shared + paged_decode.RESERVED
+    slots, shared = cuda.ring(wanted, device)
+    blocks = cuda.blocks(wanted, device)
+    assert blocks * (shared + cuda.RESERVED) <= device.shared + cuda.RESERVED
     under_way = blocks * shared * (slots - 1) // slots
     assert under_way >= (128 if device.shared > 100 * 1024 else 64) * 1024
 
@@ -119,7 +127,7 @@ def test_refused_combinations() -> None:
     assert "multiple" in paged_decode.invalid(replaced(case(), heads=7))
     assert "cache" in paged_decode.invalid(case(kv="fp16"))
     assert not paged_decode.invalid(case(kv="e4m3"))
-    assert not paged_decode.few_rows(case(group=17))
+    assert not cuda.few_rows(case(group=17))
 
 
 def replaced(wanted: Case, **changes: int | str) -> Case:
@@ -168,7 +176,7 @@ def test_contexts_and_pages(context: int, page: int) -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_queries_that_share_a_head(group: int, seed: int) -> None:
     wanted = case(300, group=group)
-    assert paged_decode.parts(wanted, simulate.device()) > 1
+    assert cuda.parts(wanted, simulate.device()) > 1
     assert accepted(wanted, seed=seed)
 
 
@@ -206,7 +214,7 @@ LONG = case(2300, batch=8, kv_heads=1, group=2)
 
 @GPP
 def test_more_tiles_than_a_warp_has_page_numbers() -> None:
-    assert paged_decode.parts(LONG, simulate.device()) == 1
+    assert cuda.parts(LONG, simulate.device()) == 1
     assert accepted(LONG)
 
 
@@ -218,7 +226,7 @@ def test_lengths_may_differ(context: int) -> None:
     def ragged(wanted: Case, rng: np.random.Generator) -> Arrays:
         return {**paged_decode.inputs(wanted, rng), "lengths": np.array([context, 1, 64, 65, 200], np.int32)}
 
-    assert paged_decode.parts(wanted, simulate.device()) > 1 or context == 300
+    assert cuda.parts(wanted, simulate.device()) > 1 or context == 300
     result = simulate.run(replace(paged_decode.BENCHMARK, inputs=ragged), "split", wanted)
     assert not isinstance(result, Rejected), result
 

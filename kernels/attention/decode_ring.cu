@@ -4,23 +4,24 @@
 // all processors read all the time? decode.cu lets each warp ask for its own bytes, 16 a lane, and cuts contexts into
 // parts, as many blocks as that makes. Here
 //
-// - one lane of a fifth warp asks for boxes of 128 bytes x 16 to 64 tokens; four warps only compute. The engine finds the
-//   addresses, swizzles (ldmatrix meets no bank conflict), and reports bytes to mbarriers;
-// - the grid is what fits on the GPU together, by occupancy, and the rounds of 64 tokens of all sequences and KV heads, put in a
-//   row, are dealt out evenly: no last wave, whatever batch, heads and lengths. A block's ring runs on from one context into
+// - a warp of its own asks for boxes of 128 bytes x 16 to 64 tokens, one lane for all; the others only compute. The engine finds
+//   the addresses, swizzles (ldmatrix meets no bank conflict), and reports bytes to mbarriers;
+// - the grid is what fits on the GPU together, by occupancy, and the rounds of ROUND tokens of all sequences and KV heads, put in
+//   a row, are dealt out evenly: no last wave, whatever batch, heads and lengths. A block's ring runs on from one context into
 //   the next while its warps put their results together.
 //
 //   copy engine  K0 V0 | K1 V1 | K2 V2 | K0 V0 ...        waits for empty[slot], reports to full[slot]
 //   warp 0       q k^T  softmax  p v | q k^T ...          tokens 0-15 of a round; waits for full[slot], arrives at empty[slot]
-//   warps 1-3    the same for tokens 16-31, 32-47, 48-63, each with a softmax of its own; they meet when a context ends
+//   warp 1 ...   the same for tokens 16-31, ...           each with a softmax of its own; they meet when a context ends
 //
-// The budget, for bf16, head_dim 128, 8 queries a KV head, two blocks a processor:
-//   in flight     bandwidth x latency = 4.8 TB/s x 600 ns = 2.9 MB, 22 KB a processor. A round is 16 KiB of K and 16 of V;
-//                 2 of 3 rounds of each block are under way: 128 KiB. fp8: 5 of 6 rounds of 16 KiB, 160 KiB.
-//   shared memory 3 x 32 KiB of ring, 8.5 KiB of results, below 1 KiB of barriers and maxima, 1 KiB to align: 107 of 113 KiB.
-//   clocks        at 4.3 TB/s a processor gets 32 KiB in 1770 clocks: 7080 issue slots. A round is 4 x 200 instructions
-//                 (16 ldmatrix, 32 HMMA, 8 ex2 a warp) and some 30 of the producer's: 12 %. fp8: 4 x 370 in 3540, 42 %.
-//   registers     64 of o, 32 of q, 8 of scores; 160 threads x 2 blocks may have 168.
+// The budget, for bf16, head_dim 128, 8 queries a KV head: rounds of 128 tokens, eight warps, one block a processor:
+//   in flight     bandwidth x latency = 4.8 TB/s x 600 ns = 2.9 MB, 22 KB a processor. A round is 32 KiB of K and 32 of V;
+//                 2 of 3 rounds are under way: 128 KiB. fp8: 5 of 6 rounds of 32 KiB, 160 KiB.
+//   shared memory 3 x 64 KiB of ring, 8.5 KiB of results, 1.2 KiB of maxima, sums and barriers, 1 KiB to align: 203 of 227 KiB.
+//   clocks        at 4.3 TB/s a processor gets 64 KiB in 3540 clocks: 14,160 issue slots. A round is 8 x 200 instructions
+//                 (16 ldmatrix, 32 HMMA, 8 ex2 a warp) and some 60 of the producer's: 12 %. fp8: 8 x 370 in 7080, 42 %.
+//   registers     64 of o, 32 of q, 8 of scores and what surrounds them: 168, so that 12 warps fill a processor. At head_dim 64
+//                 118 do: two blocks of five warps, which take the registers of eight.
 //   beside        a block that begins or ends within a context leaves 4 head_dim heads / kv_heads bytes, 4 KiB, twice at most.
 //
 // The heads / kv_heads <= 16 queries of a KV head are the 16 rows of m16n8k16: each byte serves them all. Blocks that share a
@@ -30,19 +31,21 @@
 // there, and a proxy fence shows the engine the slot as ours before it writes there again. Every sequence has a token.
 //
 // DIM, KV, IO  see decode.cuh. 8-bit caches have a float scale for each page and KV head, which is one factor of a warp's tile.
+// ROUND      tokens that a block takes at a time, 16 a warp
 // BOX        tokens of a copy: 16, 32 or 64, not more than a page has
 // STAGES     rounds in the ring
 // BLOCKS     blocks that shall fit on a processor together
-#define TILE_ROWS 64
+#define TILE_ROWS ROUND
 #include "attention/decode.cuh"
 
-#if !defined(BOX) || !defined(STAGES) || !defined(BLOCKS)
-#error "define BOX, STAGES and BLOCKS"
+#if !defined(ROUND) || !defined(BOX) || !defined(STAGES) || !defined(BLOCKS)
+#error "define ROUND, BOX, STAGES and BLOCKS"
 #endif
 
 constexpr int WARPS = TILE_ROWS / TOKENS, CONSUMERS = WARPS * WARP;  // and a producer's warp behind them
 constexpr int BOXES = TILE_ROWS / BOX, BOX_BYTES = BOX * LINE, HALVES = ROW / LINE, TILE = TILE_ROWS * ROW;
 constexpr int ALONG = LINE / (QUANTISED ? 1 : 2);  // numbers of a token in one box
+constexpr int GRANTED = (CONSUMERS + WARP + 127) / 128 * 128;  // threads: a processor has registers for four warps at a time
 constexpr int PATTERN = 1024;                      // bytes after which the swizzle repeats
 constexpr int RESULTS = TOKENS * PITCH * 4, LEFT = 2 * WARPS * TOKENS * 4, WHOLE = 2 * TOKENS * 4;
 enum { K, V };
@@ -311,7 +314,7 @@ DEVICE void finish(const Shared& shared, const Deal& deal, const Piece& piece, c
 // Grid: as many blocks as fit on the GPU, and no more than there may be rounds. k, v: maps of the pools as (tokens, DIM), [page][KV
 // head][token of the page], fewer than 2^31 tokens. q, o: [sequence][head][DIM]. k_scale, v_scale: [page][KV head]. table:
 // [sequence][width]; a page has 2^page_shift >= BOX tokens. scale: log2(e) / sqrt(DIM). arrived: [sequence][KV head], zeros.
-KERNEL void __launch_bounds__(CONSUMERS + WARP, BLOCKS)
+KERNEL void __launch_bounds__(GRANTED, BLOCKS)
 decode_ring(const __grid_constant__ TensorMap k, const __grid_constant__ TensorMap v, const u16* q, const float* k_scale,
             const float* v_scale, const i32* table, const i32* lengths, u16* o, float* partial, float* lse, u32* arrived, i32 batch,
             i32 kv_heads, i32 group, i32 width, i32 page_shift, float scale) {
