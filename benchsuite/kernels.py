@@ -31,7 +31,7 @@ from benchsuite.model import (
     TensorMap,
 )
 
-PRODUCT = 64
+PRODUCT = 96
 """Closed axes are crossed in full up to so many cases; beyond that one axis at a time leaves its first value."""
 POINTER, TENSOR_MAP = 8, 128
 """Bytes of a parameter that is an address, or a tensor map."""

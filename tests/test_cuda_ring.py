@@ -216,6 +216,12 @@ FAULTS: dict[str, tuple[str, str, Case, str]] = {
     ),
     "the barriers are not shown to the engine": ("    fence_mbarrier_init();\n", "", PLAIN, "fence.mbarrier_init"),
     "V beyond the last token is not cleared": ("      if (rest < TOKENS) clear(v, rest);\n", "", TAIL, WRONG),
+    "the engine takes up a cleared V that no fence has shown it": (
+        "  fence_proxy_async();  // these writes",
+        "  // these writes",
+        cached(300, batch=8, head_dim=64),
+        "fence.proxy.async is missing",
+    ),
     "a token too many is cleared": ("clear(v, rest);", "clear(v, rest - 1);", TAIL, WRONG),
     "the last token is masked": ("if (rest < TOKENS) mask(s, rest);", "mask(s, rest - 1);", cached(5), WRONG),
     "a token too many counts": ("mask(s, rest);", "mask(s, rest + 1);", TAIL, WRONG),

@@ -98,9 +98,8 @@ def source(case: Case, device: Device) -> Source:
     """The variant for these element types and this much shared memory."""
     kv, io = case.text("kv").upper(), case.text("dtype").upper()
     slots, _ = ring(case, device)
-    per_page = int(case.text("scales") == "page")
     variant = {"DIM": case.integer("head_dim"), "WARPS": WARPS, "SLOTS": slots, "BLOCKS": blocks(case, device)}
-    return Source.of("attention/decode.cu", KV=kv, IO=io, PER_PAGE=per_page, **variant)
+    return Source.of("attention/decode.cu", KV=kv, IO=io, **variant)
 
 
 def scratch(case: Case, device: Device) -> Mapping[str, ArraySpec]:
@@ -119,7 +118,9 @@ def launches(case: Case, device: Device) -> tuple[Launch, ...]:
     batch, kv_heads, group, width = counts(case)
     scales = ("k_scale", "v_scale") if case.text("kv") in QUANTISED else (np.uint64(0), np.uint64(0))
     buffers = ("table", "lengths", "o", "partial", "lse", "arrived")
-    sizes = (np.int32(group), np.int32(width), np.int32(case.integer("page").bit_length() - 1))
+    shift = case.integer("page").bit_length() - 1
+    of_scales = shift if case.text("scales") == "page" else 0
+    sizes = (np.int32(group), np.int32(width), np.int32(shift), np.int32(of_scales))
     scale = np.float32(np.log2(np.e) / np.sqrt(case.integer("head_dim")))
     grid = (parts(case, device), kv_heads, batch)
     args = ("q", "k", "v", *scales, *buffers, *sizes, scale)

@@ -94,6 +94,7 @@ def _decode(params: Params) -> str:
 
 def _paged(params: Params) -> str:
     kv = "" if params["kv"] == params["dtype"] else f" with {params['kv']} cache"
+    kv += " scaled by the page" if params.get("scales") == "page" else ""
     cache = f"context {params['context']} in pages of {params['page']}"
     return f"{params['dtype']}{kv}, {cache}, {_heads(params)}{_batch(params)}"
 

@@ -23,16 +23,15 @@
 // queries, having read at least 32 KiB.
 //
 // DIM, KV, IO  see decode.cuh
-// PER_PAGE   8-bit caches have a float scale for each KV head and page, else for each of its tokens (a cache is written token
-//            by token)
+//            8-bit caches have a float scale for each KV head and token (a cache is written token by token) or page.
 // WARPS      warps of a block
 // SLOTS      K and V tiles in a warp's ring, odd
 // BLOCKS     blocks that shall fit on a processor together
 #define TILE_ROWS 16
 #include "attention/decode.cuh"
 
-#if !defined(WARPS) || !defined(SLOTS) || !defined(BLOCKS) || !defined(PER_PAGE)
-#error "define WARPS, SLOTS, BLOCKS and PER_PAGE"
+#if !defined(WARPS) || !defined(SLOTS) || !defined(BLOCKS)
+#error "define WARPS, SLOTS and BLOCKS"
 #endif
 
 constexpr int TILE = TOKENS * ROW;
@@ -46,7 +45,7 @@ struct Share {
   const u8 *k, *v;
   const float *k_scale, *v_scale;
   const i32* table;  // page numbers of the sequence
-  int kv_head, kv_heads, page_shift, tokens, first, count;
+  int kv_head, kv_heads, page_shift, scale_shift, tokens, first, count;
 };
 
 DEVICE int first_token(const Share& share, int tile) { return (share.first + tile * WARPS) * TOKENS; }
@@ -59,7 +58,7 @@ DEVICE i32 load_pages(const Share& share, int tile) {
 
 // Start copying a tile; tokens from `valid` on become zeros with scale zero (anything may lie there, also NaN).
 // A warp's 32 pieces of 16 bytes are SPAN whole rows, a power of two, so that key(a + SPAN b) = key(a) ^ key(SPAN b).
-DEVICE void fetch(u32 slot, const u8* cache, const float* scales, u32 row, int page_shift, int valid) {
+DEVICE void fetch(u32 slot, const u8* cache, const float* scales, u32 row, int scale_shift, int valid) {
   constexpr int SPAN = WARP / CHUNKS;
   if (valid > 0) {
     const u32 lane = lane_id(), to = slot + place(lane / CHUNKS, lane % CHUNKS);
@@ -69,7 +68,7 @@ DEVICE void fetch(u32 slot, const u8* cache, const float* scales, u32 row, int p
     for (int i = 0; i < TOKENS / SPAN; ++i)
       copy_async16((to ^ key(SPAN * i)) + i * SPAN * LINE, from + i * SPAN * ROW, SPAN * i < left);
     if (QUANTISED && lane < TOKENS)
-      copy_async4(slot + TILE + 4 * lane, scales + (PER_PAGE ? row >> page_shift : row + lane), static_cast<int>(lane) < valid);
+      copy_async4(slot + TILE + 4 * lane, scales + (row >> scale_shift) + (scale_shift ? 0 : lane), static_cast<int>(lane) < valid);
   }
   copy_async_commit();
 }
@@ -100,8 +99,8 @@ DEVICE void walk(const Share& share, const u16* query, int group, float scale, u
 #pragma unroll
   for (int tile = 0; tile < AHEAD; ++tile) {
     const u32 row = row_of(tile);
-    fetch(ring + 2 * tile * SLOT, share.k, share.k_scale, row, share.page_shift, valid(tile));
-    fetch(ring + (2 * tile + 1) * SLOT, share.v, share.v_scale, row, share.page_shift, valid(tile));
+    fetch(ring + 2 * tile * SLOT, share.k, share.k_scale, row, share.scale_shift, valid(tile));
+    fetch(ring + (2 * tile + 1) * SLOT, share.v, share.v_scale, row, share.scale_shift, valid(tile));
   }
   u32 q[DIM / 16][4];
   load_queries(q, query, group);
@@ -114,7 +113,7 @@ DEVICE void walk(const Share& share, const u16* query, int group, float scale, u
     float s[2][4];
     copy_async_wait<SLOTS - 2>();
     __syncwarp();  // every lane's copies of this K have landed, and every lane has done with the V before it
-    fetch(free, share.k, share.k_scale, row, share.page_shift, later);
+    fetch(free, share.k, share.k_scale, row, share.scale_shift, later);
     scores(s, full, q);
     rescale(s, full, scale * WIDENED);
     if (rest < TOKENS) mask(s, rest);
@@ -123,7 +122,7 @@ DEVICE void walk(const Share& share, const u16* query, int group, float scale, u
     advance();
     copy_async_wait<SLOTS - 2>();
     __syncwarp();  // the same for this V and the K before it
-    fetch(free, share.v, share.v_scale, row, share.page_shift, later);
+    fetch(free, share.v, share.v_scale, row, share.scale_shift, later);
     if (QUANTISED) rescale(s, full, WIDENED);
     u32 p[4];
     pack_weights(p, s);
@@ -163,14 +162,14 @@ DEVICE bool last_to_arrive(u32* arrived, int parts, u32* before) {
 }
 
 // Grid: parts x KV heads x sequences. q, o: [sequence][head][DIM]. k, v: [page][KV head][token of the page][DIM], fewer
-// than 2^32 tokens in all; k_scale, v_scale: the same without the last (PER_PAGE:
-// nor the token), unused for 16-bit caches. table:
+// than 2^32 tokens in all; k_scale, v_scale: the same without the last, unused for
+// 16-bit caches; scale_shift: 0, or page_shift where they have no token either. table:
 // [sequence][width]; a page has 2^page_shift >= 16 tokens. scale: log2(e) / sqrt(DIM). partial: [sequence][KV head]
 // [part][row][DIM], lse without the last; arrived: [sequence][KV head], zeros. Only o is used when there is one part.
 KERNEL void __launch_bounds__(WARPS * WARP, BLOCKS)
 decode(const u16* q, const u8* k, const u8* v, const float* k_scale, const float* v_scale, const i32* table,
        const i32* lengths, u16* o, float* partial, float* lse, u32* arrived, i32 group, i32 width, i32 page_shift,
-       float scale) {
+       i32 scale_shift, float scale) {
   DYNAMIC_SHARED(memory);
   const int part = blockIdx.x, parts = gridDim.x, kv_head = blockIdx.y, kv_heads = gridDim.y, sequence = blockIdx.z;
   const int warp = threadIdx.x / WARP, shared_by = sequence * kv_heads + kv_head, first_row = shared_by * group;
@@ -180,7 +179,7 @@ decode(const u16* q, const u8* k, const u8* v, const float* k_scale, const float
   const int limit = static_cast<int>(rounds * (part + 1) / parts) * WARPS, end = limit < tiles ? limit : tiles;
   const int count = begin < end ? (end - begin + WARPS - 1) / WARPS : 0;
   const i32* pages = table + static_cast<i64>(sequence) * width;
-  const Share share = {k, v, k_scale, v_scale, pages, kv_head, kv_heads, page_shift, tokens, begin, count};
+  const Share share = {k, v, k_scale, v_scale, pages, kv_head, kv_heads, page_shift, scale_shift, tokens, begin, count};
   float out[DIM / 8][4] = {}, top[2] = {minus_infinity(), minus_infinity()}, sum[2] = {};
   u8* ring = memory + warp * SLOTS * SLOT;
   walk(share, q + static_cast<i64>(first_row) * DIM, group, scale, shared_address(ring), out, top, sum);
