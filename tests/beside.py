@@ -45,7 +45,9 @@ SHARED = (
     "tests/test_kernels.py",
     "tests/test_gate.py",
     "tests/test_cuda_[a-q]*.py",
+    "tests/test_cuda_ring.py",
     "tests/test_cuda_runtime.py",
+    "tests/test_tuning.py",
     "tests/test_cuda_simulator.py",
     "tests/test_cuda_wgmma.py",
     # campaigns on the scripted clock; what they wait for has deadlines of 20 s and more

@@ -11,7 +11,7 @@ import pytest
 from benchsuite import discovery, inspection, kernels
 from benchsuite.benchmarks import _gemm_cuda as cuda
 from benchsuite.benchmarks import gemm
-from benchsuite.model import TYPICAL, Case, Rejected
+from benchsuite.model import TYPICAL, Case, Rejected, Tolerance
 from tests.cuda_host import simulate
 
 needs_gxx = pytest.mark.skipif(not simulate.available(), reason="needs g++")
@@ -58,6 +58,51 @@ def test_every_type_and_tail(
 def test_sums_of_fp8_that_are_cut_off_stay_inside_the_tolerance() -> None:
     """The simulator keeps 13 bits after the leading one, as Hopper does, at the k of a transformer's layer."""
     assert isinstance(found := error(case(64, 128, 4096, "e4m3"), 1), float), found
+
+
+def without_cut_off(this: Case) -> Tolerance:
+    """The tolerance of sums in float32: gemm's, less what 13 bits in the tensor core may cost over all of k."""
+    allowed, k = gemm.tolerance(this), this.integer("k")
+    return replace(allowed, absolute=allowed.absolute - 2.0**-13 * k**1.5 / 16)
+
+
+@needs_gxx
+@pytest.mark.parametrize("seed", range(2))
+def test_promoted_sums_of_fp8_are_as_good_as_float32_and_others_are_not(seed: int) -> None:
+    """The simulator cuts sums off as Hopper does: only those that leave the tensor core stand the tolerance without."""
+    this, strict = case(64, 128, 8192, "e4m3"), replace(gemm.BENCHMARK, tolerance=without_cut_off)
+    on = simulate.device("sm_90a", 1)
+    promoted = simulate.run(strict, "wgmma-promoted", this, on=on, seed=seed, iterations=1)
+    assert isinstance(promoted, float), promoted
+    kept = simulate.run(strict, "wgmma", this, on=on, seed=seed, iterations=1)
+    assert isinstance(kept, Rejected)
+    rarely = simulate.run(strict, "wgmma-promoted", this, on=on, seed=seed, edit=RARELY, iterations=1)
+    assert isinstance(rarely, Rejected)
+
+
+RARELY = {"min(i + PROMOTE, walk.stages)": "walk.stages"}
+WAITS, GIVES = "      wgmma_wait<0>(part);\n", "      give_back(shared, turn.slot);\n"
+PROMOTED_FAULTS = {
+    "the last part is not added": ({"sum[j] += part[j]": "if (i < walk.stages) sum[j] += part[j]"}, "are wrong"),
+    "a part goes on where the last one ended": ({"consumer, i > begin)": "consumer, i > 0)"}, "are wrong"),
+    "a slot is given back while it is read": (
+        {WAITS + GIVES: GIVES + WAITS},
+        "read and written by wgmma and the copy engine",
+    ),
+}
+
+
+@needs_gxx
+@pytest.mark.parametrize("fault", PROMOTED_FAULTS)
+def test_a_fault_of_promoted_sums_is_found(fault: str) -> None:
+    edit, reason = PROMOTED_FAULTS[fault]
+    on = simulate.device("sm_90a", 2)
+    this = case(250, 136, 1168, "e4m3")
+    right = simulate.run(gemm.BENCHMARK, "wgmma-promoted", this, on=on, iterations=1)
+    assert isinstance(right, float), right
+    found = simulate.run(gemm.BENCHMARK, "wgmma-promoted", this, on=on, edit=edit, iterations=1)
+    assert isinstance(found, Rejected)
+    assert re.search(reason, found.reason), found.reason
 
 
 @needs_gxx
@@ -178,7 +223,7 @@ def test_what_the_copy_engine_cannot_move_is_left_to_others(this: Case, served: 
 def inspections() -> list[inspection.Inspection]:
     """Every variant that the benchmark and the GPU suites ask for."""
     found = kernels.variants({"gemm": gemm.BENCHMARK}, ["sm_90a"], kernels.asked(discovery.discover()))
-    return inspection.inspect([one for one in found if one.implementations == ("wgmma",)])
+    return inspection.inspect([one for one in found if one.source.path == "gemm/wgmma.cu"])
 
 
 def test_the_machine_code_is_what_is_meant(inspections: list[inspection.Inspection]) -> None:

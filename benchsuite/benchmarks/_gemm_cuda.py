@@ -220,17 +220,23 @@ def wgmma_cuts(case: Case, device: Device) -> list[tuple[Tile, int]]:
     return [(tile, blocks) for tile in fewer for blocks in pairs]
 
 
-def wgmma_source(case: Case, device: Device) -> Source:
+def promoted_cut(case: Case, device: Device) -> tuple[Tile, int]:
+    """The tile whose sums fit into the registers twice."""
+    small = WGMMA_TILES[1]
+    return next((tile, blocks) for tile, blocks in wgmma_cuts(case, device) if tile == small)
+
+
+def wgmma_source(case: Case, device: Device, promote: int = 0) -> Source:
     """``gemm/wgmma.cu`` for this type, layout, tile and cluster."""
-    tile, cluster = wgmma_cut(case, device)
-    flags = {"NN": int(case.text("layout") == "nn"), "CLUSTER": cluster}
+    tile, cluster = promoted_cut(case, device) if promote else wgmma_cut(case, device)
+    flags = {"NN": int(case.text("layout") == "nn"), "CLUSTER": cluster, "PROMOTE": promote}
     return Source.of("gemm/wgmma.cu", TYPE=case.text("dtype"), BN=tile.columns, STAGES=tile.stages, **flags)
 
 
-def wgmma_launches(case: Case, device: Device) -> tuple[Launch, ...]:
+def wgmma_launches(case: Case, device: Device, promote: int = 0) -> tuple[Launch, ...]:
     """One launch of as many clusters as run at a time, or as there are tiles for."""
     m, n, k = shape(case)
-    dtype, (tile, cluster) = case.text("dtype"), wgmma_cut(case, device)
+    dtype, (tile, cluster) = case.text("dtype"), promoted_cut(case, device) if promote else wgmma_cut(case, device)
     wide, box = SWIZZLE // element(case), SWIZZLE // _result(case)
     along = TensorMap("b", dtype, (k, n), (wide, tile.columns // cluster), SWIZZLE)
     maps = (
@@ -278,5 +284,13 @@ WGMMA_CUTS = Tunable(
     ),
 )
 WGMMA = CudaKernel(wgmma_source, wgmma_launches, archs=frozenset({"sm_90a"}), tensor=wgmma_tensor, tunable=WGMMA_CUTS)
+WGMMA_PROMOTED = replace(
+    WGMMA,
+    source=partial(wgmma_source, promote=1),
+    launches=partial(wgmma_launches, promote=1),
+    tensor=lambda case: WGMMA_TENSOR["e4m3"].format(WGMMA_TILES[1].columns),
+    tunable=None,
+)
+"""e4m3 with sums in float32 registers after every 128 of k, as DeepSeek-V3 adds them (arXiv 2412.19437, 3.3.2)."""
 DMMA = CudaKernel(dmma_source, dmma_launches, tensor=tensor)
 SIMT = CudaKernel(simt_source, simt_launches, tensor=tensor)

@@ -273,6 +273,12 @@ BENCHMARK = Benchmark(
         Implementation("mma-fp8", cuda.MMA_FP8, GPU, supports=eight_bit),
         Implementation("mma-fp8-scaled", cuda.MMA_SCALED, GPU, supports=eight_bit),
         Implementation("wgmma", cuda.WGMMA, GPU, supports=cuda.wgmma_serves),
+        Implementation(
+            "wgmma-promoted",
+            cuda.WGMMA_PROMOTED,
+            GPU,
+            supports=lambda case: of("e4m3", case) and cuda.wgmma_serves(case),
+        ),
         Implementation("dmma", cuda.DMMA, GPU, supports=lambda case: of("fp64", case)),
         Implementation("simt", cuda.SIMT, GPU, supports=lambda case: of("fp32", case)),
         Implementation("cublaslt", CudaLibrary("cublaslt:gemm"), GPU | {"cublaslt"}, "cublaslt", vendor_served),

@@ -25,12 +25,14 @@
 // and stores nothing: tails need no code. B is (n, k); or with NN (k, n), which wgmma takes in 2-byte types, here in boxes
 // of 64 columns.
 //
-// e4m3: Hopper keeps 13 bits after a sum's leading one while it adds fp8 products (DeepSeek-V3, arXiv 2412.19437, 3.3.2), and
-// they stay in the tensor core here, as cuBLAS' fast accumulation leaves them. The benchmark's tolerance says what that costs.
+// e4m3: Hopper keeps 13 bits after a sum's leading one while it adds fp8 products (DeepSeek-V3, arXiv 2412.19437, 3.3.2). With
+// PROMOTE = 0 they stay in the tensor core, as cuBLAS' fast accumulation leaves them; the benchmark's tolerance says what that
+// costs. With PROMOTE = n they are added to float32 registers every n stages, 128 n of k: twice the sums, so BN = 128 (2 x 64
+// a thread), and 64 additions a thread (64 clocks, if nothing else is issued) while the other consumer multiplies (256 clocks).
 #include "ptx.cuh"
 
-#if !defined(TYPE) || !defined(BN) || !defined(STAGES) || !defined(CLUSTER) || !defined(NN)
-#error "give TYPE (bf16 fp16 tf32 int8 e4m3), BN (128, 256), STAGES, CLUSTER (blocks: 1, 2), NN"
+#if !defined(TYPE) || !defined(BN) || !defined(STAGES) || !defined(CLUSTER) || !defined(NN) || !defined(PROMOTE)
+#error "give TYPE (bf16 fp16 tf32 int8 e4m3), BN (128, 256), STAGES, CLUSTER (blocks: 1, 2), NN, PROMOTE"
 #endif
 
 // ---------------------------------------------------------------- element types
@@ -75,6 +77,7 @@ constexpr int PATTERN = 1024;  // bytes after which the swizzle repeats: stages 
 
 static_assert(BN % 64 == 0 && BOXES % CLUSTER == 0, "the blocks of a cluster load equal parts of B");
 static_assert(!NN || ELEMENT == 2, "wgmma takes B across k in 2-byte types only");
+static_assert(!PROMOTE || BN == 128, "sums in the tensor core and in float32 fill the registers");
 static_assert(PARTS % BUFFERS == 0, "every tile begins with the same buffer");
 
 // Where things lie in shared memory.
@@ -154,24 +157,45 @@ DEVICE void give_back(const Shared& shared, u32 slot) {
   else mbarrier_arrive(empty);
 }
 
+// Start the products of one stage, which is there.
+DEVICE void multiply_stage(Sum (&sum)[SUMS], u32 stage, u32 consumer, bool add) {
+  u64 a = descriptor(stage + consumer * (ROWS * BK), false), b = descriptor(stage + A_BYTES, NN);
+  wgmma_fence();
+#pragma unroll
+  for (int step = 0; step < STEPS; step++)
+    MULTIPLY(sum, a + step * (STEP / 16), b + step * (NN ? STEP / ELEMENT * LINE : STEP) / 16, add || step > 0);
+  wgmma_commit();
+}
+
 // One tile: the sums of this consumer's rows.
 DEVICE void multiply(Sum (&sum)[SUMS], const Walk& walk, const Shared& shared, u32 consumer, Turn& turn) {
   u32 before = 0;
   for (int i = 0; i < walk.stages; i++, advance(turn)) {
-    u32 stage = shared.stages + turn.slot * STAGE;
-    u64 a = descriptor(stage + consumer * (ROWS * BK), false), b = descriptor(stage + A_BYTES, NN);
     mbarrier_wait(shared.full + 8 * turn.slot, turn.parity);
-    wgmma_fence();
-#pragma unroll
-    for (int step = 0; step < STEPS; step++)
-      MULTIPLY(sum, a + step * (STEP / 16), b + step * (NN ? STEP / ELEMENT * LINE : STEP) / 16, i + step > 0);
-    wgmma_commit();
+    multiply_stage(sum, shared.stages + turn.slot * STAGE, consumer, i > 0);
     wgmma_wait<1>(sum);  // the stage before this one has been read
     if (i > 0) give_back(shared, before);
     before = turn.slot;
   }
   wgmma_wait<0>(sum);
   give_back(shared, before);
+}
+
+// The same, with sums that leave the tensor core every PROMOTE stages.
+DEVICE void multiply_promoted(Sum (&sum)[SUMS], const Walk& walk, const Shared& shared, u32 consumer, Turn& turn) {
+  Sum part[SUMS];
+#pragma unroll
+  for (int j = 0; j < SUMS; j++) sum[j] = 0;
+  for (int i = 0; i < walk.stages;) {
+    for (int end = min(i + PROMOTE, walk.stages), begin = i; i < end; i++, advance(turn)) {
+      mbarrier_wait(shared.full + 8 * turn.slot, turn.parity);
+      multiply_stage(part, shared.stages + turn.slot * STAGE, consumer, i > begin);
+      wgmma_wait<0>(part);
+      give_back(shared, turn.slot);
+    }
+#pragma unroll
+    for (int j = 0; j < SUMS; j++) sum[j] += part[j];
+  }
 }
 
 // 128 bytes of each of this warp's 16 rows, from part `part` of the sums, swizzled as the copy engine expects it.
@@ -215,7 +239,8 @@ DEVICE void consume(const TensorMap& c, const Walk& walk, const Shared& shared, 
   Turn turn{0, 0};
   for (int tile = walk.first; tile < walk.down * walk.wide; tile += walk.step) {
     Sum sum[SUMS];  // undefined until its first wgmma, which does not add
-    multiply(sum, walk, shared, consumer, turn);
+    if constexpr (PROMOTE) multiply_promoted(sum, walk, shared, consumer, turn);
+    else multiply(sum, walk, shared, consumer, turn);
     store(c, sum, shared, consumer, corner_of(walk, tile));
   }
   tensor_store_wait_read<0>();
