@@ -180,6 +180,7 @@ def test_the_facts_of_this_machine_have_their_forms() -> None:
     from benchsuite.backends.host.providers import providers
     from benchsuite.machine.facts import collect
     from benchsuite.model import Device
+    from benchsuite.tuned import fit
     from benchsuite.world.solo import SoloWorld
 
     device = Device("NVIDIA H200", "sm_90a", 132, 233472, 60 << 20, 150 << 30, (9, 0), 1)
@@ -187,7 +188,7 @@ def test_the_facts_of_this_machine_have_their_forms() -> None:
         **collect(),
         "libraries": providers(),
         "world": SoloWorld().facts(),
-        "gpu": gpu_facts(Driver(13000, 0), device, {"benchsuite": "NVRTC 13.0", "cupy": "14.1.0"}, "580.65.06"),
+        "gpu": gpu_facts(Driver(13000, 0), fit(device), {"benchsuite": "NVRTC 13.0", "cupy": "14.1.0"}, "580.65.06"),
     }
     told.pop("environment", None)
     found = allowlist.facts(told)

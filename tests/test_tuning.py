@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +13,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from benchsuite import tuned, tuning
+from benchsuite import allowlist, tuned, tuning
 from benchsuite.backends.cuda.backend import CudaBackend
 from benchsuite.backends.fake import FakeBackend, Script
 from benchsuite.benchmarks import _gemm_cuda as cuda
@@ -296,6 +298,7 @@ def test_choices_hold_for_the_model_and_say_where_they_come_from() -> None:
     assert [(one.kind, one.cut) for one in found.device.choices] == [(ENTRY.kind, ENTRY.cut)]
     assert found.device.choices[0].origin == "measured 2026-12-01 over 5 runs 0f0f0f0f0f0f"
     assert found.told == "measured 2026-12-01 for gemm/wgmma.cu"
+    assert allowlist.fact("gpu", "cuts of kernels", found.told) == found.told  # and it may be published
     for other in (
         replace(H200, name="NVIDIA H100"),
         replace(H200, processors=114),
@@ -309,6 +312,7 @@ def test_a_table_of_another_code_is_ignored_and_that_is_said() -> None:
     found = tuned.fit(H200, [replace(ENTRY, code="0" * 16)])
     assert found.device == H200
     assert found.told == "computed; ignored, since changed: gemm/wgmma.cu"
+    assert allowlist.fact("gpu", "cuts of kernels", found.told) == found.told
 
 
 def test_an_edit_of_a_kernel_or_of_what_it_includes_changes_its_digest(
@@ -343,7 +347,7 @@ def test_new_entries_replace_those_that_decide_the_same() -> None:
         tuned.text([ENTRY]).replace("stages = 6", 'stages = "6"'),
         tuned.text([ENTRY]).replace("runs = 5", "runs = true"),
         tuned.text([ENTRY]) + tuned.text([ENTRY]).removeprefix(tuned.HEAD),
-        tuned.text([ENTRY]).replace("clock", "clock‮"),
+        tuned.text([ENTRY]).replace("clock", "clock\u202e"),
         tuned.text([ENTRY]).replace("over", "more"),
     ],
 )
@@ -352,3 +356,50 @@ def test_a_table_that_cannot_be_meant_is_refused(text: str, tmp_path: Path) -> N
     path.write_text(text)
     with pytest.raises(DataError):
         tuned.load(path)
+
+
+# ---------------------------------------------------------------- the command
+
+ROOT = Path(__file__).parent.parent
+SMALL = """title = "one case"
+[[bench]]
+select = ["decode"]
+points = [{context = 512, batch = 1, heads = 4, kv_heads = 1, head_dim = 64, dtype = "fp32"}]
+"""
+
+
+def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    (folder / "small.toml").write_text(SMALL)
+    files = [
+        "--suite",
+        str(folder / "small.toml"),
+        "--table",
+        str(folder / "t.toml"),
+        "--records",
+        str(folder / "r.jsonl"),
+    ]
+    line = [sys.executable, str(ROOT / "scripts" / "tune"), "--backend", "host", *files, *words]
+    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=300)
+
+
+def test_the_command_lists_what_it_would_try(tmp_path: Path) -> None:
+    done = command(tmp_path, "--list")
+    assert done.returncode == 0, done.stderr
+    assert "head_dim=64 heads=4 kv_heads=1 [split]: parts=" in done.stdout
+    assert not (tmp_path / "t.toml").exists()
+
+
+@pytest.mark.long
+def test_the_command_measures_here_and_remembers(tmp_path: Path) -> None:
+    """A real processor, real processes; what is faster here is not this test's business."""
+    first = command(tmp_path, "--runs", "3", "--rounds", "3")
+    assert first.returncode == 0, first.stderr + first.stdout
+    (entry,) = tuned.load(tmp_path / "t.toml")
+    assert (entry.kernel, entry.valid) == ("decode:split", True)
+    assert entry.records == hashlib.sha256((tmp_path / "r.jsonl").read_bytes()).hexdigest()
+    again = command(tmp_path)
+    assert again.returncode == 0
+    assert "knows every case" in again.stdout
+    changed = (tmp_path / "t.toml").read_text().replace(entry.code, "0" * 16)
+    (tmp_path / "t.toml").write_text(changed)
+    assert "ignored: its kernel changed since" in command(tmp_path, "--list").stdout
