@@ -17,7 +17,7 @@ from benchsuite import allowlist, tuned, tuning
 from benchsuite.backends.cuda.backend import CudaBackend
 from benchsuite.backends.fake import FakeBackend, Script
 from benchsuite.benchmarks import _gemm_cuda as cuda
-from benchsuite.benchmarks import gemm
+from benchsuite.benchmarks import attention, gemm
 from benchsuite.benchmarks.decode import BENCHMARK as DECODE
 from benchsuite.errors import DataError
 from benchsuite.measure.clock import Clock
@@ -247,6 +247,18 @@ def test_the_first_cut_is_the_computed_one_everywhere() -> None:
             assert cuda.mma_cuts(this, device)[0] == cuda.mma_cut(this, device)
             numbers = cuda.MMA_CUTS.cuts(this, device)
             assert len(set(numbers)) == len(numbers) <= 10
+
+
+def test_a_prefill_takes_a_measured_tile_that_fits() -> None:
+    this = Case.of("attention", batch=1, heads=16, kv_heads=16, head_dim=128, seq=4096, causal=True, dtype="bf16")
+    a100, small = TYPICAL["sm_80"], TYPICAL["sm_89"]
+    assert attention.tiling(this, a100) == dict(attention.tilings(this, a100)[0])
+    slim = attention.tilings(this, small)[0]
+    choice = Choice("attention/prefill.cu", attention.alike(this), slim)
+    assert attention.tiling(this, replace(a100, choices=(choice,))) == dict(slim) != attention.tiling(this, a100)
+    for device in TYPICAL.values():
+        for tile in attention.tilings(this, device):
+            assert attention.shared_memory(dict(tile), 256) <= device.shared
 
 
 def test_the_processor_s_kernel_takes_a_measured_cut(monkeypatch: pytest.MonkeyPatch) -> None:

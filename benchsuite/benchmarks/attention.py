@@ -24,6 +24,7 @@ from benchsuite.model import (
     Case,
     CudaKernel,
     CudaLibrary,
+    Cut,
     Device,
     Expected,
     HostCall,
@@ -33,7 +34,9 @@ from benchsuite.model import (
     Metric,
     Source,
     Tolerance,
+    Tunable,
     Work,
+    cut,
 )
 
 QUERIES, KEYS = 128, 512
@@ -202,13 +205,31 @@ def half_precision(case: Case) -> bool:
     return case.text("dtype") in {"bf16", "fp16"}
 
 
+TILE = ("BM", "BN", "WARPS", "Q_REGISTERS", "V_STAGES", "BLOCKS")
+
+
 def tiling(case: Case, device: Device) -> Mapping[str, int]:
-    """The macros that suit this head and GPU."""
+    """The macros that were measured for such cases on this GPU, else those that suit this head and GPU."""
+    cuts = tilings(case, device)
+    return dict(device.chosen(CUTS.kernel, CUTS.kind(case), cuts) or cuts[0])
+
+
+def tilings(case: Case, device: Device) -> tuple[Cut, ...]:
+    """What may be tried: the tile for this kind of GPU first, then those for others that fit."""
     dim, kind = case.integer("head_dim"), f"sm_{device.generation}"
     if (kind, dim) not in TILES:
         kind = "slim" if device.generation in (89, 120) else "wide"
-    names = ("BM", "BN", "WARPS", "Q_REGISTERS", "V_STAGES", "BLOCKS")
-    return dict(zip(names, TILES[kind, dim], strict=True))
+    others = [tile for (_, width), tile in TILES.items() if width == dim]
+    tiles = [dict(zip(TILE, tile, strict=True)) for tile in (TILES[kind, dim], *others)]
+    fit = [tile for tile in tiles if shared_memory(tile, 2 * dim) <= device.shared]
+    return tuple(dict.fromkeys(cut(**tile) for tile in (fit or tiles[:1])))
+
+
+def alike(case: Case) -> str:
+    """Cases that are cut alike: of one type, head and mask, with lengths and numbers of heads near one power of two."""
+    sizes = {"seq": case.integer("seq"), "heads": case.integer("batch") * case.integer("heads")}
+    near = " ".join(f"{name}={2 ** round(math.log2(size))}" for name, size in sizes.items())
+    return f"{case.text('dtype')} dim={case.integer('head_dim')} causal={case.flag('causal')} {near}"
 
 
 def source(case: Case, device: Device) -> Source:
@@ -240,7 +261,8 @@ def tensor(case: Case) -> str:
     return "HMMA.16816.F32.BF16" if case.text("dtype") == "bf16" else "HMMA.16816.F32"
 
 
-KERNEL = CudaKernel(source, launches, tensor=tensor)
+CUTS = Tunable("attention/prefill.cu", alike, tilings)
+KERNEL = CudaKernel(source, launches, tensor=tensor, tunable=CUTS)
 
 TORCH = frozenset({"cuda", "torch-cuda"})
 
