@@ -13,7 +13,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from benchsuite import allowlist, tuned, tuning
+from benchsuite import allowlist, discovery, kernels, plan, tuned, tuning
+from benchsuite.backends.cuda import compiler, cubin
 from benchsuite.backends.cuda.backend import CudaBackend
 from benchsuite.backends.fake import FakeBackend, Script
 from benchsuite.benchmarks import _gemm_cuda as cuda
@@ -30,12 +31,14 @@ from benchsuite.model import (
     CacheMode,
     Case,
     Choice,
+    CudaKernel,
     Cut,
     Device,
     Expected,
     HostKernel,
     Implementation,
     Metric,
+    Source,
     Step,
     Tunable,
     Work,
@@ -415,3 +418,27 @@ def test_the_command_measures_here_and_remembers(tmp_path: Path) -> None:
     changed = (tmp_path / "t.toml").read_text().replace(entry.code, "0" * 16)
     (tmp_path / "t.toml").write_text(changed)
     assert "ignored: its kernel changed since" in command(tmp_path, "--list").stdout
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90a"])
+def test_every_candidate_compiles_without_spills(arch: str) -> None:
+    """What the tuner would try for the gate's cases; the computed ones ``test_kernels`` looks at."""
+    device, benchmarks = TYPICAL[arch], discovery.discover()
+    sources: dict[Source, Cut] = {}
+    for entry in kernels.asked(benchmarks):
+        for owner, case in plan.cases(entry, benchmarks, device.l2, ranks=1):
+            for item in owner.implementations:
+                if not isinstance(item.op, CudaKernel) or arch not in item.op.archs or owner.invalid(case):
+                    continue
+                found = tuning.plan(item, case, device)
+                for one in found.cuts if found else ():
+                    op = tuning.cut_so(item, found, one).op
+                    assert not op.lacks(case, device), (case.key, one)
+                    sources[op.source(case, device)] = one
+    assert len(sources) > 20
+    for source in sources:
+        compiled = compiler.compile(source, arch)
+        assert not list(compiler.warnings(compiled.log)), source.label
+        spills = [entry.spills for entry in cubin.entries(compiled.path.read_bytes(), compiled.log)]
+        assert not any(spills), source.label
