@@ -12,7 +12,7 @@ import pytest
 from benchsuite import discovery, inspection, kernels
 from benchsuite.benchmarks import _paged_ring as ring
 from benchsuite.benchmarks import paged_decode
-from benchsuite.model import TYPICAL, Arrays, Benchmark, Case, Choice, Rejected, cut
+from benchsuite.model import TYPICAL, Arrays, Benchmark, Case, Choice, Rejected, Tolerance, cut
 from tests.cuda_host import simulate
 from tests.test_cuda_decode import STEEP, case
 
@@ -40,12 +40,17 @@ def judged(
 
 
 def ragged(*lengths: int) -> Benchmark:
-    """The benchmark with a length of its own for each sequence."""
+    """The benchmark with a length of its own for each sequence; its tolerance is that of the shortest."""
 
     def inputs(wanted: Case, rng: np.random.Generator) -> Arrays:
         return {**paged_decode.inputs(wanted, rng), "lengths": np.array(lengths, np.int32)}
 
-    return replace(paged_decode.BENCHMARK, inputs=inputs)
+    def tolerance(wanted: Case) -> Tolerance:
+        return paged_decode.tolerance(
+            Case.of(wanted.benchmark, **{**dict(wanted.params), "context": int(min(lengths))})
+        )
+
+    return replace(paged_decode.BENCHMARK, inputs=inputs, tolerance=tolerance)
 
 
 # ---------------------------------------------------------------- how it is cut
@@ -110,7 +115,7 @@ def test_queries_that_share_a_head(group: int, seed: int) -> None:
 @pytest.mark.parametrize("lengths", [(1000, 1, 64, 129, 500), (1, 1, 1, 1, 1000), (128, 128, 128, 128, 128)])
 def test_rounds_are_dealt_out_whatever_the_lengths(lengths: tuple[int, ...], processors: int) -> None:
     """Blocks that begin and end within a context, have several or none; more of them than there are rounds."""
-    wanted = cached(1000, batch=5)
+    wanted = cached(1000, "fp16", "fp16", batch=5)  # whose tolerance is narrow also for the shortest
     found = judged(wanted, processors, seed=processors, benchmark=ragged(*lengths))
     assert isinstance(found, float), found
 
@@ -118,7 +123,7 @@ def test_rounds_are_dealt_out_whatever_the_lengths(lengths: tuple[int, ...], pro
 @GPP
 def test_more_sequences_than_a_warp_has_lanes() -> None:
     lengths = [1 + 37 * i % 290 for i in range(70)]
-    wanted = cached(300, batch=70, kv_heads=1, group=1, head_dim=64)
+    wanted = cached(300, "fp16", "fp16", batch=70, kv_heads=1, group=1, head_dim=64)
     assert isinstance(found := judged(wanted, 5, benchmark=ragged(*lengths)), float), found
 
 

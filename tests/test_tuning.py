@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -321,6 +322,11 @@ def test_choices_hold_for_the_model_and_say_where_they_come_from() -> None:
     ):
         assert tuned.fit(other, [ENTRY]).device.choices == ()
         assert tuned.fit(other, [ENTRY]).told == "computed"
+
+
+def test_a_description_with_choices_crosses_to_the_controller() -> None:
+    device = tuned.fit(H200, [ENTRY]).device
+    assert msgspec.json.decode(msgspec.json.encode(device), type=Device) == device
 
 
 def test_a_table_of_another_code_is_ignored_and_that_is_said() -> None:
