@@ -17,6 +17,7 @@ import numpy as np
 
 from benchsuite import units
 from benchsuite.benchmarks import _gemm_cuda as cuda
+from benchsuite.benchmarks import _gemm_tcgen05 as blackwell
 from benchsuite.model import (
     Array,
     Arrays,
@@ -279,6 +280,7 @@ BENCHMARK = Benchmark(
             GPU,
             supports=lambda case: of("e4m3", case) and cuda.wgmma_serves(case),
         ),
+        Implementation("tcgen05", blackwell.TCGEN05, GPU, supports=blackwell.serves),
         Implementation("dmma", cuda.DMMA, GPU, supports=lambda case: of("fp64", case)),
         Implementation("simt", cuda.SIMT, GPU, supports=lambda case: of("fp32", case)),
         Implementation("cublaslt", CudaLibrary("cublaslt:gemm"), GPU | {"cublaslt"}, "cublaslt", vendor_served),

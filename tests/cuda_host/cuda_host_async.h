@@ -15,6 +15,10 @@
 
 namespace sim {
 
+// What other machines do, where a header adds some (cuda_host_tcgen05.h): in their turn, at the beginning, at ends.
+struct Machines { bool (*go_on)(int others); void (*begin)(); void (*end_thread)(); void (*end)(); };
+static Machines more;
+
 // ---------------------------------------------------------------- clocks
 
 constexpr int MOST_AGENTS = 192, MOST_MBARRIERS = 128, MOST_TRANSFERS = 4096;
@@ -335,6 +339,7 @@ static void tensor_load(u32 to, const void* place, const Corner& corner, u32 mba
 }
 // One copy arrives, where it is its turn.
 static bool transfer_goes_on(int others) {
+  if (more.go_on && more.go_on(others)) return true;
   if (!transfer_count || (others && random_number() % reluctance)) return false;
   int pick = random_number() % transfer_count;
   Transfer one = transfers[pick];
@@ -685,6 +690,7 @@ static void begin_cluster() {
     group.open = group.fenced = false;
     group.registers = registers;
   }
+  if (more.begin) more.begin();
 }
 static void forget_clocks() {
   free(clocks);
@@ -698,6 +704,7 @@ static void end_thread() {
   if (group.open || group.product_count) fail("the thread ends while wgmma is under way");
   for (int i = 0; i < transfer_count && here->alive == 1; i++)
     if (transfers[i].block == here) fail("the block ends while a copy into its shared memory is under way");
+  if (more.end_thread) more.end_thread();
 }
 static void end_cluster() {
   for (int i = 0; i < mbarrier_count && !failure[0]; i++) {
@@ -705,6 +712,7 @@ static void end_cluster() {
     blockIdx = at.block->index;
     if (at.bytes) note_failure(": the mbarrier at shared byte %u still expects %lld bytes at the end", at.offset, at.bytes);
   }
+  if (more.end && !failure[0]) more.end();
 }
 
 }  // namespace sim
