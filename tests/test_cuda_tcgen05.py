@@ -151,7 +151,7 @@ FAULTS = {
     ),
     "sums are used before they are there": (
         {"      tmem_load_wait(sum);\n": ""},
-        "more than 4 under way|tcgen05.ld is under way|values of c are wrong|not finite|NaN",
+        "more than 4 under way|tcgen05.ld is under way|read and written by a warp's tcgen05.ld",
     ),
     "sums are given back before they are there": (
         {
