@@ -21,6 +21,14 @@ DEVICE u64 tcgen05_operand(u32 place, u32 leading) {
 constexpr u32 tcgen05_instruction(u32 sum, u32 type, bool across, u32 rows, u32 columns) {
   return sum << 4 | type << 7 | type << 10 | (across ? 1u << 16 : 0u) | columns / 8 << 17 | rows / 16 << 24;
 }
+// Of a block-scaled product: 7-9 and 10-12 the type of a and b, 23 of their scales, 17-22 and 24-28 as above. Bits 4-5 and 29-30
+// say which byte of b's and of a's words the scale is.
+constexpr u32 tcgen05_scaled_instruction(u32 type, u32 scale, u32 rows, u32 columns) {
+  return type << 7 | type << 10 | columns / 8 << 17 | scale << 23 | rows / 16 << 24;
+}
+constexpr u32 tcgen05_with_scale(u32 instruction, u32 byte) { return instruction | byte << 4 | byte << 29; }
+// Of rows of 16 bytes that follow each other without a swizzle, eight rows after eight rows.
+DEVICE u64 tcgen05_plain_operand(u32 place) { return 1ull << 46 | 128ull / 16 << 32 | 128ull / 16 << 16 | place / 16; }
 // The address in tensor memory of a lane and column.
 constexpr u32 tmem_place(u32 tmem, u32 lane, u32 column) { return tmem + (lane << 16) + column; }
 
@@ -86,6 +94,23 @@ TCGEN05_MULTIPLY(tf32, "tf32")
 TCGEN05_MULTIPLY(f8f6f4, "f8f6f4")
 TCGEN05_MULTIPLY(i8, "i8")
 #undef TCGEN05_MULTIPLY
+
+// The same by scales from tensor memory, from these columns on: for 128 rows four, row r in lane r mod 32 of column r / 32, in
+// every quarter of the lanes. A block of a pair has the scales of its rows of a and of all of b.
+#define TCGEN05_SCALED(name, kind)                                                                                            \
+  DEVICE void tcgen05_##name(u32 d, u64 a, u64 b, u32 instruction, u32 a_scales, u32 b_scales, u32 add) {                     \
+    asm volatile("{ .reg .pred p; setp.ne.u32 p, %4, 0;\n tcgen05.mma.cta_group::2.kind::" kind " [%0], %1, %2, %3, [%5], [%6], p; }" \
+                 ::"r"(d), "l"(a), "l"(b), "r"(instruction), "r"(add), "r"(a_scales), "r"(b_scales) : "memory");              \
+  }
+TCGEN05_SCALED(mxfp8, "mxf8f6f4.block_scale.scale_vec::1X")
+TCGEN05_SCALED(nvfp4, "mxf4nvf4.block_scale.scale_vec::4X")
+#undef TCGEN05_SCALED
+
+// 512 bytes of shared memory, 32 rows of 16, to four columns of tensor memory: every quarter of the lanes gets them all. In both
+// blocks of the pair, each from its own; in turn with the products of this thread.
+DEVICE void tcgen05_copy_scales(u32 columns, u64 from) {
+  asm volatile("tcgen05.cp.cta_group::2.32x128b.warpx4 [%0], %1;" ::"r"(columns), "l"(from) : "memory");
+}
 
 // ---------------------------------------------------------------- tensor memory -> registers
 

@@ -1,4 +1,4 @@
-"""How ``gemm/tcgen05.cu`` is cut and launched: for datacenter Blackwell, whose sums live in tensor memory.
+"""How ``gemm/tcgen05.cu`` and its block-scaled sister are cut and launched: for datacenter Blackwell, whose sums live in tensor memory.
 
 No B200 has run it: what is chosen here is chosen by arithmetic.
 """
@@ -12,6 +12,7 @@ from types import MappingProxyType
 import numpy as np
 
 from benchsuite import units
+from benchsuite.benchmarks._gemm_formats import FORMATS, GROUP_BLOCKS, GROUP_BYTES, GROUP_ROWS
 from benchsuite.benchmarks._gemm_cuda import PATTERN, RESULTS, SWIZZLE, WIDER, shape, wgmma_serves
 from benchsuite.model import TYPICAL, Case, CudaKernel, Device, Launch, Source, TensorMap
 
@@ -106,6 +107,42 @@ def _bytes(case: Case, instead: Mapping[str, str] = MappingProxyType({})) -> int
     return units.dtype(instead.get(dtype, dtype)).bytes
 
 
+# ---------------------------------------------------------------- gemm/tcgen05_blockscale.cu
+
+PAIR, COLUMNS, STAGES = 2, 256, 5
+"""The one tile of block-scaled products: 256 x 256 of two blocks."""
+SCALED = {"mxfp8": "UTCQMMA.2CTA", "nvfp4": "UTCOMMA.2CTA.4X"}
+
+
+def scaled_source(case: Case, device: Device) -> Source:
+    """``gemm/tcgen05_blockscale.cu`` for this format."""
+    return Source.of("gemm/tcgen05_blockscale.cu", NVFP4=int(case.text("dtype") == "nvfp4"), STAGES=STAGES)
+
+
+def scaled_launches(case: Case, device: Device) -> tuple[Launch, ...]:
+    """One launch of as many pairs as run at a time, or as there are tiles for. A row of scales is 128 of A or B."""
+    (m, n, k), form = shape(case), FORMATS[case.text("dtype")]
+    of_stage = SWIZZLE * 8 // form.bits // (form.block * GROUP_BLOCKS)  # groups of scales along k
+    words = GROUP_BYTES // 8
+    of_k, of_rows = -(-k // (form.block * GROUP_BLOCKS)) * words, lambda rows: -(-rows // GROUP_ROWS)
+    maps = (
+        TensorMap("a", "uint8", (k * form.bits // 8, m), (SWIZZLE, ROWS), SWIZZLE),
+        TensorMap("b", "uint8", (k * form.bits // 8, n), (SWIZZLE, COLUMNS // PAIR), SWIZZLE),
+        TensorMap("a_scales", "uint64", (of_k, of_rows(m)), (of_stage * words, 1), 0),
+        TensorMap("b_scales", "uint64", (of_k, of_rows(n)), (of_stage * words, COLUMNS // GROUP_ROWS), 0),
+        TensorMap("c", "bf16", (n, m), (SWIZZLE // 2, 32), SWIZZLE),
+    )
+    brought = (ROWS + COLUMNS // PAIR) * SWIZZLE + of_stage * GROUP_BYTES * (1 + COLUMNS // GROUP_ROWS)
+    shared = STAGES * (-(-brought // PATTERN) * PATTERN + 16) + RESULTS + PATTERN + BARRIERS
+    tiles = -(-m // (ROWS * PAIR)) * -(-n // COLUMNS)
+    blocks = PAIR * min(tiles, max(1, device.processors // PAIR))
+    args = (*maps, "factors", *map(np.int32, (m, n, k)))
+    return (Launch("gemm", (blocks, 1, 1), (THREADS, 1, 1), args, shared),)
+
+
 serves = wgmma_serves
 """What the copy engine can move, B along k or of 2 bytes: as for Hopper."""
 TCGEN05 = CudaKernel(source, launches, archs=frozenset({"sm_100a"}), tensor=tensor)
+TCGEN05_SCALED = CudaKernel(
+    scaled_source, scaled_launches, archs=frozenset({"sm_100a"}), tensor=lambda case: SCALED[case.text("dtype")]
+)

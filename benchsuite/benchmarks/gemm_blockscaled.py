@@ -15,6 +15,7 @@ from benchsuite import units
 from benchsuite.benchmarks import _gemm_blockscale_cuda as cuda
 from benchsuite.benchmarks import _gemm_formats as formats
 from benchsuite.benchmarks._gemm_blockscale_cuda import shape
+from benchsuite.benchmarks import _gemm_tcgen05 as blackwell
 from benchsuite.model import (
     Array,
     Arrays,
@@ -135,6 +136,7 @@ BENCHMARK = Benchmark(
     reference=reference,
     implementations=(
         Implementation("mma", cuda.KERNEL, frozenset({"cuda"}), supports=cuda.serves),
+        Implementation("tcgen05", blackwell.TCGEN05_SCALED, frozenset({"cuda"}), supports=cuda.serves),
         Implementation(
             "cublaslt", CudaLibrary("cublaslt:gemm_blockscaled"), frozenset({"cuda", "cublaslt"}), "cublaslt"
         ),

@@ -1,7 +1,7 @@
 // The tensor cores of sm_100a, as far as a kernel can tell: tensor memory, tcgen05.mma, commit, ld and their fences, one block's
 // or a pair's. What `ptx_tcgen05.cuh` means when g++ compiles it; it adds a machine to those of cuda_host_async.h.
 //
-// A product is done at a moment drawn by lot, after those that its thread asked for earlier; only then is shared memory read and
+// A product (or copy of scales) is done at a moment drawn by lot, after those that its thread asked for earlier; only then is shared memory read and
 // are the sums there. The arrivals of a commit follow each at a moment of its own. Registers are NaN until their ld is waited for.
 //
 // Who comes after whom is told by the same vector clocks. A product touches shared and tensor memory for an agent of its thread,
@@ -162,14 +162,17 @@ static void tcgen05_fence_after() { memcpy(seen[current], clocks_of(current) + 2
 
 // ---------------------------------------------------------------- what a thread asks of the tensor cores
 
-// A product in `group` blocks, from this one on; or the end of those before it, told to the mbarriers of the blocks in `mask`.
+// A product in `group` blocks, from this one on; scales copied to tensor memory; or the end of what came before, told to mbarriers.
+enum { KIND_F16, KIND_TF32, KIND_F8F6F4, KIND_I8, KIND_MXFP8, KIND_NVFP4 };
 struct Product5 {
-  u32 column, columns, depth, element, format;
+  u32 column, columns, depth, bits, format;  // bits of an element
   int kind, group;
   u64 a, b;
   bool across_a, across_b, add;
+  u32 a_scales, b_scales, a_byte, b_byte;  // columns, and which byte of their words
 };
-struct Operation { bool product; Product5 what; MBarrier* report[MOST_CLUSTER]; int reports; u32 commit; u32 known[MOST_AGENTS]; };
+enum Task { PRODUCT5, COPY5, COMMIT5 };
+struct Operation { Task task; Product5 what; MBarrier* report[MOST_CLUSTER]; int reports; u32 commit; u32 known[MOST_AGENTS]; };
 struct Issuer { int thread, agent, group; u32 commit; Operation* queue; u32 first, last; };
 struct Arrival { MBarrier* at; int agent; u32 commit; u32 known[MOST_AGENTS]; };
 static Issuer issuers[MOST_CLUSTER];
@@ -212,43 +215,53 @@ template <class Visit> static void visit_operand(u64 descriptor, u32 rows, bool 
     for (u32 j = 0; j < (across ? rows / 8 : 2); j++)
       visit(i, j, offset_of(across ? chunk_across_k(at, i, j) : chunk_along_k(at, i, j), 16, 16, what));
 }
+static void watch_chunk(Block& block, u32 offset, const Touch& now) {
+  watch(block, offset, 16, false, now);
+  for (u32 i = offset / GRAIN; i < (offset + 16) / GRAIN; i++) {
+    const Touch& write = block.shadow[i].write;
+    if (write.by >= 2 * total && !tcgen05_knows(write, now.by))
+      fail("tcgen05 takes up shared byte %u from %s: tcgen05.fence::after_thread_sync is missing", i * GRAIN, name_of(write.by));
+  }
+}
 static void watch_operand(Block& block, u64 descriptor, u32 rows, bool across, const Touch& now) {
-  visit_operand(descriptor, rows, across, "tcgen05.mma", [&](u32, u32, u32 offset) {
-    watch(block, offset, 16, false, now);
-    for (u32 i = offset / GRAIN; i < (offset + 16) / GRAIN; i++) {
-      const Touch& write = block.shadow[i].write;
-      if (write.by >= 2 * total && !tcgen05_knows(write, now.by))
-        fail("tcgen05.mma takes up shared byte %u from %s: tcgen05.fence::after_thread_sync is missing", i * GRAIN, name_of(write.by));
-    }
-  });
+  visit_operand(descriptor, rows, across, "tcgen05.mma", [&](u32, u32, u32 offset) { watch_chunk(block, offset, now); });
 }
 
-enum { KIND_F16, KIND_TF32, KIND_F8F6F4, KIND_I8 };
 // PTX ISA, "Instruction descriptor": M and N, types and majorness, as far as they are simulated.
 static Product5 product_of(int kind, int group, u32 instruction, const char* what) {
-  static const u32 sums[] = {1, 1, 1, 2}, elements[] = {2, 4, 1, 1};
+  static const u32 sums[] = {1, 1, 1, 2, 0, 0}, sizes[] = {16, 32, 8, 8, 8, 4};  // block-scaled, bits 4 and 5 mean something else
+  const bool scaled = kind >= KIND_MXFP8;
   auto bits = [=](int from, int count) { return instruction >> from & ((1u << count) - 1); };
   Product5 p{};
-  p.kind = kind, p.group = group, p.element = elements[kind], p.depth = 32 / p.element, p.format = bits(7, 3);
+  p.kind = kind, p.group = group, p.bits = sizes[kind], p.depth = 256 / p.bits, p.format = bits(7, 3);
   p.columns = bits(17, 6) * 8, p.across_a = bits(15, 1), p.across_b = bits(16, 1);
   u32 rows = bits(24, 5) * 16;
-  if (bits(0, 4) || bits(6, 1) || bits(13, 2) || bits(23, 1) || bits(29, 3))
+  if (bits(0, 4) || bits(6, 1) || bits(13, 2) || (scaled ? bits(31, 1) : bits(23, 1) || bits(29, 3)))
     fail("%s: the instruction descriptor %08x sets what is reserved or not simulated", what, instruction);
-  bool known = kind == KIND_F16 ? p.format < 2 : kind == KIND_TF32 ? p.format == 2 : kind == KIND_F8F6F4 ? p.format == 0 : p.format == 1;
-  if (!known || bits(10, 3) != p.format || bits(4, 2) != sums[kind])
+  bool known = kind == KIND_F16 ? p.format < 2 : kind == KIND_TF32 ? p.format == 2 : p.format == (kind == KIND_I8 || kind == KIND_NVFP4);
+  if (!known || bits(10, 3) != p.format || (!scaled && bits(4, 2) != sums[kind]))
     fail("%s: types %u and %u with sums of type %u", what, p.format, bits(10, 3), bits(4, 2));
+  if (scaled) {
+    p.a_byte = bits(29, 2), p.b_byte = bits(4, 2);
+    if (bits(23, 1) != (kind == KIND_MXFP8)) fail("%s: scales of type %u", what, bits(23, 1));
+    if (kind == KIND_NVFP4 && (p.a_byte || p.b_byte)) fail("%s: four scales from byte %u or %u of a word", what, p.a_byte, p.b_byte);
+  }
   if (rows != TMEM_LANES * group) fail("%s: %u rows are not simulated in cta_group::%d", what, rows, group);
   if (!p.columns || p.columns % (16 * group) || p.columns > 256) fail("%s: %u columns", what, p.columns);
-  if ((p.across_a || p.across_b) && p.element != 2) fail("%s: only 2-byte elements are simulated across k", what);
+  if ((p.across_a || p.across_b) && p.bits != 16) fail("%s: only 2-byte elements are simulated across k", what);
   return p;
 }
-template <int group> static void multiply5(int kind, u32 d, u64 a, u64 b, u32 instruction, u32 add) {
+static void watch_columns(Block& block, u32 column, u32 count, bool write, const Touch& now) {
+  for (u32 c = column; c < column + count; c++)
+    for (u32 q = 0; q < QUARTERS; q++) tmem_watch(block, q, c, write, now);
+}
+template <int group> static void multiply5(int kind, u32 d, u64 a, u64 b, u32 instruction, u32 add, u32 a_scales = 0, u32 b_scales = 0) {
   const char* what = "tcgen05.mma";
   check_pair(group, what);
   if ((here - blocks) % group) fail("%s: the second block of a pair multiplies", what);
   Product5 product = product_of(kind, group, instruction, what);
-  product.column = d & 0xffff, product.a = a, product.b = b, product.add = add;
-  if (d >> 16) fail("%s: sums from lane %u on", what, d >> 16);
+  product.column = d & 0xffff, product.a = a, product.b = b, product.add = add, product.a_scales = a_scales, product.b_scales = b_scales;
+  if ((d | a_scales | b_scales) >> 16) fail("%s: sums or scales from lane %u on", what, (d | a_scales | b_scales) >> 16);
   Issuer& issuer = issuer_of(group, what);
   const Touch now{issuer.agent, issuer.commit};
   for (Block* block = here; block < here + group; block++) {
@@ -256,19 +269,46 @@ template <int group> static void multiply5(int kind, u32 d, u64 a, u64 b, u32 in
     check_columns(*block, product.column, product.columns, group, what);
     watch_operand(*block, a, TMEM_LANES, product.across_a, now);
     watch_operand(*block, b, product.columns / group, product.across_b, now);
-    for (u32 c = product.column; c < product.column + product.columns; c++)
-      for (u32 q = 0; q < QUARTERS; q++) tmem_watch(*block, q, c, true, now);
+    watch_columns(*block, product.column, product.columns, true, now);
+    if (kind < KIND_MXFP8) continue;
+    check_columns(*block, a_scales, TMEM_LANES / 32, group, what);
+    check_columns(*block, b_scales, product.columns / 32, group, what);
+    watch_columns(*block, a_scales, TMEM_LANES / 32, false, now);
+    watch_columns(*block, b_scales, product.columns / 32, false, now);
   }
   Operation& next = issuer.queue[issuer.last++ % MOST_OPERATIONS];
-  next.product = true;
+  next.task = PRODUCT5;
   next.what = product;
+}
+// The offset of row `row` of 32 rows of 16 bytes.
+static u32 plain_row(u64 descriptor, u32 row, const char* what) {
+  Layout at = operand_layout(descriptor, what);
+  if (at.swizzle) fail("%s: a swizzle is not simulated", what);
+  return offset_of(at.start + row / 8 * at.stride + row % 8 * 16, 16, 16, what);
+}
+static void copy5(u32 columns, u64 from) {
+  const char* what = "tcgen05.cp";
+  check_pair(2, what);
+  if ((here - blocks) % 2) fail("%s: the second block of a pair copies", what);
+  if (columns >> 16) fail("%s: to lane %u", what, columns >> 16);
+  Issuer& issuer = issuer_of(2, what);
+  const Touch now{issuer.agent, issuer.commit};
+  for (Block* block = here; block < here + 2; block++) {
+    check_columns(*block, columns, 4, 2, what);
+    for (u32 row = 0; row < 32; row++) watch_chunk(*block, plain_row(from, row, what), now);
+    watch_columns(*block, columns, 4, true, now);
+  }
+  Operation& next = issuer.queue[issuer.last++ % MOST_OPERATIONS];
+  next.task = COPY5;
+  next.what = Product5{};
+  next.what.column = columns, next.what.a = from;
 }
 static void commit5(int group, u32 mbarrier, u32 mask, bool multicast) {
   const char* what = "tcgen05.commit";
   if (multicast && (!mask || mask >> cluster)) fail("%s: blocks %x of a cluster of %d", what, mask, cluster);
   Issuer& issuer = issuer_of(group, what);
   Operation& next = issuer.queue[issuer.last++ % MOST_OPERATIONS];
-  next.product = false;
+  next.task = COMMIT5;
   next.reports = 0;
   next.commit = issuer.commit++;
   memcpy(next.known, clocks_of(current) + 2 * total, sizeof next.known);
@@ -288,8 +328,23 @@ static double decoded(const Product5& p, u32 v) {
     case KIND_F16: return p.format ? from_bf16(static_cast<u16>(v)) : from_fp16(static_cast<u16>(v));
     case KIND_TF32: return __uint_as_float(v & 0xffffe000u);  // the low 13 bits are not read
     case KIND_F8F6F4: return from_e4m3(static_cast<u8>(v));
+    case KIND_MXFP8: return from_e4m3(static_cast<u8>(v));
+    case KIND_NVFP4: {  // e2m1: sign, two bits of exponent, one of mantissa
+      static const double sizes[8] = {0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0};
+      return v & 8 ? -sizes[v & 7] : sizes[v & 7];
+    }
     default: return static_cast<i8>(v);
   }
+}
+// The scale of row r of an operand at element k of the product: every quarter of the lanes must have the same.
+static double scale_of(const Product5& p, const Tmem& memory, u32 column, u32 byte, u32 r, u32 k) {
+  if (p.kind < KIND_MXFP8) return 1.0;
+  u32 word = memory.word[r % 32][column + r / 32];
+  for (u32 q = 1; q < QUARTERS; q++)
+    if (memory.word[32 * q + r % 32][column + r / 32] != word) note_failure(": the scales of row %u differ between quarters of tensor memory", r);
+  u8 bits = static_cast<u8>(word >> 8 * (p.kind == KIND_MXFP8 ? byte : k / 16));
+  if (p.kind == KIND_NVFP4) return from_e4m3(bits & 127);
+  return bits == 255 ? NAN : ldexp(1.0, bits - 127);
 }
 static void fetch5(const Block& block, const Product5& p, u64 descriptor, u32 rows, bool across, double* into, u32 row_step, u32 k_step) {
   static u8 raw[256 * 32];
@@ -301,20 +356,25 @@ static void fetch5(const Block& block, const Product5& p, u64 descriptor, u32 ro
   for (u32 row = 0; row < rows; row++)
     for (u32 k = 0; k < p.depth; k++) {
       u32 v = 0;
-      memcpy(&v, raw + row * 32 + k * p.element, p.element);
+      memcpy(&v, raw + row * 32 + k * p.bits / 8, (p.bits + 7) / 8);
+      if (p.bits == 4) v = v >> k % 2 * 4 & 15;
       into[row * row_step + k * k_step] = decoded(p, v);
     }
 }
 // Sums of an instruction in double, rounded once: how the chip rounds them is not known.
 static void execute(const Product5& p, Block* first) {
-  static double left[TMEM_LANES * 32], right[32 * 256], sums[TMEM_LANES * 256];
+  static double left[TMEM_LANES * 64], plain[64 * 256], right[64 * 256], sums[TMEM_LANES * 256];
   u32 half = p.columns / static_cast<u32>(p.group);
-  for (int g = 0; g < p.group; g++) fetch5(first[g], p, p.b, half, p.across_b, right + g * half, 1, p.columns);
+  for (int g = 0; g < p.group; g++) fetch5(first[g], p, p.b, half, p.across_b, plain + g * half, 1, p.columns);
   for (int g = 0; g < p.group; g++) {
+    Tmem& memory = tmems[first + g - blocks];
     fetch5(first[g], p, p.a, TMEM_LANES, p.across_a, left, p.depth, 1);
+    for (u32 k = 0; k < p.depth; k++) {
+      for (u32 r = 0; r < TMEM_LANES; r++) left[r * p.depth + k] *= scale_of(p, memory, p.a_scales, p.a_byte, r, k);
+      for (u32 c = 0; c < p.columns; c++) right[k * p.columns + c] = plain[k * p.columns + c] * scale_of(p, memory, p.b_scales, p.b_byte, c, k);
+    }
     for (u32 rows = 0; rows < TMEM_LANES; rows += 64)
       multiply_rows(left + rows * p.depth, right, sums + rows * p.columns, static_cast<int>(p.columns), static_cast<int>(p.depth));
-    Tmem& memory = tmems[first + g - blocks];
     for (u32 lane = 0; lane < TMEM_LANES; lane++)
       for (u32 c = 0; c < p.columns; c++) {
         u32& word = memory.word[lane][p.column + c];
@@ -323,6 +383,11 @@ static void execute(const Product5& p, Block* first) {
         else word = __float_as_uint(static_cast<float>(sum + (p.add ? __uint_as_float(word) : 0.0)));
       }
   }
+}
+static void copy_now(const Product5& p, const Block* first) {
+  for (int g = 0; g < 2; g++)
+    for (u32 lane = 0; lane < TMEM_LANES; lane++)
+      memcpy(&tmems[first + g - blocks].word[lane][p.column], first[g].arena + plain_row(p.a, lane % 32, "tcgen05.cp"), 16);
 }
 static void arrive5(Arrival& arrival) {
   MBarrier& at = *arrival.at;
@@ -351,10 +416,10 @@ static bool tensor_cores_go_on(int others) {
   }
   Issuer& issuer = issuers[chosen];
   const Operation& next = issuer.queue[issuer.first++ % MOST_OPERATIONS];
-  if (next.product) {
-    execute(next.what, &blocks[issuer.thread / threads]);
-    return true;
-  }
+  Block* first = &blocks[issuer.thread / threads];
+  if (next.task == PRODUCT5) execute(next.what, first);
+  if (next.task == COPY5) copy_now(next.what, first);
+  if (next.task != COMMIT5) return true;
   if (arrival_count + next.reports > static_cast<int>(MOST_OPERATIONS)) abort();
   for (int i = 0; i < next.reports; i++) {
     Arrival& arrival = arrivals[arrival_count++];
@@ -429,6 +494,13 @@ TCGEN05_MULTIPLY(tf32, KIND_TF32)
 TCGEN05_MULTIPLY(f8f6f4, KIND_F8F6F4)
 TCGEN05_MULTIPLY(i8, KIND_I8)
 #undef TCGEN05_MULTIPLY
+DEVICE void tcgen05_mxfp8(u32 d, u64 a, u64 b, u32 instruction, u32 a_scales, u32 b_scales, u32 add) {
+  sim::multiply5<2>(sim::KIND_MXFP8, d, a, b, instruction, add, a_scales, b_scales);
+}
+DEVICE void tcgen05_nvfp4(u32 d, u64 a, u64 b, u32 instruction, u32 a_scales, u32 b_scales, u32 add) {
+  sim::multiply5<2>(sim::KIND_NVFP4, d, a, b, instruction, add, a_scales, b_scales);
+}
+DEVICE void tcgen05_copy_scales(u32 columns, u64 from) { sim::copy5(columns, from); }
 DEVICE void tmem_load(u32 (&r)[64], u32 place) { sim::tmem_load(r, 64, place); }
 DEVICE void tmem_load_wait(u32 (&)[64]) { sim::tmem_load_wait(64); }
 DEVICE void tensor_load_pair(u32 to, const TensorMap& map, int x, int y, u32 mbarrier) { sim::tensor_load_pair(to, &map, x, y, mbarrier); }
