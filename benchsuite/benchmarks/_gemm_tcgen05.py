@@ -1,4 +1,4 @@
-"""How ``gemm/tcgen05.cu`` and its block-scaled sister are cut and launched: for datacenter Blackwell, whose sums live in tensor memory.
+"""How ``gemm/tcgen05.cu`` and ``gemm/tcgen05_blockscale.cu`` are cut and launched, for datacenter Blackwell.
 
 No B200 has run it: what is chosen here is chosen by arithmetic.
 """

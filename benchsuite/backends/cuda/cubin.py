@@ -27,9 +27,9 @@ from benchsuite.errors import DataError, UnavailableError
 
 TENSOR = re.compile(r"^(UTC)?[A-Z]{1,3}MMA\b")
 """Tensor cores: HMMA IMMA DMMA QMMA OMMA by a warp, HGMMA QGMMA IGMMA by a warpgroup, UTC…MMA by a block."""
-FEEDING = re.compile(r"^(LDSM|LDGSTS|UTMALDG|UTMASTG|USETMAXREG|LDTM|UTCBAR)\b")
+FEEDING = re.compile(r"^(LDSM|LDGSTS|UTMALDG|UTMASTG|USETMAXREG|LDTM|UTCCP|UTCBAR)\b")
 """What feeds them: matrices from shared memory, asynchronous copies, the copy engine, registers moved between warps;
-and on sm_100a tensor memory to registers, and a commit's arrival at a barrier."""
+and on sm_100a tensor memory to registers, scales to tensor memory, a commit's arrival at a barrier."""
 RESERVED = 1024
 """Bytes that the system keeps of each block's shared memory; from sm_90 on a kernel's section counts them."""
 
