@@ -49,6 +49,7 @@ SHARED = (
     "tests/test_cuda_runtime.py",
     "tests/test_tuning.py",
     "tests/test_cuda_simulator.py",
+    "tests/test_cuda_t*.py",
     "tests/test_cuda_wgmma.py",
     # campaigns on the scripted clock; what they wait for has deadlines of 20 s and more
     "tests/test_cli.py",
