@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchsuite import discovery, inspection, kernels
-from benchsuite.benchmarks import _blockscale as formats
+from benchsuite.benchmarks import _gemm_formats as formats
 from benchsuite.benchmarks import _gemm_tcgen05 as blackwell
 from benchsuite.benchmarks.gemm_blockscaled import BENCHMARK
 from benchsuite.model import TYPICAL, Arrays, Case, Rejected

@@ -12,8 +12,8 @@ from types import MappingProxyType
 import numpy as np
 
 from benchsuite import units
-from benchsuite.benchmarks._gemm_formats import FORMATS, GROUP_BLOCKS, GROUP_BYTES, GROUP_ROWS
 from benchsuite.benchmarks._gemm_cuda import PATTERN, RESULTS, SWIZZLE, WIDER, shape, wgmma_serves
+from benchsuite.benchmarks._gemm_formats import FORMATS, GROUP_BLOCKS, GROUP_BYTES, GROUP_ROWS
 from benchsuite.model import TYPICAL, Case, CudaKernel, Device, Launch, Source, TensorMap
 
 ROWS = 128
