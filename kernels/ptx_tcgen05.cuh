@@ -34,7 +34,7 @@ constexpr u32 tmem_place(u32 tmem, u32 lane, u32 column) { return tmem + (lane <
 
 #ifndef __CUDACC__
 #include "cuda_host_tcgen05.h"
-#elif __CUDA_ARCH__ == 1000
+#elif __CUDA_ARCH__ == 1000 || __CUDA_ARCH__ == 1030
 
 // One lane of the warp, always the same.
 DEVICE bool elect_one() {

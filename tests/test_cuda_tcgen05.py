@@ -296,6 +296,13 @@ def test_tiles_follow_the_shape() -> None:
         assert tile.shared <= B200.shared
 
 
+def test_b300_has_no_int8() -> None:
+    b300 = replace(B200, name="B300", capability=(10, 3))
+    kernel = blackwell.TCGEN05
+    assert kernel.lacks(case(8, 8, 16, "int8"), b300) == "has no instruction for int8 on B300"
+    assert kernel.lacks(case(8, 8, 16, "int8"), B200) == kernel.lacks(case(8, 8, 16, "e4m3"), b300) == ""
+
+
 # ---------------------------------------------------------------- machine code
 
 

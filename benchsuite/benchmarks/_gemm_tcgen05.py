@@ -124,25 +124,33 @@ def scaled_launches(case: Case, device: Device) -> tuple[Launch, ...]:
     (m, n, k), form = shape(case), FORMATS[case.text("dtype")]
     of_stage = SWIZZLE * 8 // form.bits // (form.block * GROUP_BLOCKS)  # groups of scales along k
     words = GROUP_BYTES // 8
-    of_k, of_rows = -(-k // (form.block * GROUP_BLOCKS)) * words, lambda rows: -(-rows // GROUP_ROWS)
+    of_k = -(-k // (form.block * GROUP_BLOCKS)) * words
     maps = (
         TensorMap("a", "uint8", (k * form.bits // 8, m), (SWIZZLE, ROWS), SWIZZLE),
         TensorMap("b", "uint8", (k * form.bits // 8, n), (SWIZZLE, COLUMNS // PAIR), SWIZZLE),
-        TensorMap("a_scales", "uint64", (of_k, of_rows(m)), (of_stage * words, 1), 0),
-        TensorMap("b_scales", "uint64", (of_k, of_rows(n)), (of_stage * words, COLUMNS // GROUP_ROWS), 0),
+        TensorMap("a_scales", "uint64", (of_k, -(-m // GROUP_ROWS)), (of_stage * words, 1), 0),
+        TensorMap("b_scales", "uint64", (of_k, -(-n // GROUP_ROWS)), (of_stage * words, COLUMNS // GROUP_ROWS), 0),
         TensorMap("c", "bf16", (n, m), (SWIZZLE // 2, 32), SWIZZLE),
     )
     brought = (ROWS + COLUMNS // PAIR) * SWIZZLE + of_stage * GROUP_BYTES * (1 + COLUMNS // GROUP_ROWS)
     shared = STAGES * (-(-brought // PATTERN) * PATTERN + 16) + RESULTS + PATTERN + BARRIERS
     tiles = -(-m // (ROWS * PAIR)) * -(-n // COLUMNS)
     blocks = PAIR * min(tiles, max(1, device.processors // PAIR))
-    args = (*maps, "factors", *map(np.int32, (m, n, k)))
+    args = (*maps, "factors", np.int32(m), np.int32(n), np.int32(k))
     return (Launch("gemm", (blocks, 1, 1), (THREADS, 1, 1), args, shared),)
 
 
 serves = wgmma_serves
 """What the copy engine can move, B along k or of 2 bytes: as for Hopper."""
-TCGEN05 = CudaKernel(source, launches, archs=frozenset({"sm_100a"}), tensor=tensor)
+
+
+def refuses(case: Case, device: Device) -> str:
+    """int8 on B300 (10.3), whose tensor cores no longer have it (PTX ISA, ``tcgen05.mma``: target ISA notes)."""
+    lost = case.text("dtype") == "int8" and device.capability == (10, 3)
+    return f"has no instruction for int8 on {device.name}" if lost else ""
+
+
+TCGEN05 = CudaKernel(source, launches, archs=frozenset({"sm_100a"}), tensor=tensor, refuses=refuses)
 TCGEN05_SCALED = CudaKernel(
     scaled_source, scaled_launches, archs=frozenset({"sm_100a"}), tensor=lambda case: SCALED[case.text("dtype")]
 )

@@ -188,6 +188,7 @@ class CudaKernel:
     scratch(case, device)   further buffers, allocated once and poisoned, addressed by name in ``args``
     zeroed                  names of scratch buffers that start as zeros (flags, counters)
     archs                   architectures it may run on
+    refuses(case, device)   why a chip of these cannot run the case all the same ("has no ..."), or ""
     tensor(case)            the SASS instruction that must do the work ("HMMA.16816.F32.BF16"), or ""
     devices(case)           how many GPUs it needs
     graph                   one iteration is a captured graph of all launches, replayed
@@ -207,11 +208,14 @@ class CudaKernel:
     gated: bool = True
     spills: int = 0
     tunable: Tunable | None = None
+    refuses: Callable[[Case, Device], str] = lambda case, device: ""
 
     def lacks(self, case: Case, device: Device) -> str:
         """Why this kernel cannot run the case on this device, as a phrase, or nothing."""
         if device.arch not in self.archs:
             return f"is written for {' or '.join(sorted(self.archs))}, and {device.name} computes as {device.arch}"
+        if reason := self.refuses(case, device):
+            return reason
         if device.count < self.devices(case):
             return f"needs {self.devices(case)} GPUs, and {device.count} can be seen"
         wanted = max((launch.shared for launch in self.launches(case, device)), default=0)
