@@ -430,10 +430,10 @@ static bool tensor_cores_go_on(int others) {
 }
 
 // As `tensor_load` of cuda_host_async.h, but reported to a mbarrier of either block of the pair.
-static void tensor_load_pair(u32 to, const void* place, i32 x, i32 y, u32 mbarrier) {
+static void tensor_load_pair(u32 to, const void* place, const Corner& corner, u32 mbarrier) {
   const char* what = "cp.async.bulk.tensor.cta_group::2";
   check_pair(2, what);
-  Map map = map_of(place, what);
+  Map map = map_of(place, corner, what);
   u32 bytes = bytes_of(map), offset = offset_of(to, 128, bytes, what);
   MBarrier& report = mbarrier_at(mbarrier, what);
   if ((report.block - blocks) / 2 != (here - blocks) / 2) fail("%s: the mbarrier lies outside the pair", what);
@@ -441,7 +441,7 @@ static void tensor_load_pair(u32 to, const void* place, i32 x, i32 y, u32 mbarri
   if (transfer_count == MOST_TRANSFERS) fail("%s: more than %d under way", what, MOST_TRANSFERS);
   watch(*here, offset, bytes, true, {report.agent, report.phase + 1});
   memset(here->arena + offset, 0xff, bytes);
-  transfers[transfer_count++] = {here, offset, map, x, y, &report, report.phase};
+  transfers[transfer_count++] = {here, offset, map, corner, &report, report.phase};
 }
 
 // ---------------------------------------------------------------- the beginning and the end
@@ -503,4 +503,6 @@ DEVICE void tcgen05_nvfp4(u32 d, u64 a, u64 b, u32 instruction, u32 a_scales, u3
 DEVICE void tcgen05_copy_scales(u32 columns, u64 from) { sim::copy5(columns, from); }
 DEVICE void tmem_load(u32 (&r)[64], u32 place) { sim::tmem_load(r, 64, place); }
 DEVICE void tmem_load_wait(u32 (&)[64]) { sim::tmem_load_wait(64); }
-DEVICE void tensor_load_pair(u32 to, const TensorMap& map, int x, int y, u32 mbarrier) { sim::tensor_load_pair(to, &map, x, y, mbarrier); }
+DEVICE void tensor_load_pair(u32 to, const TensorMap& map, int x, int y, u32 mbarrier) {
+  sim::tensor_load_pair(to, &map, {2, x, y, 0}, mbarrier);
+}
