@@ -43,6 +43,10 @@ DEVICE bool elect_one() {
   return chosen;
 }
 
+// Registers of each thread from here on; the block's warpgroups (four warps) share what it was launched with.
+template <int count> DEVICE void registers_decrease() { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(count)); }
+template <int count> DEVICE void registers_increase() { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(count)); }
+
 // ---------------------------------------------------------------- tensor memory: warps ask for columns, a power of two from 32
 
 // Writes the address of the columns to shared memory; waits until they are free. With 2 the same warp of both blocks asks.
@@ -95,6 +99,12 @@ TCGEN05_MULTIPLY(f8f6f4, "f8f6f4")
 TCGEN05_MULTIPLY(i8, "i8")
 #undef TCGEN05_MULTIPLY
 
+// The same for 16-bit types with a in tensor memory: a row in its lane, two k in a column, the lower one in the low half.
+DEVICE void tcgen05_f16_tmem(u32 d, u32 a, u64 b, u32 instruction, u32 add) {
+  asm volatile("{ .reg .pred p; setp.ne.u32 p, %4, 0;\n tcgen05.mma.cta_group::1.kind::f16 [%0], [%1], %2, %3, p; }"
+               ::"r"(d), "r"(a), "l"(b), "r"(instruction), "r"(add) : "memory");
+}
+
 // The same by scales from tensor memory, from these columns on: for 128 rows four, row r in lane r mod 32 of column r / 32, in
 // every quarter of the lanes. A block of a pair has the scales of its rows of a and of all of b.
 #define TCGEN05_SCALED(name, kind)                                                                                            \
@@ -112,7 +122,7 @@ DEVICE void tcgen05_copy_scales(u32 columns, u64 from) {
   asm volatile("tcgen05.cp.cta_group::2.32x128b.warpx4 [%0], %1;" ::"r"(columns), "l"(from) : "memory");
 }
 
-// ---------------------------------------------------------------- tensor memory -> registers
+// ---------------------------------------------------------------- tensor memory <-> registers
 
 #define TMEM_8(c, i) c(r[i]), c(r[i + 1]), c(r[i + 2]), c(r[i + 3]), c(r[i + 4]), c(r[i + 5]), c(r[i + 6]), c(r[i + 7])
 #define TMEM_32(c, i) TMEM_8(c, i), TMEM_8(c, i + 8), TMEM_8(c, i + 16), TMEM_8(c, i + 24)
@@ -123,10 +133,21 @@ DEVICE void tmem_load(u32 (&r)[64], u32 place) {
                "%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63}, [%64];"
                : TMEM_32("=r", 0), TMEM_32("=r", 32) : "r"(place) : "memory");
 }
+DEVICE void tmem_load(u32 (&r)[32], u32 place) {  // 32 of them
+  asm volatile("tcgen05.ld.sync.aligned.32x32b.x32.b32 {%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,"
+               "%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31}, [%32];" : TMEM_32("=r", 0) : "r"(place) : "memory");
+}
 // Until what this thread asked for is there. It takes the registers, so that the compiler reads none of them earlier.
 DEVICE void tmem_load_wait(u32 (&r)[64]) {
   asm volatile("tcgen05.wait::ld.sync.aligned;" : TMEM_32("+r", 0), TMEM_32("+r", 32)::"memory");
 }
+DEVICE void tmem_load_wait(u32 (&r)[32]) { asm volatile("tcgen05.wait::ld.sync.aligned;" : TMEM_32("+r", 0)::"memory"); }
+// The other way: r[i] to column i, 32 columns; and until what this thread has written is there.
+DEVICE void tmem_store(u32 place, const u32 (&r)[32]) {
+  asm volatile("tcgen05.st.sync.aligned.32x32b.x32.b32 [%0], {%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,"
+               "%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31,%32};" ::"r"(place), TMEM_32("r", 0) : "memory");
+}
+DEVICE void tmem_store_wait() { asm volatile("tcgen05.wait::st.sync.aligned;" ::: "memory"); }
 #undef TMEM_8
 #undef TMEM_32
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from benchsuite import units
 from benchsuite.benchmarks import _attention_cuda as wgmma
+from benchsuite.benchmarks import _attention_tcgen05 as blackwell
 from benchsuite.model import (
     Array,
     Arrays,
@@ -292,6 +293,7 @@ BENCHMARK = Benchmark(
     invalid=invalid,
     implementations=(
         Implementation("mma", KERNEL, frozenset({"cuda"}), supports=half_precision),
+        Implementation("tcgen05", blackwell.KERNEL, frozenset({"cuda"}), supports=blackwell.serves),
         Implementation("wgmma", wgmma.KERNEL, frozenset({"cuda"}), supports=wgmma.serves),
         Implementation("flash", CudaLibrary("pytorch:flash"), TORCH, "torch", half_precision),
         Implementation("cudnn", CudaLibrary("pytorch:cudnn"), TORCH, "torch", half_precision),

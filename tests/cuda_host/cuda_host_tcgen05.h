@@ -33,13 +33,13 @@ static u32 tmem_lot;                          // where allocations begin, and wh
 static u32 seen[MOST_FIBERS][MOST_AGENTS];    // what tcgen05 knows of the agents, by each thread's last fence
 
 // What a warp asks of tensor memory, counted; up to which it has waited; and what its ld will bring.
-struct Loading { u32* registers; u32 value[64]; };
-struct TmemWarp { int agent; u32 count, waited; Loading loads[32][4]; int loading; };
+struct Loading { u32* registers; u32 count, value[64]; };
+struct TmemWarp { int agent; u32 count, waited; Loading loads[32][4]; int loading; bool storing; };
 static TmemWarp tmem_warps[MOST_WARPS];
 
 static TmemWarp& tmem_warp() {
   TmemWarp& warp = tmem_warps[current / 32];
-  if (warp.agent < 0) warp.agent = new_agent("a warp's tcgen05.ld, alloc or dealloc");
+  if (warp.agent < 0) warp.agent = new_agent("a warp's tcgen05.ld, st, alloc or dealloc");
   return warp;
 }
 static bool tcgen05_knows(const Touch& before, int agent) {
@@ -138,19 +138,43 @@ static void tmem_load(u32* registers, u32 count, u32 place) {
     for (u32 i = 0; i < 32; i++) {
       Loading& load = warp.loads[i][warp.loading];
       load.registers = static_cast<Slot*>(slots[i])->registers;
+      load.count = count;
       memcpy(load.value, &tmems[here - blocks].word[lane + i][column], count * 4);
       for (u32 c = 0; c < count; c++) load.registers[c] = TMEM_POISON;
     }
     warp.loading++;
   });
 }
-static void tmem_load_wait(u32 count) {
-  meet("tcgen05.wait::ld", ALL_LANES, nullptr, [=](void**, u32) {
+static void tmem_load_wait() {
+  meet("tcgen05.wait::ld", ALL_LANES, nullptr, [](void**, u32) {
     TmemWarp& warp = tmem_warp();
     for (auto& lane : warp.loads)
-      for (int l = 0; l < warp.loading; l++) memcpy(lane[l].registers, lane[l].value, count * 4);
+      for (int l = 0; l < warp.loading; l++) memcpy(lane[l].registers, lane[l].value, lane[l].count * 4);
     warp.loading = 0;
-    warp.waited = warp.count;
+    if (!warp.storing) warp.waited = warp.count;
+  });
+}
+static void tmem_store(const u32* registers, u32 count, u32 place) {
+  struct Slot { const u32* registers; u32 place; } slot{registers, place};
+  const char* what = "tcgen05.st";
+  meet(what, ALL_LANES, &slot, [=](void** slots, u32) {
+    u32 lane = place >> 16, column = place & 0xffff, quarter = static_cast<u32>(current % threads / 32 % 4);
+    for (int i = 0; i < 32; i++)
+      if (static_cast<Slot*>(slots[i])->place != place) fail("%s: the lanes of a warp disagree on the place", what);
+    if (lane != 32 * quarter) fail("%s: lane %u of tensor memory, and this warp writes from lane %u on", what, lane, 32 * quarter);
+    check_columns(*here, column, count, 0, what);
+    TmemWarp& warp = tmem_warp();
+    warp.count++;
+    warp.storing = true;
+    for (u32 c = column; c < column + count; c++) tmem_watch(*here, quarter, c, true, {warp.agent, warp.count});
+    for (u32 i = 0; i < 32; i++) memcpy(&tmems[here - blocks].word[lane + i][column], static_cast<Slot*>(slots[i])->registers, count * 4);
+  });
+}
+static void tmem_store_wait() {
+  meet("tcgen05.wait::st", ALL_LANES, nullptr, [](void**, u32) {
+    TmemWarp& warp = tmem_warp();
+    warp.storing = false;
+    if (!warp.loading) warp.waited = warp.count;
   });
 }
 
@@ -169,6 +193,7 @@ struct Product5 {
   int kind, group;
   u64 a, b;
   bool across_a, across_b, add;
+  bool a_in_tmem;                          // then `a` is its first column
   u32 a_scales, b_scales, a_byte, b_byte;  // columns, and which byte of their words
 };
 enum Task { PRODUCT5, COPY5, COMMIT5 };
@@ -255,19 +280,25 @@ static void watch_columns(Block& block, u32 column, u32 count, bool write, const
   for (u32 c = column; c < column + count; c++)
     for (u32 q = 0; q < QUARTERS; q++) tmem_watch(block, q, c, write, now);
 }
-template <int group> static void multiply5(int kind, u32 d, u64 a, u64 b, u32 instruction, u32 add, u32 a_scales = 0, u32 b_scales = 0) {
+template <int group> static void multiply5(int kind, u32 d, u64 a, u64 b, u32 instruction, u32 add, u32 a_scales = 0, u32 b_scales = 0, bool a_in_tmem = false) {
   const char* what = "tcgen05.mma";
   check_pair(group, what);
   if ((here - blocks) % group) fail("%s: the second block of a pair multiplies", what);
   Product5 product = product_of(kind, group, instruction, what);
   product.column = d & 0xffff, product.a = a, product.b = b, product.add = add, product.a_scales = a_scales, product.b_scales = b_scales;
+  product.a_in_tmem = a_in_tmem;
   if ((d | a_scales | b_scales) >> 16) fail("%s: sums or scales from lane %u on", what, (d | a_scales | b_scales) >> 16);
   Issuer& issuer = issuer_of(group, what);
   const Touch now{issuer.agent, issuer.commit};
   for (Block* block = here; block < here + group; block++) {
     if (!block->alive) fail("%s: the other block of the pair has ended", what);
     check_columns(*block, product.column, product.columns, group, what);
-    watch_operand(*block, a, TMEM_LANES, product.across_a, now);
+    if (a_in_tmem) {
+      check_columns(*block, static_cast<u32>(a), 8, group, what);  // 32 bytes of a row
+      watch_columns(*block, static_cast<u32>(a), 8, false, now);
+    } else {
+      watch_operand(*block, a, TMEM_LANES, product.across_a, now);
+    }
     watch_operand(*block, b, product.columns / group, product.across_b, now);
     watch_columns(*block, product.column, product.columns, true, now);
     if (kind < KIND_MXFP8) continue;
@@ -368,7 +399,12 @@ static void execute(const Product5& p, Block* first) {
   for (int g = 0; g < p.group; g++) fetch5(first[g], p, p.b, half, p.across_b, plain + g * half, 1, p.columns);
   for (int g = 0; g < p.group; g++) {
     Tmem& memory = tmems[first + g - blocks];
-    fetch5(first[g], p, p.a, TMEM_LANES, p.across_a, left, p.depth, 1);
+    if (p.a_in_tmem) {
+      for (u32 r = 0; r < TMEM_LANES; r++)
+        for (u32 k = 0; k < p.depth; k++) left[r * p.depth + k] = decoded(p, memory.word[r][p.a + k / 2] >> k % 2 * 16 & 0xffff);
+    } else {
+      fetch5(first[g], p, p.a, TMEM_LANES, p.across_a, left, p.depth, 1);
+    }
     for (u32 k = 0; k < p.depth; k++) {
       for (u32 r = 0; r < TMEM_LANES; r++) left[r * p.depth + k] *= scale_of(p, memory, p.a_scales, p.a_byte, r, k);
       for (u32 c = 0; c < p.columns; c++) right[k * p.columns + c] = plain[k * p.columns + c] * scale_of(p, memory, p.b_scales, p.b_byte, c, k);
@@ -455,9 +491,10 @@ static void begin_tensor_cores() {
       for (TmemShadow& place : quarter) place = TmemShadow{};
   }
   for (int i = 0; i < total; i++) memset(seen[i], 0, sizeof seen[i]);
-  for (int w = 0; w <= (total - 1) / 32; w++) tmem_warps[w].agent = -1, tmem_warps[w].count = tmem_warps[w].waited = 0, tmem_warps[w].loading = 0;
+  for (int w = 0; w <= (total - 1) / 32; w++) tmem_warps[w].agent = -1, tmem_warps[w].count = tmem_warps[w].waited = 0, tmem_warps[w].loading = 0, tmem_warps[w].storing = false;
 }
 static void end_tensor_thread() {
+  if (tmem_warps[current / 32].storing) fail("the thread ends while its tcgen05.st is under way");
   if (tmem_warps[current / 32].loading) fail("the thread ends while its tcgen05.ld is under way");
 }
 static void end_tensor_cores() {
@@ -478,6 +515,8 @@ DEVICE bool elect_one() {
   __syncwarp();
   return lane_id() == (sim::tmem_lot + static_cast<u32>(sim::current) / 32 * 7) % 32;
 }
+template <int count> DEVICE void registers_decrease() { sim::set_registers("setmaxnreg.dec", count, false); }
+template <int count> DEVICE void registers_increase() { sim::set_registers("setmaxnreg.inc", count, true); }
 template <int group> DEVICE void tmem_allocate(u32 to, u32 columns) { sim::tmem_allocate<group>(to, columns); }
 template <int group> DEVICE void tmem_free(u32 tmem, u32 columns) { sim::tmem_free<group>(tmem, columns); }
 template <int group> DEVICE void tmem_allocate_no_more() { sim::tmem_allocate_no_more(); }
@@ -494,6 +533,9 @@ TCGEN05_MULTIPLY(tf32, KIND_TF32)
 TCGEN05_MULTIPLY(f8f6f4, KIND_F8F6F4)
 TCGEN05_MULTIPLY(i8, KIND_I8)
 #undef TCGEN05_MULTIPLY
+DEVICE void tcgen05_f16_tmem(u32 d, u32 a, u64 b, u32 instruction, u32 add) {
+  sim::multiply5<1>(sim::KIND_F16, d, a, b, instruction, add, 0, 0, true);
+}
 DEVICE void tcgen05_mxfp8(u32 d, u64 a, u64 b, u32 instruction, u32 a_scales, u32 b_scales, u32 add) {
   sim::multiply5<2>(sim::KIND_MXFP8, d, a, b, instruction, add, a_scales, b_scales);
 }
@@ -502,7 +544,11 @@ DEVICE void tcgen05_nvfp4(u32 d, u64 a, u64 b, u32 instruction, u32 a_scales, u3
 }
 DEVICE void tcgen05_copy_scales(u32 columns, u64 from) { sim::copy5(columns, from); }
 DEVICE void tmem_load(u32 (&r)[64], u32 place) { sim::tmem_load(r, 64, place); }
-DEVICE void tmem_load_wait(u32 (&)[64]) { sim::tmem_load_wait(64); }
+DEVICE void tmem_load(u32 (&r)[32], u32 place) { sim::tmem_load(r, 32, place); }
+DEVICE void tmem_load_wait(u32 (&)[64]) { sim::tmem_load_wait(); }
+DEVICE void tmem_load_wait(u32 (&)[32]) { sim::tmem_load_wait(); }
+DEVICE void tmem_store(u32 place, const u32 (&r)[32]) { sim::tmem_store(r, 32, place); }
+DEVICE void tmem_store_wait() { sim::tmem_store_wait(); }
 DEVICE void tensor_load_pair(u32 to, const TensorMap& map, int x, int y, u32 mbarrier) {
   sim::tensor_load_pair(to, &map, {2, x, y, 0}, mbarrier);
 }
