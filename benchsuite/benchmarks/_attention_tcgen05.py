@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from benchsuite.model import Case, CudaKernel, Device, Launch, Source, TensorMap
+from benchsuite.model import Arg, Case, CudaKernel, Device, Launch, Source, TensorMap
 
 TILES, ROWS, KEYS, THREADS = 2, 128, 128, 384
 """Tiles of queries of a block, rows of each, keys of a step; a warpgroup a tile, and one that loads and multiplies."""
@@ -45,7 +45,7 @@ def launches(case: Case, device: Device) -> tuple[Launch, ...]:
     words = tuple(np.int32(value) for value in (heads, heads // kv_heads, seq, int(case.flag("causal"))))
     shared = (TILES + STAGES[dim]) * ROWS * dim * 2 + 16 * STAGES[dim] + BARRIERS + PATTERN
     blocks = min(device.processors, heads * -(-seq // (TILES * ROWS)))
-    args = (*maps, *words, np.float32(math.log2(math.e) / math.sqrt(dim)))
+    args: tuple[Arg, ...] = (*maps, *words, np.float32(math.log2(math.e) / math.sqrt(dim)))
     return (Launch("attention", (blocks, 1, 1), (THREADS, 1, 1), args, shared),)
 
 
