@@ -21,7 +21,10 @@ README = (ROOT / "README.md").read_text()
 
 
 SMALL = {"gemm": "gemm m=256", "memory op=triad": "gemm m=256"}
-PART = {"memory": ("--only", "memory op=read bytes=24576", "--runs", "1"), "collectives": ("--only", "barrier", "--runs", "1")}
+PART = {
+    "memory": ("--only", "memory op=read bytes=24576", "--runs", "1"),
+    "collectives": ("--only", "barrier", "--runs", "1"),
+}
 """What the README measures at length, the test measures small."""
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchsuite.benchmarks._gemm_cuda import EXPOSED
+from benchsuite.benchmarks._gemm_cut import EXPOSED, WARP, shape
 from benchsuite.benchmarks._gemm_formats import FORMATS, GROUP_BLOCKS, GROUP_BYTES, GROUP_ROWS
 from benchsuite.model import Case, CudaKernel, Device, Launch, Source, TensorMap
 
-WARP = 32
 ROWS, DEPTH, STAGES = 128, 64, 3
 """Of a tile; bytes of k in a stage; stages: what 99 KiB of shared memory hold at 256 columns."""
 WIDTHS = 256, 128
@@ -28,18 +27,13 @@ TENSOR = {"mxfp8": "QMMA.SF.16832.F32.E4M3.E4M3.E8", "nvfp4": "OMMA.SF.16864.F32
 """The instruction of each format, as nvdisasm writes it."""
 
 
-def shape(case: Case) -> tuple[int, int, int]:
-    """m, n, k."""
-    return case.integer("m"), case.integer("n"), case.integer("k")
-
-
 def serves(case: Case) -> bool:
     """Whether the copy engine can move C: its rows are multiples of 16 bytes. Those of A and B always are."""
     return case.integer("n") % 8 == 0
 
 
 def width(case: Case, device: Device) -> int:
-    """The columns of a tile that keep the busiest processor the fewest clocks, as ``_gemm_cuda.choose`` counts them."""
+    """The columns of a tile that keep the busiest processor the fewest clocks, as ``_gemm_cut.choose`` counts them."""
     m, n, _ = shape(case)
 
     def clocks(wide: int) -> float:

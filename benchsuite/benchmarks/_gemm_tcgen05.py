@@ -12,7 +12,8 @@ from types import MappingProxyType
 import numpy as np
 
 from benchsuite import units
-from benchsuite.benchmarks._gemm_cuda import PATTERN, RESULTS, SWIZZLE, WIDER, shape, wgmma_serves
+from benchsuite.benchmarks._gemm_cuda import PATTERN, RESULTS, SWIZZLE, WIDER, wgmma_serves
+from benchsuite.benchmarks._gemm_cut import EXPOSED, shape
 from benchsuite.benchmarks._gemm_formats import FORMATS, GROUP_BLOCKS, GROUP_BYTES, GROUP_ROWS
 from benchsuite.model import TYPICAL, Case, CudaKernel, Device, Launch, Source, TensorMap
 
@@ -23,8 +24,6 @@ AREA = 256
 """Elements of a tile that a processor multiplies by 32 bytes of k in one clock: 4096 multiply-adds of bf16, 16 of k."""
 CACHE = 64
 """Bytes a clock that a processor is assumed to get from the second-level cache."""
-EXPOSED = 1 / 8
-"""Of the shorter of multiplying and reading, the part that is not hidden behind the longer: assumed."""
 STORED = 32
 """Bytes of a result a clock that a block moves out of tensor memory, of which only the last tile's are waited for."""
 BARRIERS = 64

@@ -15,7 +15,7 @@ from benchsuite import units
 from benchsuite.benchmarks import _gemm_blockscale_cuda as cuda
 from benchsuite.benchmarks import _gemm_formats as formats
 from benchsuite.benchmarks import _gemm_tcgen05 as blackwell
-from benchsuite.benchmarks._gemm_blockscale_cuda import shape
+from benchsuite.benchmarks._gemm_cut import shape
 from benchsuite.model import (
     Array,
     Arrays,
