@@ -57,7 +57,7 @@ def test_the_wheel_holds_every_module_and_asset(unpacked: Path) -> None:
     packed = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()}
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "benchsuite").rglob("*.py")}
     assert modules <= packed
-    assert "benchsuite/py.typed" in packed
+    assert {"benchsuite/py.typed", "benchsuite/benchmarks/tuned.toml"} <= packed
     assert {
         f"benchsuite/catalog/{name}" for name in ("gpus.toml", "prices.csv", "figures.csv", "models.toml")
     } <= packed
