@@ -18,8 +18,9 @@
 //   in flight     bandwidth x latency = 4.8 TB/s x 600 ns = 2.9 MB, 22 KB a processor. A round is 32 KiB of K and 32 of V;
 //                 2 of 3 rounds are under way: 128 KiB. fp8: 5 of 6 rounds of 32 KiB, 160 KiB.
 //   shared memory 3 x 64 KiB of ring, 8.5 KiB of results, 1.2 KiB of maxima, sums and barriers, 1 KiB to align: 203 of 227 KiB.
-//   clocks        at 4.3 TB/s a processor gets 64 KiB in 3540 clocks: 14,160 issue slots. A round is 8 x 200 instructions
-//                 (16 ldmatrix, 32 HMMA, 8 ex2 a warp) and some 60 of the producer's: 12 %. fp8: 8 x 370 in 7080, 42 %.
+//   clocks        at 4.3 TB/s a processor gets 64 KiB in 3540 clocks: 14,160 issue slots. A round is about 8 x 200 instructions
+//                 (decode.cu's, as counted, less its copies; 16 ldmatrix, 32 HMMA, 8 ex2 a warp) and some 60 of the producer's:
+//                 12 %. fp8: 8 x 370 in 7080, 42 %.
 //   registers     64 of o, 32 of q, 8 of scores and what surrounds them: 168, so that 12 warps fill a processor. At head_dim 64
 //                 118 do: two blocks of five warps, which take the registers of eight.
 //   beside        a block that begins or ends within a context leaves 4 head_dim heads / kv_heads bytes, 4 KiB, twice at most.
