@@ -22,7 +22,8 @@ class ModelShape:
 
     ffn, moe_ffn: width of the dense and of each expert's SwiGLU (three matrices); experts_active: routed experts of a
     token; shared_experts: those that see every token; dense_layers: layers without experts; ``*_lora_rank``,
-    ``*_head_dim``: of latent attention (q_lora_rank 0: q comes straight from the hidden state); sliding_layers: layers that see ``sliding_window`` tokens only.
+    ``*_head_dim``: of latent attention (q_lora_rank 0: q comes straight from the hidden state); sliding_layers: layers
+    that see ``sliding_window`` tokens only.
     """
 
     hf_id: str
