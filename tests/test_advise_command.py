@@ -189,3 +189,22 @@ def test_counts_are_decimal_or_binary() -> None:
     assert (count("1T", "tokens"), count("4Mi", "batch"), count("15.6T", "tokens")) == (1e12, 2**22, 15.6e12)
     with pytest.raises(UsageError):
         count("0", "tokens")
+
+
+def test_what_cannot_be_is_told_before_anything_is_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "advised", lambda *_: pytest.fail("simulated"))
+    words = ("advise", "llama-3.1-8b", "--rate", "5")
+    assert "has no 'prize'" in refused(*words, "--own", "prize=3").message
+    monkeypatch.undo()
+    too_long = refused(*words, "--isl", "200000")
+    assert isinstance(too_long, RefusedError)
+    assert "131,072 tokens" in too_long.message
+    assert "--isl" in too_long.remedy
+
+
+def test_a_training_says_its_tokens_as_they_were_given_and_what_is_missing() -> None:
+    text = run("predict-training", "llama-3.1-8b", *MESH, "--tokens", "300B")
+    assert "llama-3.1-8b, 300B tokens" in text
+    assert "No dollars: nobody said what a device costs (--usd-per-hour)." in text
+    assert "of 79.6 GiB" in text
+    assert "No dollars" not in run("predict-training", "llama-3.1-8b", *MESH, "--usd-per-hour", "2")

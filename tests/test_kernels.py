@@ -6,6 +6,7 @@ And faults planted on purpose, each of which the gate must find.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -87,6 +88,12 @@ def test_every_kernel_runs_on_a_whole_multiprocessor(inspections: list[inspectio
             assert kernel.blocks >= 1, one.variant.label
             assert kernel.registers * kernel.threads <= 65_536, one.variant.label
             assert 0 < kernel.registers <= 255, one.variant.label
+
+
+def test_the_kernels_are_listed_for_a_reader() -> None:
+    told = (ROOT / "kernels" / "README.md").read_text()
+    files = {file.relative_to(ROOT / "kernels").as_posix() for file in (ROOT / "kernels").glob("*/*.cu")}
+    assert files == set(re.findall(r"`(\w+/\w+\.cu)`", told))
 
 
 # -- faults planted on purpose -------------------------------------------------------------------

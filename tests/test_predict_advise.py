@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from benchsuite.catalog.prices import Market
 from benchsuite.errors import DataError, UsageError
 from benchsuite.model.forecast import Mesh
-from benchsuite.predict import step
+from benchsuite.predict import latency, step
 from benchsuite.predict.advise import MONTH, advise
-from benchsuite.predict.capacity import SCORE
+from benchsuite.predict.capacity import SCORE, capacity, sketch
 from benchsuite.predict.latency import Limits
 from benchsuite.predict.offers import from_file, usable
 
@@ -87,6 +87,24 @@ def test_the_band_is_never_narrower_than_published_rates_were_off() -> None:
     assert rate.high >= rate.value * math.exp(SCORE) * (1 - 1e-9)
 
 
+@pytest.mark.parametrize(("rate", "tpot"), [(4.0, 0.05), (300.0, 0.05), (300.0, 0.012), (4.0, 0.012)])
+def test_the_ends_of_a_band_are_those_of_a_full_search(rate: float, tpot: float) -> None:
+    """Whole searches for both ends, each to 0.8 %: what is saved by asking only what matters changes nothing."""
+    wanted = replace(data.wanted(), rate=rate, limits=Limits(2.0, tpot))
+    drawn = sketch(wanted, data.machine("large", 1), "bf16", 1)
+    found, band = capacity(wanted, drawn, 1).rate, drawn.made.throughput
+
+    def searched(faster: float) -> float:
+        sped = replace(drawn.copy, step=lambda n: drawn.copy.step(n) / faster, prompt=drawn.copy.prompt / faster)
+        fitting = latency.fitted(sped, wanted.limits)
+        made = fitting and latency.highest(fitting, wanted.limits, wanted.seed, rate * math.exp(SCORE))
+        return made.rate if made else 0.0
+
+    low, high = searched(band.low / band.value), searched(band.high / band.value)
+    assert found.low == pytest.approx(min(low, found.value * math.exp(-SCORE)), rel=0.02)
+    assert found.high == pytest.approx(max(high, found.value * math.exp(SCORE)), rel=0.02)
+
+
 def test_a_copy_steps_at_its_mean_context() -> None:
     (found,) = plan(4.0, data.OFFERS[:1]).plans
     wanted = data.wanted()
@@ -142,6 +160,22 @@ def test_a_higher_rate_never_costs_less() -> None:
 def test_tighter_limits_never_cost_less() -> None:
     costs = [plan(80.0, limits=Limits(2.0, tpot)).plans[0].usd_per_month.value for tpot in (0.1, 0.03, 0.02)]
     assert costs == sorted(costs)
+
+
+def test_who_rents_it_out_is_not_simulated_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    real = latency.at
+
+    def counted(copy: latency.Copy, rate: float, limits: Limits, seed: int = 0) -> latency.Latency:
+        asked.append(rate)
+        return real(copy, rate, limits, seed)
+
+    monkeypatch.setattr(latency, "at", counted)
+    alone = plan(4.0, data.OFFERS[:1])
+    once = len(asked)
+    several = plan(4.0, (data.OFFERS[0], replace(data.OFFERS[0], provider="Third", usd_per_hour=5.0)))
+    assert len(asked) == 2 * once
+    assert several.plans[0].at == several.plans[1].at == alone.plans[0].at
 
 
 def test_the_answer_is_the_same_twice() -> None:

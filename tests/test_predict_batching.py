@@ -84,3 +84,24 @@ def test_the_best_plan_is_at_least_as_good_as_any() -> None:
 def test_nothing_written_is_no_rate() -> None:
     with pytest.raises(RefusedError, match="writes no token"):
         run(Traffic(128, 0))
+
+
+def test_copies_share_a_batch_and_a_number_of_requests() -> None:
+    """Eight devices, 64 sequences at once: eight copies run eight each, not 64 each."""
+    mesh, made = batching.best(EIGHT, FP8, H100, FITTED, Traffic(128, 128, batch=64), 8)
+    assert made.batch * 8 / mesh.devices == 64
+    one = run(Traffic(128, 128, batch=64 * mesh.devices // 8), mesh)
+    assert made.throughput == pytest.approx(one.throughput)
+    mesh, made = batching.best(EIGHT, FP8, H100, FITTED, Traffic(128, 128, requests=80), 8)
+    assert made.batch == 80 * mesh.devices / 8
+
+
+def test_copies_without_a_sequence_are_idle() -> None:
+    """Three sequences on eight copies keep three devices busy; wider copies, that all work, may be better."""
+    alone = run(Traffic(128, 128, batch=1)).throughput
+    made = batching.copied(EIGHT, FP8, H100, Mesh(), FITTED, Traffic(128, 128, batch=3), 8)
+    assert made.throughput == pytest.approx(alone * 3 / 8)
+    alone = run(Traffic(128, 128, batch=1), shape=SEVENTY).throughput
+    mesh, wide = batching.best(SEVENTY, FP8, H100, FITTED, Traffic(128, 128, batch=1), 8)
+    assert mesh.tensor > 1
+    assert wide.throughput > alone / 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -148,13 +149,15 @@ def test_a_config_is_a_model(tmp_path: Path) -> None:
         ("llama-3.1-8b --machine h100_sxm_80:none", 2, "has no count of devices"),
         ("llama-3.1-8b", 2, "No machine is named"),
         ("llama-3.1-8b --machine h100_sxm_80 --precision fp9", 2, "Did you mean 'fp8'?"),
-        ("llama-3.1-8b --machine h100_sxm_80 --provider Nobody", 2, "It has prices of"),
+        ("llama-3.1-8b --machine h100_sxm_80 --provider Nobody", 2, "It has some of"),
         ("llama-3.1-8b --machine h100_sxm_80 --engine none", 2, "Choose fitted or bare."),
         ("llama-3.1-8b --config x.json --machine h100_sxm_80", 2, "are two models"),
         ("no.json --machine h100_sxm_80", 2, "cannot be read"),
         ("llama-3.1-8b --check latest", 2, "Name one thing"),
         ("", 2, "Name one thing"),
         ("--check nowhere", 2, "There is no run"),
+        ("--check nowhere --html x.html", 2, "--html draws forecasts"),
+        ("--score nowhere.csv --html x.html", 2, "--html draws forecasts"),
     ],
 )
 def test_what_cannot_be_is_one_sentence_and_an_exit_code(words: str, code: int, told: str) -> None:
@@ -186,7 +189,7 @@ def test_a_machine_of_one_s_own_catalogue(tmp_path: Path) -> None:
         'usd_per_hour = 8.0\nkind = "on-demand"\nas_of = "2026-01-01"\nsource = "made up"\nconfidence = "high"\n'
     )
     text = said("llama-3.1-8b", "--machine", "h100_sxm_80:8", "--provider", "my cloud", "--catalog", str(file))
-    assert "A device costs $1 an hour, at work or not (My Cloud big, on-demand, 2026-01-01, made up)." in text
+    assert "A device costs $1.00 an hour, at work or not (My Cloud big, on-demand, 2026-01-01, made up)." in text
 
 
 def test_a_run_is_a_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -222,3 +225,41 @@ def test_the_report_of_a_run_forecasts_well_known_models_where_it_measured_produ
     assert isinstance(told[0].made, Forecast)
     assert isinstance(told[1].made, RefusedError)  # 141 GB do not fit on one card
     assert found(made) == found(replace(measured, hardware="")) == found(None) == ()
+
+
+def test_each_machine_has_its_own_price() -> None:
+    """Or all have one; any other count is a slip of the pen."""
+    words = ("llama-3.1-8b", "--machine", "h100_sxm_80,rtx_4090", "--precision", "bf16", "--usd-per-hour")
+    prices = [one["machine"]["usd_per_hour"]["value"] for one in document(*words, "2.50,0.40")["forecasts"]]
+    assert prices == [2.5, 0.4]
+    assert [one["machine"]["usd_per_hour"]["value"] for one in document(*words, "2.50")["forecasts"]] == [2.5, 2.5]
+    for text, told in (
+        ("1,2,3", "has 3 prices, and --machine has 2"),
+        ("cheap", "is no number"),
+        ("1,", "is no number"),
+    ):
+        found = CliRunner().invoke(app, ["predict", *words, text])
+        assert isinstance(found.exception, UsageError)
+        assert told in found.exception.message
+        assert found.exception.remedy
+
+
+def test_who_has_no_such_price_is_told_what_there_is() -> None:
+    """Prices of another kind are shown with it and never taken."""
+    found = refused("llama-3.1-8b", "--machine", "rtx_4090", "--provider", "RunPod")
+    assert re.search(r"only prices of other kinds: .*RunPod \$[\d.]+ \(unclear\)", found.remedy)
+    assert re.search(r"Vast\.ai \$[\d.]+ \(marketplace\)", found.remedy)
+    assert "some of" in refused("llama-3.1-8b", "--machine", "h100_sxm_80", "--provider", "Nobody").remedy
+    assert "only prices of other kinds" in said("llama-3.1-8b", "--machine", "rtx_4090")
+
+
+def test_bf16_has_no_scales_and_a_price_has_its_cents() -> None:
+    text = said("llama-3.1-8b", "--machine", "h100_sxm_80", "--precision", "bf16", "--usd-per-hour", "2.5")
+    assert "bf16: 2 B a weight, 2 B an element" in text
+    assert "A device costs $2.50 an hour" in text
+    assert "1 B a weight, scales included" in said("llama-3.1-8b", "--machine", "h100_sxm_80", "--precision", "fp8")
+
+
+def test_a_model_released_in_eight_bits_is_forecast_so() -> None:
+    text = said("deepseek-v3", "--machine", "h200_sxm_141:8")
+    assert "fp8, in which deepseek-v3 was released" in text

@@ -10,7 +10,7 @@ import pytest
 from benchsuite.catalog import load
 from benchsuite.model.forecast import Mesh
 from benchsuite.predict import baselines, fit, folds, interval, residuals
-from benchsuite.predict.engine import Engine
+from benchsuite.predict.engine import FITTED, Engine
 from benchsuite.predict.score import score
 from benchsuite.predict.table import Row
 
@@ -94,15 +94,26 @@ def test_a_fold_has_not_seen_what_it_is_asked() -> None:
 
     engines = folds.without(chosen, folds.gpu, fitted)  # type: ignore[arg-type]
     assert seen == [{*GPUS} - {gpu} for gpu in sorted(GPUS)]
-    base = replace(folds.hull(chosen), gpus=frozenset(GPUS))
-    bands = folds.nested(chosen, KNOWN, fitted, base)  # type: ignore[arg-type]
+    bands = folds.nested(chosen, KNOWN, fitted)  # type: ignore[arg-type]
     assert all(gpu not in band.gpus and band.unseen >= folds.LEAST_UNSEEN for gpu, band in bands.items())
+    fastest = {gpu: folds.hull([one for one in chosen if one.row.gpu != gpu], KNOWN).rate for gpu in GPUS}
+    assert {gpu: band.rate for gpu, band in bands.items()} == fastest
     assert all(len(one) == 1 for one in seen[3:])
     found = folds.held_out(chosen, KNOWN, folds.gpu, engines, bands)
     assert [one.row.line for one in found.scored.rows] == [cell.row.line for cell in chosen]
     assert max(abs(one.error or 0) for one in found.scored.rows) < 1e-9
     configured = folds.configurations(chosen, KNOWN, fitted)  # type: ignore[arg-type]
     assert {*configured} == {*chosen}
+
+
+def test_a_configuration_is_held_out_of_a_fit_to_all_other_sources_too() -> None:
+    """The shipped engine is fitted to every source: the band must come of engines that are."""
+    rows = made()
+    other = [replace(row, line=100 + row.line, engine="other") for row in rows[:3]]
+    chosen, seen = fit.cells(rows + other), []
+    folds.configurations(chosen, KNOWN, lambda some: seen.append(some) or TRUE)  # type: ignore[func-returns-value]
+    assert all({cell.row.engine for cell in some} == {"made", "other"} for some in seen)
+    assert sum(len(chosen) - len(some) for some in seen) == len(rows)
 
 
 def test_the_narrow_band_covers_nine_tenths_of_each_gpu_not_of_all() -> None:
@@ -122,8 +133,12 @@ def test_the_widest_score_of_any_gpu_makes_the_band() -> None:
 
 
 def test_the_hull_is_what_the_cells_span() -> None:
-    hull = folds.hull(fit.cells(made()))
+    hull = folds.hull(fit.cells(made()), KNOWN)
     assert (hull.tensor, hull.length, hull.versions) == (4, 2500, {"made"})
+    assert (hull.experts_tensor, hull.sparsity) == (0, 0.0)
+    assert hull.parameters == KNOWN.catalog.models["llama-3.1-8b"].parameters
+    assert hull.precisions == {f"fp8 on {gpu}" for gpu in GPUS}
+    assert hull.batch == min(int(KNOWN.predict(row, fit.prior())[1].batch) for row in made())
     assert hull.gpus == set()  # six cells each: too few for a score of their own
 
 
@@ -139,7 +154,7 @@ def test_the_page_tells_every_part() -> None:
     rows = made()
     rows += [replace(rows[0], line=99, notes="MaxQ"), replace(rows[1], line=98, scenario="Server", tpot=0.05)]
     chosen = folds.calibrating(rows)
-    base = replace(folds.hull(chosen), known=0.1, unseen=0.4)
+    base = replace(folds.hull(chosen, KNOWN), known=0.1, unseen=0.4)
     engines = dict.fromkeys(GPUS, TRUE)
     held = folds.held_out(chosen, KNOWN, folds.gpu, engines, dict.fromkeys(GPUS, base))
     scored = score(rows, KNOWN, TRUE, base)
@@ -169,3 +184,13 @@ def test_the_page_tells_every_part() -> None:
     assert "nan" not in text
     assert "None" not in text
     assert interval.shipped().known > 0
+
+
+def test_no_share_of_a_ceiling_passes_one() -> None:
+    """Results faster than the ceilings say that these are too low: no forecast may then beat its own roofline."""
+    faster = fit.cells(made(replace(TRUE, gemm=1.3, bandwidth=1.2)))
+    found = fit.fit(faster, KNOWN, replace(TRUE, gemm=1.0, bandwidth=0.9), LOOSE)
+    assert 0.99 < found.bandwidth <= 1.0
+    assert 0.99 < found.gemm <= 1.0
+    assert all(item.value <= item.most for item in fit.PRIORS.values())
+    assert max(FITTED.gemm, FITTED.bandwidth, FITTED.link, FITTED.attention) <= 1.0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from benchsuite.catalog import ModelShape, load
 from benchsuite.errors import RefusedError
 from benchsuite.model import Band, Ceiling, Ceilings, Footing, Forecast, Mesh, MessagePoint, Precision, Traffic
-from benchsuite.predict import choose, interval, step
+from benchsuite.predict import choose, datasheet, interval, step
 from benchsuite.predict.batching import served
 from benchsuite.predict.engine import BARE, FITTED
 from benchsuite.predict.forecast import forecast, paid, slower
@@ -244,13 +244,20 @@ def test_without_a_precision_the_released_one_or_the_nearest(
     assert words in why
 
 
-@pytest.mark.parametrize(("native", "name"), [("fp8", "w8a16"), ("nvfp4", "w4a16"), ("exotic", "bf16")])
+@pytest.mark.parametrize(("native", "name"), [("fp8", "w8a16"), ("nvfp4", "w4a16")])
 def test_what_the_machine_cannot_multiply_is_kept_as_narrow(native: str, name: str) -> None:
     found, why = choose.precision(
         replace(SMALL, native_weight_format=native), replace(machine(), gemm={"bf16": Ceiling(1e15, Footing.ASSUMED)})
     )
     assert found.name == name
     assert f"since Example H is not known to multiply {native}" in why
+
+
+def test_how_a_model_is_stored_may_be_no_precision_and_is_no_fault_of_the_machine() -> None:
+    found, why = choose.precision(replace(SMALL, native_weight_format="compressed-tensors"), machine())
+    assert found.name == "bf16"
+    assert "was released in compressed-tensors, which stands for no single precision: say which with --precision" in why
+    assert "not known to multiply" not in why
 
 
 def test_a_forecast_tells_the_precision_as_the_machine_runs_it() -> None:
@@ -281,8 +288,17 @@ def test_what_does_not_fit_names_how_many_devices_would_do() -> None:
         choose.fitted(LARGE, machine(1), BF16, TRAFFIC)
     assert "2 devices would do: --machine example_h:2." in caught.value.remedy
     with pytest.raises(RefusedError) as caught:
-        choose.fitted(CATALOG.models["llama-3.1-405b"], machine(1), PRECISIONS["fp32"], TRAFFIC)
+        choose.fitted(CATALOG.models["llama-3.1-405b"], replace(machine(1), memory=8e9), PRECISIONS["fp32"], TRAFFIC)
     assert "would do" not in caught.value.remedy
+
+
+def test_what_no_group_holds_names_a_pipeline_of_groups() -> None:
+    shape = CATALOG.models["llama-3.1-405b"]
+    card = datasheet.ceilings(CATALOG.accelerators["h100_sxm_80"], CATALOG.figures, 8)
+    with pytest.raises(RefusedError) as caught:
+        choose.fitted(shape, card, PRECISIONS["bf16"], TRAFFIC)
+    assert "16 devices would do: --machine h100_sxm_80:16 --tensor 8 --pipeline 2." in caught.value.remedy
+    assert forecast(shape, replace(card, devices=16), PRECISIONS["bf16"], Mesh(8, 2), TRAFFIC).throughput.value > 0
 
 
 def test_the_band_is_that_of_calibration_and_knows_its_engine() -> None:
@@ -308,7 +324,7 @@ def test_above_all_published_rates_the_band_reaches_down_to_them() -> None:
     with pytest.raises(RefusedError, match="times what any result in calibration reached"):
         made(faster, traffic=Traffic(1980, 20))
     found = made(fast, traffic=Traffic(1980, 20))
-    assert [one.code for one in found.cautions] == ["ABOVE_RATE"]
+    assert [one.code for one in found.cautions] == ["READING", "ABOVE_RATE"]
     rate = found.throughput.value * 100
     assert interval.shipped().rate < rate
     told = interval.band(found.throughput.value, found.cautions, rate=rate)[0]

@@ -22,8 +22,8 @@ def machine(key: str):  # type: ignore[no-untyped-def]
     return datasheet.ceilings(CATALOG.accelerators[key], CATALOG.figures, 8)
 
 
-def codes(shape=DENSE, precision="fp8", key="h100_sxm_80", mesh=None, traffic=None, rate=500.0, version=None):  # type: ignore[no-untyped-def]
-    asked = (mesh or Mesh(2), traffic or Traffic(1000, 1000), rate)
+def codes(shape=DENSE, precision="fp8", key="h100_sxm_80", mesh=None, traffic=None, rate=500.0, batch=64, version=None):  # type: ignore[no-untyped-def]
+    asked = (mesh or Mesh(2), traffic or Traffic(1000, 1000), rate, batch)
     found = interval.cautions(shape, PRECISIONS[precision], machine(key), *asked, version=version)
     assert all(one.code.isupper() and one.words.endswith(".") for one in found)
     return {one.code for one in found}
@@ -32,19 +32,28 @@ def codes(shape=DENSE, precision="fp8", key="h100_sxm_80", mesh=None, traffic=No
 def test_inside_of_calibration_there_is_nothing_to_say() -> None:
     assert codes() == set()
     assert codes(version="TensorRT-LLM v0.17") == set()
-    assert codes(precision="bf16") == codes(precision="fp16") == set()
+    for name in ("bf16", "fp16"):  # of each other: of the GPU that had either
+        assert codes(precision=name, key="a100_sxm_80") == set()
+        assert codes(precision=name) == {"UNSEEN_PRECISION"}
 
 
 def test_each_way_out_is_named() -> None:
-    assert codes(key="b200_sxm_180") >= {"UNSEEN_GPU"}
+    assert codes(key="b200_sxm_180") >= {"UNSEEN_GPU", "UNSEEN_PRECISION"}
     assert codes(version="another") == {"UNSEEN_ENGINE"}
     assert codes(precision="w4a16") == {"UNSEEN_PRECISION"}
-    assert codes(MIXED, mesh=Mesh(8)) == {"NARROW_EXPERTS"}
+    assert codes(MIXED) == set()
+    assert codes(MIXED, mesh=Mesh(4)) == codes(MIXED, mesh=Mesh(8)) == {"NARROW_EXPERTS"}
+    assert codes(replace(MIXED, experts=16, layers=64)) == {"UNSEEN_EXPERTS"}
+    assert codes(CATALOG.models["qwen3-0.6b"]) == {"SMALL_MODEL"}
+    assert codes(batch=1) == {"FEW_SEQUENCES"}
+    assert codes(batch=KNOWN.batch) == set()
+    assert codes(traffic=Traffic(64, 64)) == {"SHORT"}
+    assert codes(traffic=Traffic(3400, 200)) == {"READING"}
     assert codes(FINE) == {"FINE_EXPERTS"}
     assert codes(key="l40s", mesh=Mesh(8)) == {"WIDE_OVER_PCIE"}
     assert codes(mesh=Mesh(2, 2)) == {"PIPELINE"}
     assert codes(mesh=Mesh(16)) == {"WIDE_GROUP"}
-    assert codes(traffic=Traffic(100_000, 1000)) == {"LONG"}
+    assert codes(traffic=Traffic(30_000, 3000)) == {"LONG"}
     assert codes(rate=KNOWN.rate) == {"ABOVE_RATE"}
 
 
@@ -78,7 +87,9 @@ def test_the_conformal_quantile() -> None:
 
 
 def test_the_table_is_read_as_written() -> None:
-    again = interval.calibration({"known": 0.1, "unseen": 0.4, "rate": 1.0, "length": 2.0, "tensor": 8, "over_host": 8}
-                                 | {"gpus": ["a"], "versions": ["b"], "precisions": ["c"], "fitted": []})  # fmt: skip
+    written = {"known": 0.1, "unseen": 0.4, "rate": 1.0, "length": 2.0, "shortest": 1.0, "reading": 1.0, "batch": 2}
+    written |= {"parameters": 1e9, "sparsity": 4.0, "tensor": 8, "experts_tensor": 2, "over_host": 8}
+    written |= {"gpus": ["a"], "versions": ["b"], "precisions": ["c"], "fitted": []}  # type: ignore[dict-item]
+    again = interval.calibration(written)
     assert again.gpus == {"a"}
     assert replace(KNOWN, known=0.1).known == 0.1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from benchsuite.catalog.shipped import shipped
@@ -48,3 +50,11 @@ def test_experts_are_sliced_or_spread() -> None:
     spread = {item.name: item for item in products(shape, Mesh(8, 1, 8))}["expert down"]
     assert (sliced.k, sliced.experts) == (1792, 8)
     assert (spread.k, spread.experts) == (14336, 1)
+
+
+def test_queries_of_latent_attention_may_come_straight_from_the_hidden_state() -> None:
+    shape = replace(MODELS["deepseek-v3"], q_lora_rank=0)
+    found = {item.name: item for item in products(shape, Mesh())}
+    assert (found["query up"].n, found["query up"].k) == (128 * 192, 7168)
+    embedding = shape.vocab * shape.hidden
+    assert sum(item.weights for item in products(shape, Mesh())) == shape.parameters - embedding

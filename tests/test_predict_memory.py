@@ -63,3 +63,10 @@ def test_the_longest_sequence_is_the_longest_that_fits() -> None:
     assert memory.longest(SEVENTY, FP8, small, Mesh(), BARE) == 1000
     assert memory.longest(SEVENTY, FP8, H100, Mesh(8), FITTED) == SEVENTY.max_context
     assert memory.longest(SEVENTY, PRECISIONS["bf16"], H100, Mesh(), FITTED) == 0
+
+
+def test_without_experts_an_experts_only_format_narrows_everything() -> None:
+    """AMD's and others' mxfp4 of dense models: it must not be told as 16 bits."""
+    narrow, wide = PRECISIONS["mxfp4"].weights, 2.0 * 2 * 128256 * 8192
+    body = SEVENTY.parameters - 2 * 128256 * 8192
+    assert memory.weights(SEVENTY, PRECISIONS["mxfp4"]) == narrow * body + wide

@@ -52,6 +52,7 @@ def test_error_and_cover_are_against_the_measured() -> None:
     [
         ({"model": "llama-3.1-71b"}, "Did you mean 'llama-3.1-70b'"),
         ({"gpu": "h201"}, "GPU 'h201' is not in the catalogue"),
+        ({"gpu": "rtx pro 6000"}, "may be rtx_pro_6000_se or rtx_pro_6000_ws, which differ."),
         ({"precision": "fp7"}, "precision 'fp7'"),
         ({"osl": 0.0}, "not published"),
         ({"gpu": "a100_sxm_80"}, "not known to multiply e4m3"),

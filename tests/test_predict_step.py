@@ -215,3 +215,20 @@ def test_a_column_of_tiles_is_whole() -> None:
 def test_what_is_not_known_is_refused(ceilings: Ceilings, mesh: Mesh, words: str) -> None:
     with pytest.raises(RefusedError, match=words):
         decode(DENSE, PRECISIONS["bf16"], ceilings, mesh, FITTED, 1, 1)
+
+
+def test_mxfp4_of_a_dense_model_is_narrow_and_of_experts_only_theirs() -> None:
+    """Whoever quantises a dense model to mxfp4 leaves no layer wide: it cannot take as long as 16 bits do."""
+    fast = machine(types=frozenset({"bf16", "e4m3", "fp4"}))
+    fast = replace(fast, gemm={**fast.gemm, "fp4": Ceiling(3.2e15, Footing.ASSUMED)})
+    took = {name: decode(DENSE, PRECISIONS[name], fast, Mesh(), FITTED, 64, 500).seconds for name in ("mxfp4", "nvfp4")}
+    assert took["mxfp4"] == pytest.approx(took["nvfp4"], rel=0.05)
+    assert took["mxfp4"] < decode(DENSE, PRECISIONS["fp8"], fast, Mesh(), FITTED, 64, 500).seconds
+
+
+def test_one_sequence_is_bound_by_reading_the_weights() -> None:
+    """A row is not charged as a whole tile of them: four-bit weights, read in a quarter of the time, pay at batch 1."""
+    card = machine(1e12, 1.5e14)
+    alone = {name: decode(DENSE, PRECISIONS[name], card, Mesh(), FITTED, 1, 2048) for name in ("bf16", "w4a16")}
+    assert alone["bf16"].bound is alone["w4a16"].bound is Bound.BANDWIDTH
+    assert alone["bf16"].seconds > 2.5 * alone["w4a16"].seconds

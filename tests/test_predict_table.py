@@ -38,6 +38,30 @@ def test_a_row_is_read(tmp_path: Path) -> None:
     assert one(tmp_path, parallelism="TP8/EP8").mesh == Mesh(8, 1, 8)
     assert one(tmp_path).mesh is None
     assert one(tmp_path, tokens_per_s_per_gpu="", tokens_per_s="80", gpus="8").measured == 10
+    assert one(tmp_path, tokens_per_s_per_gpu="1,234.5", isl="1,024").measured == 1234.5
+
+
+@pytest.mark.parametrize(
+    ("given", "mesh", "gpus"),
+    [
+        ("TP=4", Mesh(4), 4),
+        ("tp4 pp2", Mesh(4, 2), 8),
+        ("TP4_EP4", Mesh(4, 1, 4), 4),
+        ("TP-2, DP-4", Mesh(2), 8),
+        ("n/a", None, 1),
+        ("-", None, 1),
+    ],
+)
+def test_plans_are_spelt_in_many_ways_and_tell_how_many_devices(
+    tmp_path: Path, given: str, mesh: Mesh | None, gpus: int
+) -> None:
+    row = one(tmp_path, parallelism=given, gpus="", tokens_per_s="80", tokens_per_s_per_gpu="")
+    assert (row.mesh, row.gpus, row.measured) == (mesh, gpus, 80 / gpus)
+
+
+@pytest.mark.parametrize(("given", "batch"), [("256", 256), ("256 users", 256), ("64.0", 64), ("inf", 0), ("N/A", 0)])
+def test_sequences_at_once_are_read_in_many_ways(tmp_path: Path, given: str, batch: int) -> None:
+    assert one(tmp_path, concurrency=given).batch == batch
 
 
 def test_lengths_may_be_means_of_data_sets(tmp_path: Path) -> None:
@@ -69,6 +93,8 @@ def test_queued_requests_are_counted_where_their_table_is_known(tmp_path: Path) 
         ({"parallelism": "TP0"}, "written as TP8"),
         ({"parallelism": "TP2 EP8"}, "spread over the tensor group"),
         ({"tpot_p50_ms": "x"}, "no number"),
+        ({"concurrency": "a few"}, "no number of sequences"),
+        ({"parallelism": "TP8", "tokens_per_s_per_gpu": "", "tokens_per_s": "80"}, "per GPU is not told"),
     ],
 )
 def test_nonsense_is_told_and_left_out(tmp_path: Path, fields: dict[str, str], words: str) -> None:
@@ -110,6 +136,8 @@ def test_no_text_breaks_it(tmp_path_factory: pytest.TempPathFactory, text: str, 
 def test_rules_look_at_the_row_alone(tmp_path: Path) -> None:
     assert table.excluded(one(tmp_path)) == ""
     assert table.excluded(one(tmp_path, metric="tokens/s, in and out")) == "E1"
+    assert table.excluded(one(tmp_path, metric="Output tokens per second per GPU")) == ""
+    assert table.excluded(one(tmp_path, metric="output tokens/s (approx)")) == "E1"
     assert table.excluded(one(tmp_path, tokens_per_s_per_gpu="0")) == "E1"
     assert table.excluded(one(tmp_path, isl="mixed")) == "E2"
     assert table.excluded(one(tmp_path, notes="MaxQ power-capped")) == "E3"

@@ -123,7 +123,7 @@ def test_texts_of_offers_never_become_markup() -> None:
 
 def test_dollars_have_three_digits() -> None:
     assert [dollars(value) for value in (0.1534, 14016.4, math.inf)] == ["$0.153", "$14,016", "no end"]
-    assert ends(Band(1.0, 1.0, 1.0)) == "the same at both ends"
+    assert ends(Band(1.0, 1.0, 1.0)) == "same at both ends"
 
 
 def golden(name: str, text: str) -> None:

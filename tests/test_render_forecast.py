@@ -188,15 +188,38 @@ def test_side_by_side_refused_is_no_number_and_says_why() -> None:
     assert "✖ small fp8: It does not fit. Take two." in text
     assert "not told apart from example_h:2 bf16" in text
     assert "Assumptions of all" in text
-    assert "example_h:2 fp8: The link was not measured." in text
+    assert "! NO_LINK_MEASURED (example_h:2 fp8): The link was not measured." in text
+    assert "energy" not in text
     assert "energy" in said(SEVERAL, 120)
+
+
+def test_side_by_side_each_has_its_price_its_devices_and_an_interval_of_its_dollars() -> None:
+    lines = said(SEVERAL).splitlines()
+    rates, dollars = (line.split() for line in lines if line.startswith("  example_h:2 fp8"))
+    assert rates[-1] == "2"
+    assert dollars[2:] == ["$3.60", "$0.125", "$0.500", "$1.00", "0.800–1.25"]
+    free = said([Outcome("x", data.forecast(usd_in=None, usd_out=None)), *SEVERAL[-1:]])
+    assert "Dollars" not in free
+    table = lines[lines.index("Dollars") - 6 : lines.index("Dollars") + 4]
+    assert all(len(line) <= 80 for line in table)
+
+
+def test_one_sequence_is_one() -> None:
+    text = said([Outcome("x", data.forecast(batch=1.0, max_batch=4096))])
+    assert "1 sequence at once" in text
+    assert "one step of 1 sequence:" in text
+    assert "Memory holds 4,096 sequences" in text
+
+
+def test_a_caution_has_the_code_by_which_the_page_explains_it() -> None:
+    assert "! NO_LINK_MEASURED: The link was not measured." in said(ONE)
 
 
 def test_an_order_is_claimed_only_where_intervals_are_apart() -> None:
     far = Outcome("slow", data.forecast(throughput=Band(100.0, 80.0, 125.0), usd_out=Band(5.0, 4.0, 6.25)))
     assert forecast_table.best([*ONE, far]) == (
         "Most tokens per second and device: example_h:2 fp8.",
-        "Fewest dollars per token written: example_h:2 fp8.",
+        "Fewest dollars for these requests: example_h:2 fp8.",
     )
     assert forecast_table.best([far, *ONE])[0] == "Most tokens per second and device: example_h:2 fp8."
 

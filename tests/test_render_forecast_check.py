@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,17 @@ def test_steps_stand_beside_their_forecasts() -> None:
         "2 of 3 steps could be forecast from the other records of the run: 15 % off in the middle, 20 % at most."
         in text
     )
+
+
+def test_a_step_is_told_in_words() -> None:
+    key = (
+        "transformer batch=6 dtype=fp32 ffn=1408 head_dim=64 heads=8 hidden=512 kv_heads=4 layers=4 phase=decode "
+        "tokens=700 vocab=4096"
+    )
+    text = said(forecast_check.steps, [replace(STEPS[0], case=key)])
+    assert "decode of 6 × 700 tokens, 4 layers of 512," in text
+    assert "fp32" in text
+    assert "head_dim" not in text
 
 
 def test_nothing_forecast_says_so_without_a_number() -> None:

@@ -10,18 +10,21 @@ import typer
 from benchsuite.cli.app import Json, Out, app
 from benchsuite.errors import UsageError
 
+Machine = Annotated[
+    str,
+    typer.Option(metavar="MACHINE", help="A run, or a key of 'catalog hardware' with :N devices; several by comma."),
+]
+Price = Annotated[
+    str, typer.Option(metavar="PRICE", help="US dollars of one device for an hour; by comma: of each machine.")
+]
+
 
 @app.command()
 def predict(
     model: Annotated[
         str, typer.Argument(metavar="[MODEL]", help="A shape of 'benchsuite catalog models', or a config.json.")
     ] = "",
-    machine: Annotated[
-        str,
-        typer.Option(
-            metavar="MACHINE", help="A run, or a key of 'catalog hardware' with :N devices; several by comma."
-        ),
-    ] = "",
+    machine: Machine = "",
     precision: Annotated[
         str, typer.Option(metavar="NAME", help="bf16, fp8, w4a16 …; several by comma; none: as the model was released.")
     ] = "",
@@ -31,9 +34,7 @@ def predict(
     tensor: Annotated[int, typer.Option(min=0, help="Devices that share each layer; 0: the best of 1, 2, 4, 8.")] = 0,
     pipeline: Annotated[int, typer.Option(min=1, help="Stages of layers.")] = 1,
     expert: Annotated[int, typer.Option(min=1, help="Devices over which experts are spread.")] = 1,
-    usd_per_hour: Annotated[
-        float | None, typer.Option(metavar="PRICE", help="US dollars of one device for an hour.")
-    ] = None,
+    usd_per_hour: Price = "",
     provider: Annotated[str, typer.Option(metavar="NAME", help="Take its on-demand price from the catalogue.")] = "",
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A Hugging Face config.json instead of MODEL.")
@@ -57,12 +58,14 @@ def predict(
     """Forecast what a model will cost on a machine: tokens/s, latency, dollars, joules, with intervals."""
     from benchsuite.commands import predict as commands
 
-    files = tuple(catalog or ())
-    if sum(map(bool, (model or config, score, check))) != 1:
+    files, given = tuple(catalog or ()), (model or config, score, check)
+    if sum(map(bool, given)) != 1:
         raise UsageError(
             "Name one thing: a model, a table with --score, or a run with --check.",
             "For example: benchsuite predict llama-3.1-8b --machine h100_sxm_80",
         )
+    if html and not given[0]:
+        raise UsageError("--html draws forecasts, no scores and no checks.", "Leave it out, or take --json.")
     if score:
         commands.score(score, files, as_json=json)
     elif check:

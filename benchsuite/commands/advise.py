@@ -79,6 +79,8 @@ def advise(asked: Asked, html: Path | None, *, every: bool, as_json: bool) -> No
 def answer(asked: Asked, today: str) -> tuple[Advice, ownership.Verdict | None]:
     """The advice, and owning against renting where that was asked. Raises ``UsageError`` for what is unknown."""
     known = catalogs.load(asked.catalog)
+    if asked.own:
+        ownership.parse(asked.own, power=1.0)  # a slip of the pen is told before anything is simulated
     wanted = Wanted(
         shape=machines.shape(asked.model, known),
         rate=asked.rate,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchsuite import results, store, worth
-from benchsuite.catalog import Catalog, ModelShape, explain, offers
+from benchsuite.catalog import Catalog, Market, ModelShape, Price, explain, offers
 from benchsuite.catalog.rows import nearest
 from benchsuite.errors import UsageError
 from benchsuite.model import Ceiling, Ceilings, Footing, Score
@@ -93,10 +93,9 @@ def priced(made: Ceilings, known: Catalog, usd_per_hour: float | None = None, pr
     fits = [one for one in rows if _plain(one.provider) == _plain(provider)]
     enough = [one for one in fits if one.devices >= made.devices] or fits
     if not enough:
-        names = ", ".join(dict.fromkeys(one.provider for one in rows)) or "nobody"
         raise UsageError(
             f"The catalogue has no on-demand price of {made.name} at {provider!r}.",
-            f"It has prices of {names}. Or give --usd-per-hour.",
+            f"{_offered(made, known, rows)} Or give --usd-per-hour.".strip(),
         )
     best = enough[0]
     source = f"{best.provider} {best.instance}, {best.kind}, {best.as_of}, {best.source}"
@@ -105,12 +104,26 @@ def priced(made: Ceilings, known: Catalog, usd_per_hour: float | None = None, pr
 
 def asked_elsewhere(made: Ceilings, known: Catalog) -> str:
     """What providers ask for such a device, where nobody said what this one costs; empty where nobody is known."""
-    rows = offers(known.prices, hardware=made.hardware) if made.hardware and made.usd_per_hour is None else ()
-    if not rows:
+    if not made.hardware or made.usd_per_hour is not None:
         return ""
+    rows = offers(known.prices, hardware=made.hardware)
+    if not rows:
+        others = _offered(made, known, rows)
+        return f"The catalogue has no on-demand price of it. {others} Give --usd-per-hour." if others else ""
     least, most = rows[0], rows[-1]
     told = f"from ${least.per_device:.2f} ({least.provider}) to ${most.per_device:.2f} ({most.provider})"
     return f"The catalogue has on-demand prices of it {told} an hour: add --provider NAME."
+
+
+def _offered(made: Ceilings, known: Catalog, rows: Sequence[Price]) -> str:
+    """Who asks an on-demand price; where nobody does, what others ask, each with its kind: those are another thing."""
+    if rows:
+        return f"It has some of {', '.join(dict.fromkeys(one.provider for one in rows))}."
+    cheapest: dict[tuple[str, Market], float] = {}
+    for one in offers(known.prices, hardware=made.hardware, market=None) if made.hardware else ():
+        cheapest.setdefault((one.provider, one.market), one.per_device)
+    told = ", ".join(f"{provider} ${usd:.2f} ({market})" for (provider, market), usd in cheapest.items())
+    return f"It has only prices of other kinds: {told}." if told else ""
 
 
 def _plain(name: str) -> str:

@@ -32,7 +32,7 @@ ENGINES = {"fitted": FITTED, "bare": BARE}
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the command line asks for. machines, precisions: lists by comma; tensor, batch: 0 leaves them open."""
+    """What the command line asks for. machines, precisions, usd_per_hour: lists by comma; tensor, batch: 0 is open."""
 
     model: str = ""
     config: Path | None = None
@@ -44,7 +44,7 @@ class Asked:
     tensor: int = 0
     pipeline: int = 1
     expert: int = 1
-    usd_per_hour: float | None = None
+    usd_per_hour: str = ""
     provider: str = ""
     engine: str = "fitted"
     catalog: tuple[Path, ...] = ()
@@ -94,9 +94,11 @@ def outcomes(asked: Asked) -> list[Outcome]:
     """Each machine with each precision. Raises ``UsageError`` for what is unknown or makes no sense."""
     known = catalogs.load(asked.catalog)
     shape, engine = _shape(asked, known), _engine(asked.engine)
-    found = [(name, _machine(name, asked, known)) for name in _split(asked.machines)]
-    if not found:
+    names = _split(asked.machines)
+    if not names:
         raise UsageError("No machine is named.", "Add --machine with a run or a key of 'benchsuite catalog hardware'.")
+    prices = _prices(asked.usd_per_hour, len(names))
+    found = [(name, _machine(name, price, asked, known)) for name, price in zip(names, prices, strict=True)]
     named: list[Precision | None] = [*map(precisions.precision, _split(asked.precisions))]
     made = [_outcome(asked, shape, name, machine, one, engine) for name, machine in found for one in named or [None]]
     return [_with_prices(one, known) for one in made]
@@ -157,9 +159,23 @@ def _engine(name: str) -> Engine:
     return ENGINES[name]
 
 
-def _machine(name: str, asked: Asked, known: Catalog) -> Ceilings | RefusedError:
+def _prices(text: str, machines: int) -> list[float | None]:
+    """The price of each machine: one for all of them, or one for each. Raises ``UsageError`` for another count."""
+    given = [part.strip() for part in text.split(",")] if text.strip() else []
     try:
-        return machines.priced(machines.machine(name, known, asked.out), known, asked.usd_per_hour, asked.provider)
+        prices: list[float | None] = [*map(float, given)]
+    except ValueError:
+        message = f"--usd-per-hour {text[:40]!r} is no number."
+        raise UsageError(message, "Write for example 2.50, or 2.50,0.40.") from None
+    if len(prices) not in {0, 1, machines}:
+        message = f"--usd-per-hour has {len(prices)} prices, and --machine has {machines}."
+        raise UsageError(message, "Give one price for all machines, or one for each, in the same order.")
+    return prices if len(prices) == machines else (prices or [None]) * machines
+
+
+def _machine(name: str, price: float | None, asked: Asked, known: Catalog) -> Ceilings | RefusedError:
+    try:
+        return machines.priced(machines.machine(name, known, asked.out), known, price, asked.provider)
     except RefusedError as error:
         return error
 

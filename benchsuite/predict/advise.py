@@ -19,7 +19,6 @@ from functools import cache
 from benchsuite.catalog.prices import Price
 from benchsuite.errors import RefusedError, UsageError
 from benchsuite.model.forecast import Band, Ceilings
-from benchsuite.predict import latency
 from benchsuite.predict.capacity import Capacities, Capacity, Wanted, check
 from benchsuite.predict.latency import Latency
 from benchsuite.predict.offers import Rejected
@@ -112,7 +111,7 @@ def _best(wanted: Wanted, price: Price, ceilings: Ceilings, name: str, capacitie
             reasons.append(error)
     if found:
         best = min(found, key=lambda one: (one.usd_per_month.value, one.usd_per_month.high, one.capacity.tensor))
-        return replace(best, at=_at(wanted, best))
+        return replace(best, at=_at(wanted, best, capacities))
     if not reasons:
         words = f"An instance has {price.devices} devices, fewer than any degree asked for."
         return Rejected(price, price.hardware, "DEGREE", words, name)
@@ -159,10 +158,10 @@ def _month(price: Price) -> float:
     return price.usd_per_hour * MONTH
 
 
-def _at(wanted: Wanted, plan: Plan) -> Latency:
+def _at(wanted: Wanted, plan: Plan, capacities: Capacities) -> Latency:
     """The latency when all copies that are paid for share the rate."""
     copies = plan.instances * (plan.price.devices // plan.capacity.tensor)
-    return latency.at(plan.capacity.copy, wanted.rate / copies, wanted.limits, wanted.seed)
+    return capacities.at(plan.capacity, wanted.rate / copies)
 
 
 def _ranked(plans: Iterable[Plan]) -> tuple[Plan, ...]:

@@ -6,7 +6,8 @@ added: a chunk and a decode step that share a launch still do the work of both.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from benchsuite.catalog.models import ModelShape
 from benchsuite.errors import RefusedError
@@ -76,9 +77,9 @@ def best(
     traffic: Traffic,
     devices: int,
 ) -> tuple[Mesh, Served]:
-    """The tensor degree (1, 2, 4, 8, dividing ``devices``) with the most tokens; copies share the requests.
+    """The tensor degree (1, 2, 4, 8, dividing ``devices``) with the most tokens.
 
-    Raises ``RefusedError`` where none fits.
+    ``traffic`` is that of all devices: copies share it (``copied``). Raises ``RefusedError`` where none fits.
     """
     found: list[tuple[Mesh, Served]] = []
     refused: RefusedError | None = None
@@ -87,12 +88,28 @@ def best(
             continue
         mesh = Mesh(tensor=tensor)
         try:
-            found.append((mesh, served(shape, precision, ceilings, mesh, engine, traffic)))
+            found.append((mesh, copied(shape, precision, ceilings, mesh, engine, traffic, devices // tensor)))
         except RefusedError as error:
             refused = error
     if not found:
         raise refused or RefusedError("No device is left.", "Name at least one.")
     return max(found, key=lambda one: one[1].throughput)
+
+
+def copied(
+    shape: ModelShape,
+    precision: Precision,
+    ceilings: Ceilings,
+    mesh: Mesh,
+    engine: Engine,
+    traffic: Traffic,
+    copies: int,
+) -> Served:
+    """The busiest of some copies that share a traffic; the rate is that of all devices, of which some may be idle."""
+    batch, requests = (math.ceil(whole / copies) for whole in (traffic.batch, traffic.requests))
+    one = served(shape, precision, ceilings, mesh, engine, replace(traffic, batch=batch, requests=requests))
+    whole, part = (traffic.requests, requests) if requests else (traffic.batch, batch)
+    return replace(one, throughput=one.throughput * whole / (part * copies)) if part else one
 
 
 def _wave(at: Setting, traffic: Traffic, batch: float, reading: Phase) -> float:

@@ -12,10 +12,10 @@ from benchsuite.model.forecast import Band, Caution, Ceilings, Footing, Forecast
 from benchsuite.predict import latency, step
 from benchsuite.predict import precision as precisions
 from benchsuite.predict.engine import FITTED, Engine
-from benchsuite.predict.forecast import forecast
+from benchsuite.predict.forecast import forecast, short_enough
 from benchsuite.predict.latency import Copy, Latency, Limits
 
-SCORE = 0.54
+SCORE = 0.57
 """The 90 % conformal quantile of ``|ln(published / simulated)|`` over the 22 published cells under a limit of latency
 (``scripts/score-latency``, docs/advise.md): how far off a rate under limits may be, whatever the throughput's band."""
 DEGREES = (1, 2, 4, 8)
@@ -70,7 +70,8 @@ class Capacity:
 
 
 def check(wanted: Wanted) -> None:
-    """Raises ``UsageError`` for a rate, a limit or a precision that cannot be."""
+    """Raises ``UsageError`` for a rate, limit or precision that cannot be, ``RefusedError`` for too long requests."""
+    short_enough(wanted.shape, wanted.isl, wanted.osl)
     if not (math.isfinite(wanted.rate) and wanted.rate > 0):
         raise UsageError(f"--rate {wanted.rate:g} is no rate.", "Give requests per second, for example --rate 5.")
     for name, value in (("ttft", wanted.limits.ttft), ("tpot", wanted.limits.tpot)):
@@ -89,6 +90,7 @@ class Capacities:
         self.wanted = wanted
         self.known: dict[tuple[str, str, int], Sketch | RefusedError] = {}
         self.simulated: dict[tuple[str, str, int], Capacity | RefusedError] = {}
+        self.latencies: dict[tuple[Capacity, float], Latency] = {}
 
     def sketch(self, ceilings: Ceilings, name: str, tensor: int) -> Sketch:
         """Raises ``RefusedError`` where the model does not fit, or one request alone is too slow."""
@@ -116,6 +118,13 @@ class Capacities:
             raise found
         return found
 
+    def at(self, found: Capacity, rate: float) -> Latency:
+        """The latency of one copy at this rate: the same whoever rents it out."""
+        key = (found, rate)
+        if key not in self.latencies:
+            self.latencies[key] = latency.at(found.copy, rate, self.wanted.limits, self.wanted.seed)
+        return self.latencies[key]
+
 
 def sketch(wanted: Wanted, ceilings: Ceilings, name: str, tensor: int) -> Sketch:
     """One copy before it is simulated. Raises ``RefusedError`` where it does not fit or is too slow at any rate."""
@@ -138,12 +147,15 @@ def capacity(wanted: Wanted, drawn: Sketch, tensor: int) -> Capacity:
     fitting, found = middle
     made = drawn.made
     band = made.throughput
-    low, high = (_scaled(drawn.copy, wanted, end / band.value) for end in (band.low, band.high))
+    least, most = found.rate / math.exp(SCORE), found.rate * math.exp(SCORE)
+    low = _scaled(drawn.copy, wanted, band.low / band.value, enough=least)
+    if most < wanted.rate * math.exp(SCORE) and _keeps(drawn.copy, wanted, band.high / band.value, most):
+        most = max(most, _scaled(drawn.copy, wanted, band.high / band.value))
     return Capacity(
         precision=made.precision,
         tensor=tensor,
         batch=fitting.batch,
-        rate=Band(found.rate, min(low, found.rate / math.exp(SCORE)), max(high, found.rate * math.exp(SCORE))),
+        rate=Band(found.rate, min(low, least), most),
         copy=fitting,
         footing=drawn.footing,
         cautions=made.cautions,
@@ -163,20 +175,31 @@ def _copy(wanted: Wanted, ceilings: Ceilings, precision: Precision, mesh: Mesh, 
     return Copy(seconds, prompt, wanted.isl, wanted.osl, batch, wanted.chunk)
 
 
-def _served(copy: Copy, wanted: Wanted) -> tuple[Copy, Latency] | None:
-    """The copy with the batch that keeps the limits, and its latency at the highest rate."""
+def _served(copy: Copy, wanted: Wanted, enough: float = math.inf) -> tuple[Copy, Latency] | None:
+    """The copy with the batch that keeps the limits, and its latency at the highest rate up to ``enough``."""
     fitting = latency.fitted(copy, wanted.limits)
     if fitting is None:
         return None
-    found = latency.highest(fitting, wanted.limits, wanted.seed, wanted.rate * math.exp(SCORE))
+    found = latency.highest(fitting, wanted.limits, wanted.seed, min(enough, wanted.rate * math.exp(SCORE)))
     return (fitting, found) if found else None
 
 
-def _scaled(copy: Copy, wanted: Wanted, faster: float) -> float:
-    """The highest rate when everything is so many times as fast; 0 where no rate keeps the limits."""
-    slower = replace(copy, step=lambda sequences: copy.step(sequences) / faster, prompt=copy.prompt / faster)
-    found = _served(slower, wanted)
+def _scaled(copy: Copy, wanted: Wanted, faster: float, enough: float = math.inf) -> float:
+    """The highest rate up to ``enough`` when everything is so many times as fast; 0 where none keeps the limits."""
+    found = _served(_sped(copy, faster), wanted, enough)
     return found[1].rate if found else 0.0
+
+
+def _keeps(copy: Copy, wanted: Wanted, faster: float, rate: float) -> bool:
+    """Whether the limits are kept at this rate when everything is so many times as fast: one simulation, no search."""
+    fitting = latency.fitted(_sped(copy, faster), wanted.limits)
+    if fitting is None or rate > latency.MOST * fitting.saturation:
+        return False
+    return latency.at(fitting, rate, wanted.limits, wanted.seed).kept
+
+
+def _sped(copy: Copy, faster: float) -> Copy:
+    return replace(copy, step=lambda sequences: copy.step(sequences) / faster, prompt=copy.prompt / faster)
 
 
 def _slow(copy: Copy, limits: Limits) -> str:

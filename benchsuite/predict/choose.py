@@ -15,6 +15,9 @@ from benchsuite.predict.precision import PRECISIONS, check
 DEGREES = (1, 2, 4, 8)
 """Degrees of tensor parallelism that engines are run with."""
 
+STAGES = (2, 4, 8)
+"""Stages of a pipeline of such groups that are tried where no group alone holds the model."""
+
 INSTEAD: Mapping[str, str] = {"fp8": "w8a16", "int8": "w8a16", "nvfp4": "w4a16", "mxfp4": "w4a16"}
 """What keeps weights as narrow where a device does not multiply them: they are widened first."""
 
@@ -24,18 +27,21 @@ def precision(shape: ModelShape, ceilings: Ceilings) -> tuple[Precision, str]:
 
     Raises ``RefusedError`` where the machine multiplies none of them.
     """
-    native = (shape.native_weight_format or "bf16").split()[0]
+    native, name = (shape.native_weight_format or "bf16").split()[0], shape.key or shape.hf_id
     usable = dict.fromkeys((native, INSTEAD.get(native, "bf16"), "bf16", "fp32"))
-    for name in usable:
-        if name not in PRECISIONS:
+    for one in usable:
+        if one not in PRECISIONS:
             continue
         try:
-            made = check(PRECISIONS[name], ceilings)
+            made = check(PRECISIONS[one], ceilings)
         except RefusedError:
             continue
-        if name == native:
-            return made, f"No precision was asked for: {name}, in which {shape.key or shape.hf_id} was released."
-        return made, f"No precision was asked for: {name}, since {ceilings.name} is not known to multiply {native}."
+        if one == native:
+            return made, f"No precision was asked for: {one}, in which {name} was released."
+        if native in PRECISIONS:
+            return made, f"No precision was asked for: {one}, since {ceilings.name} is not known to multiply {native}."
+        told = f"{name} was released in {native}, which stands for no single precision"
+        return made, f"No precision was asked for: {one}; {told}: say which with --precision."
     return check(PRECISIONS["bf16"], ceilings), ""
 
 
@@ -71,13 +77,15 @@ def _with_more(
     shape: ModelShape, ceilings: Ceilings, precision: Precision, traffic: Traffic, engine: Engine, refused: RefusedError
 ) -> RefusedError:
     """The refusal, its remedy being the number of devices that would do; as it is where none would."""
-    for degree in DEGREES:
-        if degree > ceilings.devices:
-            more = replace(ceilings, devices=degree)
+    for mesh in (*map(Mesh, DEGREES), *(Mesh(DEGREES[-1], stages) for stages in STAGES)):
+        if mesh.devices > ceilings.devices:
+            more = replace(ceilings, devices=mesh.devices)
             try:
-                forecast(shape, more, precision, Mesh(tensor=degree), traffic, engine)
+                forecast(shape, more, precision, mesh, traffic, engine)
             except RefusedError:
                 continue
-            name = f"--machine {ceilings.hardware}:{degree}" if ceilings.hardware else "a machine that has as many"
-            return RefusedError(refused.message, f"{degree} devices would do: {name}. {refused.remedy}")
+            key = f"--machine {ceilings.hardware}:{mesh.devices}" if ceilings.hardware else "a machine that has as many"
+            stages = f" --tensor {mesh.tensor} --pipeline {mesh.pipeline}" if mesh.pipeline > 1 else ""
+            told = f"{mesh.devices} devices would do: {key}{stages}. {refused.remedy}"
+            return RefusedError(refused.message, told)
     return refused

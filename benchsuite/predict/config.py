@@ -21,6 +21,10 @@ MOST = 10_000_000
 """The largest count that a config may hold; real ones stay below a million."""
 LAYERS = 1000
 HINT = "Write the missing numbers into the file as the model's authors give them."
+STORED = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32", "fbgemm_fp8": "fp8"}
+"""Precisions by the name that a config gives a type or a method; others have the same name."""
+WEIGHTS_ONLY, BITS = frozenset({"awq", "gptq"}), {4: "w4a16", 8: "w8a16"}
+"""Methods that quantise weights and no activations, and the precisions by their bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,11 +222,20 @@ class _Given:
         return found
 
     def stored(self) -> str:
-        """How its weights are stored: the method of quantisation, else the element type; empty where nobody says."""
+        """How its weights are stored: the precision, and the method where it was quantised; empty where nobody says.
+
+        A method of which no precision is known stands alone.
+        """
         quantised = self.table.get("quantization_config")
-        named = quantised.get("quant_method") if isinstance(quantised, dict) else None
+        table = quantised if isinstance(quantised, dict) else {}
+        named = table.get("quant_method")
         found = named or self.table.get("dtype") or self.table.get("torch_dtype")
-        return reading.printable(found)[:40] if isinstance(found, str) else ""
+        if not isinstance(found, str):
+            return ""
+        bits = table.get("bits", 4 if found == "awq" else 0)
+        known = BITS.get(bits) if found in WEIGHTS_ONLY and type(bits) is int else STORED.get(found)
+        method = reading.printable(found)[:40]
+        return f"{known} ({method})" if known and named and known != found else known or method
 
 
 def _shown(value: object) -> str:

@@ -23,7 +23,7 @@ from benchsuite.catalog import Catalog
 from benchsuite.errors import RefusedError
 from benchsuite.model.forecast import Ceilings, Mesh, Traffic
 from benchsuite.predict import datasheet
-from benchsuite.predict.batching import Served, best, served
+from benchsuite.predict.batching import Served, best, copied
 from benchsuite.predict.engine import Engine
 from benchsuite.predict.precision import PRECISIONS
 from benchsuite.predict.table import Row
@@ -31,29 +31,36 @@ from benchsuite.predict.table import Row
 SCALE = 0.1
 """Relative error beyond which a cell pulls linearly, not by its square."""
 
+EDGE = 1e-3
+"""How far below its largest value a parameter begins, in the logarithm: on the edge there is nowhere to step."""
+
 DISTRIBUTED_CAP = 2048
 """Sequences at once where requests come from a data set (the harness's usual maximum)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """A parameter's value before any result, and by what factor it may be wrong (one standard deviation of ln)."""
+    """A parameter's value before any result, and by what factor it may be wrong (one standard deviation of ln).
+
+    most: the largest that it can be: no share of a ceiling passes 1.
+    """
 
     value: float
     spread: float
     why: str
+    most: float = math.inf
 
 
 PRIORS: Mapping[str, Prior] = MappingProxyType(
     {
-        "gemm": Prior(1.0, 0.03, "products reach the ceiling but for what the other terms count"),
-        "bandwidth": Prior(0.95, 0.1, "reads of weights and caches reach a plain read but for gaps"),
+        "gemm": Prior(1.0, 0.03, "products reach the ceiling but for what the other terms count", most=1.0),
+        "bandwidth": Prior(0.95, 0.1, "reads of weights and caches reach a plain read but for gaps", most=1.0),
         "rows": Prior(64.0, 0.5, "half a tile of padding"),
         "wave": Prior(0.5, 0.5, "half of the last wave idle"),
         "tile": Prior(1.5e-6, 0.7, "one memory latency to begin, writing a tile to end"),
         "traffic": Prior(2.0, 0.2, "each activation once, and once more where it is quantised or begins cold"),
         "reserve": Prior(4.0e9, 0.3, "workspace, graphs, the runtime's context"),
-        "link": Prior(0.8, 0.3, "all-reduce of some MiB against the link's rate"),
+        "link": Prior(0.8, 0.3, "all-reduce of some MiB against the link's rate", most=1.0),
         "reduce": Prior(10e-6, 0.5, "a round of a small all-reduce, and waiting for the slowest"),
         "layer": Prior(10e-6, 0.5, "the gaps between a layer's ten kernels in a graph"),
         "sequence": Prior(3e-6, 0.7, "the host's bookkeeping of a sequence in a step"),
@@ -90,12 +97,11 @@ class Table:
     def predict(self, row: Row, engine: Engine) -> tuple[Mesh, Served]:
         """Plan and rate of a row. Raises ``RefusedError`` where it cannot run, ``KeyError`` for an unknown name."""
         shape, ceilings, precision = self.catalog.models[row.model], self.ceilings[row.gpu], PRECISIONS[row.precision]
-        if row.mesh:
-            replicas = max(1, row.gpus // row.mesh.devices)
-            traffic = Traffic(round(row.isl), round(row.osl), row.requests, math.ceil(row.batch / replicas))
-            return row.mesh, served(shape, precision, ceilings, row.mesh, engine, traffic)
-        capped = replace(engine, cap=min(engine.cap, DISTRIBUTED_CAP))
         traffic = Traffic(round(row.isl), round(row.osl), row.requests, row.batch)
+        if row.mesh:
+            copies = max(1, row.gpus // row.mesh.devices)
+            return row.mesh, copied(shape, precision, ceilings, row.mesh, engine, traffic, copies)
+        capped = replace(engine, cap=min(engine.cap, DISTRIBUTED_CAP))
         return best(shape, precision, ceilings, capped, traffic, row.gpus)
 
 
@@ -146,8 +152,10 @@ def fit(chosen: Sequence[Cell], known: Table, start: Engine, priors: Mapping[str
         soft = np.sign(errors) * np.sqrt(2.0 * (np.sqrt(1.0 + errors**2) - 1.0))
         return np.concatenate([weight * soft, (theta - centre) / spread])
 
-    begin = np.log([getattr(start, name) for name in names])
-    found = least_squares(residuals, begin, diff_step=np.full(len(names), 1e-3), xtol=1e-3, ftol=1e-4)
+    most = np.log([item.most for item in priors.values()])
+    begin = np.minimum(np.log([getattr(start, name) for name in names]), most - EDGE)
+    step = np.full(len(names), 1e-3)
+    found = least_squares(residuals, begin, diff_step=step, xtol=1e-3, ftol=1e-4, bounds=(-np.inf, most))
     return _engine(start, names, found.x)
 
 

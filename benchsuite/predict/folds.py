@@ -10,8 +10,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from benchsuite.errors import RefusedError
 from benchsuite.predict.engine import Engine
-from benchsuite.predict.fit import Cell, Table, cells, fit
+from benchsuite.predict.fit import Cell, Table, cells, fit, prior
 from benchsuite.predict.interval import Calibration, conformal, fitted_on
 from benchsuite.predict.score import score
 from benchsuite.predict.table import Row, excluded
@@ -94,7 +95,7 @@ def widest(chosen: Sequence[Cell], known: Table, engines: Mapping[str, Engine]) 
     return max(found)
 
 
-def nested(chosen: Sequence[Cell], known: Table, fitted: Fit, base: Calibration) -> dict[str, Calibration]:
+def nested(chosen: Sequence[Cell], known: Table, fitted: Fit) -> dict[str, Calibration]:
     """For each GPU the calibration that never saw it: 28 fits without a pair for eight GPUs."""
     groups = sorted({cell.row.gpu for cell in chosen})
     pairs = {
@@ -106,19 +107,22 @@ def nested(chosen: Sequence[Cell], known: Table, fitted: Fit, base: Calibration)
     for group in groups:
         rest = [cell for cell in chosen if cell.row.gpu != group]
         engines = {other: pairs[frozenset((group, other))] for other in groups if other != group}
-        made[group] = replace(base, unseen=widest(rest, known, engines), gpus=base.gpus - {group})
+        made[group] = replace(hull(rest, known), unseen=widest(rest, known, engines))
     return made
 
 
 def configurations(chosen: Sequence[Cell], known: Table, fitted: Fit) -> dict[Cell, float]:
-    """``|ln(measured / predicted)|`` of configurations held out of the largest source, whose GPUs are all seen."""
+    """``|ln(measured / predicted)|`` of configurations held out of the largest source, whose GPUs are all seen.
+
+    All other cells are in each fit, as they are in the shipped one: what a fit to this source alone misses is less.
+    """
     versions = [cell.row.version for cell in chosen]
     largest = max(sorted(set(versions)), key=versions.count)
     mine = [cell for cell in chosen if cell.row.version == largest]
     found: dict[Cell, float] = {}
     for fold in range(FOLDS):
         out = mine[fold::FOLDS]
-        engine = fitted([cell for cell in mine if cell not in out])
+        engine = fitted([cell for cell in chosen if cell not in out])
         found.update(zip(out, errors(out, known, engine), strict=True))
     return found
 
@@ -131,24 +135,44 @@ def each(configured: Mapping[Cell, float]) -> float:
     return max(conformal(scores) for scores in by_gpu.values() if len(scores) >= ENOUGH)
 
 
-def hull(chosen: Sequence[Cell]) -> Calibration:
-    """What the cells span; the scores are still to be found. A GPU is seen where nine cells name their plan."""
+def hull(chosen: Sequence[Cell], known: Table) -> Calibration:
+    """What the cells span; the scores are still to be found. A GPU is seen where nine cells name their plan.
+
+    Batches are not published: they are those of the priors, which know no result.
+    """
     rows = [row_of(cell) for cell in chosen]
     planned = [row.gpu for row in rows if row.mesh]
+    shapes = [(row, known.catalog.models[row.model]) for row in rows]
+    mixed = [(row, shape) for row, shape in shapes if shape.experts]
     return Calibration(
         known=0.0,
         unseen=0.0,
         rate=max(row.measured * (row.isl + row.osl) / row.osl for row in rows),
         length=max(row.isl + row.osl for row in rows),
+        shortest=min(row.isl + row.osl for row in rows),
+        reading=max(row.isl / row.osl for row in rows),
+        batch=min((_batch(row, known) for row in rows if row.mesh), default=1),
+        parameters=float(min(shape.parameters for _, shape in shapes)),
+        sparsity=max((shape.experts / shape.experts_active for _, shape in mixed), default=0.0),
         tensor=max(row.mesh.tensor if row.mesh else 1 for row in rows),
+        experts_tensor=max((row.mesh.tensor if row.mesh else 1 for row, _ in mixed), default=0),
         over_host=8,
         gpus=frozenset(gpu for gpu in planned if planned.count(gpu) >= ENOUGH),
         versions=frozenset(row.version for row in rows),
-        precisions=frozenset(row.precision for row in rows),
+        precisions=frozenset(fitted_on(row.precision, row.gpu) for row in rows),
         fitted=frozenset(fitted_on(row.version, row.gpu) for row in rows),
     )
 
 
-def fitting(known: Table, start: Engine) -> Fit:
-    """A fit that begins where another ended: the priors, not the start, decide where it ends."""
-    return lambda chosen: fit(chosen, known, start)
+def _batch(row: Row, known: Table) -> int:
+    """Whole sequences at once; as many as can be where it is said not to run."""
+    try:
+        return int(known.predict(row, prior())[1].batch)
+    except RefusedError:
+        return prior().cap
+
+
+def fitting(known: Table) -> Fit:
+    """A fit that begins at the priors: one that began where a fit to all cells ended would have seen what it is asked
+    (a parameter that counts whole sequences has no slope, and stays near where it began)."""
+    return lambda chosen: fit(chosen, known, prior())

@@ -22,6 +22,7 @@ from benchsuite.model.forecast import Band, Ceiling, Ceilings, Footing, Forecast
 from benchsuite.predict import interval, memory, step
 from benchsuite.predict.batching import Served, served
 from benchsuite.predict.engine import FITTED, Engine
+from benchsuite.predict.memory import WIDE_BYTES
 from benchsuite.predict.precision import check
 from benchsuite.units import percent
 
@@ -54,7 +55,8 @@ def forecast(
             f"Memory holds {found.max_batch:,}: ask for so many or fewer.",
         )
     version = None if engine == FITTED else engine.name
-    cautions = interval.cautions(shape, precision, ceilings, mesh, traffic, found.throughput, version=version)
+    running = (found.throughput, found.batch)
+    cautions = interval.cautions(shape, precision, ceilings, mesh, traffic, *running, version=version)
     moved = found.throughput * (traffic.isl + traffic.osl) / traffic.osl
     rate, confidence = interval.band(found.throughput, cautions, rate=moved)
     alone = step.prefill(shape, precision, ceilings, mesh, engine, traffic.isl)
@@ -89,12 +91,7 @@ def forecast(
 
 def possible(shape: ModelShape, name: str, ceilings: Ceilings, mesh: Mesh, traffic: Traffic) -> None:
     """Raises ``RefusedError`` for a mesh that no engine would start with, and for tokens beyond the model's context."""
-    asked = traffic.isl + traffic.osl
-    if asked > shape.max_context:
-        raise RefusedError(
-            f"{name} was made for {shape.max_context:,} tokens, and {traffic.isl:,} + {traffic.osl:,} are {asked:,}.",
-            "Ask for fewer with --isl and --osl.",
-        )
+    short_enough(shape, traffic.isl, traffic.osl)
     if mesh.devices > ceilings.devices:
         key = ceilings.hardware or ceilings.name
         raise RefusedError(
@@ -123,6 +120,16 @@ def possible(shape: ModelShape, name: str, ceilings: Ceilings, mesh: Mesh, traff
         )
 
 
+def short_enough(shape: ModelShape, isl: int, osl: int) -> None:
+    """Raises ``RefusedError`` for requests beyond the model's context."""
+    name, asked = shape.key or shape.hf_id, isl + osl
+    if asked > shape.max_context:
+        raise RefusedError(
+            f"{name} was made for {shape.max_context:,} tokens, and {isl:,} + {osl:,} are {asked:,}.",
+            "Ask for fewer with --isl and --osl.",
+        )
+
+
 def shares(found: Served, mesh: Mesh, traffic: Traffic) -> tuple[float, float]:
     """Shares of the time in which tokens are written, and read; together 1."""
     writing = traffic.osl * found.decode.seconds / found.batch
@@ -141,15 +148,16 @@ def paid(price: Ceiling | None) -> tuple[float, str]:
         return 0.0, "No dollars: nobody said what a device costs (--usd-per-hour, or --provider)."
     if not 0 < price.value < DEAREST:
         return 0.0, f"No dollars: {price.value:g} an hour is no price."
-    return price.value, f"A device costs ${price.value:g} an hour, at work or not ({price.source})."
+    exact = f"{price.value:,.2f}" if round(price.value, 2) == price.value else f"{price.value:g}"
+    return price.value, f"A device costs ${exact} an hour, at work or not ({price.source})."
 
 
 def _assumptions(
     ceilings: Ceilings, precision: Precision, traffic: Traffic, engine: Engine, found: Served, priced: str
 ) -> Iterator[str]:
     yield (
-        f"Every request reads {traffic.isl:,} tokens and writes {traffic.osl:,}; there is always a next one, and whole "
-        "sequences are reserved, so that none is put out."
+        f"Every request reads {traffic.isl:,} and writes {traffic.osl:,} tokens; there is always a next one, and "
+        "memory is reserved for whole sequences, so that none is ever stopped for want of it."
     )
     if not traffic.batch and found.batch < found.max_batch:
         yield f"No more than {engine.cap:,} sequences run at once, as engines are started."
@@ -160,7 +168,8 @@ def _assumptions(
         )
     else:
         yield f"Engine {engine.name}: kernels one after another, nothing lost between them and no memory reserved."
-    width = f"{precision.weights:.3g} B a weight, scales included, {precision.cache:g} B an element of the cache"
+    scales = ", scales included" if precision.weights < WIDE_BYTES else ""
+    width = f"{precision.weights:.3g} B a weight{scales}, {precision.cache:g} B an element of the cache"
     yield f"{precision.name}: {width}; products of {precision.gemm}."
     yield from _unmeasured(ceilings, precision, found)
     if ceilings.watts:

@@ -41,15 +41,23 @@ class Calibration:
 
     known: the score that 90 % of the held-out configurations of each seen GPU keep; unseen: the largest such score of
     any GPU that a fit had not seen. gpus: with nine cells or more. rate: the highest published tokens per second of one
-    device, read and written; length: the longest request; tensor: the widest group; over_host: the width from which on
-    PCIe is not trusted; fitted: version and GPU of the cells (``fitted_on``).
+    device, read and written; length, shortest: tokens of the longest and of the shortest request; reading: most tokens
+    read for each written; batch: fewest sequences at once; parameters: of the smallest model; sparsity: most experts
+    for each active one; tensor, experts_tensor: the widest group, and that of models with experts; over_host: the width
+    from which on PCIe is not trusted; precisions, fitted: those and versions, with their GPU (``fitted_on``).
     """
 
     known: float
     unseen: float
     rate: float
     length: float
+    shortest: float
+    reading: float
+    batch: int
+    parameters: float
+    sparsity: float
     tensor: int
+    experts_tensor: int
     over_host: int
     gpus: frozenset[str]
     versions: frozenset[str]
@@ -63,9 +71,9 @@ def calibration(table: Mapping[str, Any]) -> Calibration:
     return Calibration(**{**table, **sets})
 
 
-def fitted_on(version: str, gpu: str) -> str:
-    """How ``Calibration.fitted`` names cells."""
-    return f"{version} on {gpu}"
+def fitted_on(what: str, gpu: str) -> str:
+    """How ``Calibration.fitted`` names cells by version, and ``Calibration.precisions`` by precision."""
+    return f"{what} on {gpu}"
 
 
 @cache
@@ -87,19 +95,22 @@ def cautions(
     mesh: Mesh,
     traffic: Traffic,
     throughput: float,
+    batch: float = math.inf,
     *,
     version: str | None = None,
     within: Calibration | None = None,
 ) -> tuple[Caution, ...]:
     """What about a forecast lies outside of calibration. ``version``: of the engine, where results name another.
 
-    ``throughput``: output tokens per second of one device. Raises ``RefusedError`` far above the published rates.
+    ``throughput``: output tokens per second of one device; ``batch``: sequences at once. Raises ``RefusedError`` far
+    above the published rates.
     """
     known = within or shipped()
     found = [
         *_machine(known, ceilings, mesh, version),
-        *_model(known, shape, precision, mesh),
-        *_traffic(known, traffic, throughput),
+        *_precision(known, precision, ceilings),
+        *_model(known, shape, mesh),
+        *_traffic(known, traffic, throughput, batch),
     ]
     return tuple(found)
 
@@ -121,22 +132,42 @@ def _machine(known: Calibration, ceilings: Ceilings, mesh: Mesh, version: str | 
         yield Caution("ASSUMED_CEILINGS", "Nobody has published or measured what it reads in a second.")
 
 
-def _model(known: Calibration, shape: ModelShape, precision: Precision, mesh: Mesh) -> Iterable[Caution]:
-    if not {precision.name, SAME.get(precision.name, "")} & known.precisions:
-        yield Caution("UNSEEN_PRECISION", f"No published {precision.name} result went into calibration.")
+def _precision(known: Calibration, precision: Precision, ceilings: Ceilings) -> Iterable[Caution]:
+    names = {precision.name, SAME.get(precision.name, precision.name)}
+    if not {fitted_on(name, ceilings.hardware) for name in names} & known.precisions:
+        what = f"No published {precision.name} result of {ceilings.name} went into calibration."
+        yield Caution("UNSEEN_PRECISION", what)
+
+
+def _model(known: Calibration, shape: ModelShape, mesh: Mesh) -> Iterable[Caution]:
+    if shape.parameters < known.parameters:
+        least = f"{known.parameters / 1e9:.2g}"
+        yield Caution("SMALL_MODEL", f"Calibration has seen no model of fewer than {least} billion parameters.")
     if not shape.experts:
         return
-    if mesh.tensor >= 8:
-        yield Caution("NARROW_EXPERTS", "Experts sliced over eight devices or more: no published result went in.")
-    if shape.experts >= FINE * shape.experts_active:
-        ratio = shape.experts // shape.experts_active
-        yield Caution("FINE_EXPERTS", f"{ratio} experts for each active one: real engines may take far longer.")
+    if mesh.tensor > known.experts_tensor:
+        most = f"calibration has seen {known.experts_tensor} at most"
+        yield Caution("NARROW_EXPERTS", f"Experts sliced over {mesh.tensor} devices: {most}.")
+    ratio = shape.experts / shape.experts_active
+    if ratio >= FINE:
+        yield Caution("FINE_EXPERTS", f"{ratio:.0f} experts for each active one: real engines may take far longer.")
+    elif ratio > known.sparsity:
+        most = f"calibration has seen {known.sparsity:g} at most"
+        yield Caution("UNSEEN_EXPERTS", f"{ratio:g} experts for each active one: {most}.")
 
 
-def _traffic(known: Calibration, traffic: Traffic, throughput: float) -> Iterable[Caution]:
+def _traffic(known: Calibration, traffic: Traffic, throughput: float, batch: float) -> Iterable[Caution]:
     length = traffic.isl + traffic.osl
     if length > known.length:
         yield Caution("LONG", f"Requests of {length} tokens: the longest in calibration had {known.length:.0f}.")
+    if length < known.shortest:
+        yield Caution("SHORT", f"Requests of {length} tokens: the shortest in calibration had {known.shortest:.0f}.")
+    if traffic.isl > known.reading * traffic.osl:
+        most = f"calibration has seen {known.reading:g} at most"
+        yield Caution("READING", f"{traffic.isl / traffic.osl:.0f} tokens read for each written: {most}.")
+    if batch < known.batch:
+        most = f"calibration has seen no fewer than {known.batch}"
+        yield Caution("FEW_SEQUENCES", f"{batch:.3g} sequences at once: {most}, and gaps between kernels weigh more.")
     rate = throughput * length / traffic.osl if traffic.osl else 0.0
     if rate > WIDEST * known.rate:
         raise RefusedError(

@@ -71,7 +71,7 @@ def _attention(shape: ModelShape, tensor: int) -> Iterator[Product]:
         return
     query = shape.qk_nope_head_dim + shape.qk_rope_head_dim
     yield Product("down", shape.q_lora_rank + shape.kv_lora_rank + shape.qk_rope_head_dim, hidden, count)
-    yield Product("query up", heads * query, shape.q_lora_rank, count)
+    yield Product("query up", heads * query, shape.q_lora_rank or hidden, count)
     yield Product("latent up", heads * (shape.qk_nope_head_dim + shape.v_head_dim), shape.kv_lora_rank, count)
     yield Product("out", hidden, heads * shape.v_head_dim, count)
 

@@ -9,6 +9,7 @@ from benchsuite.errors import RefusedError
 from benchsuite.model.forecast import Ceilings, Mesh, Precision
 from benchsuite.predict.engine import Engine
 from benchsuite.predict.layers import Product, cache_elements, products
+from benchsuite.predict.precision import of
 from benchsuite.units import GIB
 
 WIDE_BYTES = 2.0
@@ -25,6 +26,7 @@ def element(product: Product, precision: Precision) -> float:
 
 def weights(shape: ModelShape, precision: Precision, mesh: Mesh = ALONE) -> float:
     """Bytes of weights on each device: its slice of the layers and of the embedding."""
+    precision = of(shape, precision)
     held = math.fsum(item.weights * element(item, precision) for item in products(shape, mesh))
     if not shape.tied_embeddings:
         held += shape.vocab * shape.hidden / mesh.tensor * max(WIDE_BYTES, precision.weights)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from benchsuite.catalog.models import ModelShape
 from benchsuite.catalog.rows import nearest
 from benchsuite.errors import RefusedError, UsageError
 from benchsuite.model.forecast import Ceilings, Precision
@@ -70,6 +71,11 @@ def check(precision: Precision, ceilings: Ceilings) -> Precision:
         f"{ceilings.name} is not known to multiply {precision.gemm}, which {precision.name} needs.",
         f"Use {' or '.join(able)}." if able else "Measure its products first: no rate of any type is known.",
     )
+
+
+def of(shape: ModelShape, precision: Precision) -> Precision:
+    """The precision as it is of this model: without experts there is nothing but which to keep wide."""
+    return precision if shape.experts else replace(precision, experts_only=False)
 
 
 def wide(ceilings: Ceilings, precision: Precision) -> str:

@@ -150,8 +150,9 @@ def _interval(
     precision = PRECISIONS[row.precision]
     rate = what.throughput * (row.isl + row.osl) / row.osl
     try:
+        running = (what.throughput, what.batch)
         found = interval.cautions(
-            shape, precision, ceilings, plan, traffic, what.throughput, version=row.version, within=within
+            shape, precision, ceilings, plan, traffic, *running, version=row.version, within=within
         )
     except RefusedError as error:
         return Band(what.throughput, 0.0, what.throughput), 0.0, (), str(error)
@@ -171,6 +172,9 @@ def _unknown(row: Row, known: Table) -> str:
         ("precision", row.precision, PRECISIONS),
     ):
         if name not in known_names:
+            several = sorted(names.gpus(name, known.catalog.accelerators)) if word == "GPU" else []
+            if several:
+                return f"The GPU {name[:60]!r} may be {' or '.join(several[:6])}, which differ."
             return f"The {word} {name[:60]!r} is not in the catalogue. {nearest(name, known_names)}".strip()
     return ""
 

@@ -2,8 +2,9 @@
 
 A product of ``rows x k`` by ``k x n`` takes the longer of reading its weight and of its tiles:
 
-    (rows x n + lost) x (2 k / rate + fill / (TILE^2 x processors)),    lost = wave x TILE^2 x processors
+    (rows x n + lost) x (2 k / rate + fill / (h x TILE x processors)),    lost = wave x h x TILE x processors
 
+where ``h``, a tile's rows, are TILE, or as many as there are where these are fewer, but 16 at least.
 The last wave of tiles is not full, each row block is padded, and whoever begins a tile waits for memory and whoever
 ends one writes it: a time that does not shrink when multiplying gets faster, and that short (``k``), narrow (``n``)
 and many products with few rows each (experts) pay most for. docs/forecast.md has the whole set.
@@ -22,10 +23,14 @@ from benchsuite.predict.engine import Engine
 from benchsuite.predict.layers import Product, cache_elements, products, query_heads
 from benchsuite.predict.links import joined
 from benchsuite.predict.memory import element
-from benchsuite.predict.precision import check, wide
+from benchsuite.predict.precision import check, of, wide
 
 TILE = 128
 """Rows and columns of the tile of the result that a processor computes at once."""
+
+FEWEST = 16
+"""Rows of the smallest tile: what one ``mma`` instruction takes. Libraries have tiles for few rows (cuBLAS; Marlin,
+Frantar et al. 2024), which are bound by reading the weight."""
 
 ACTIVATION = 2.0
 """Bytes of an activation: 16-bit between the products, whatever these multiply."""
@@ -71,7 +76,7 @@ def setting(shape: ModelShape, precision: Precision, ceilings: Ceilings, mesh: M
         and not ceilings.messages
     ):
         raise RefusedError(f"Nothing is known of what joins the devices of {ceilings.name}.", "Use one device a copy.")
-    checked = check(precision, ceilings)
+    checked = check(of(shape, precision), ceilings)
     return Setting(shape, checked, ceilings, mesh, engine, wide(ceilings, checked))
 
 
@@ -212,13 +217,17 @@ def _whole(at: Setting, item: Product, dtype: str, rows: float, groups: float) -
 
 
 def _multiplied(at: Setting, item: Product, dtype: str, rows: float, groups: float) -> float:
-    """Seconds of the arithmetic of one weight, or of the ``groups`` experts that ``rows`` rows are spread over."""
+    """Seconds of the arithmetic of one weight, or of the ``groups`` experts that ``rows`` rows are spread over.
+
+    Where there are few rows a tile has few, down to ``FEWEST``: else one row would be charged as a whole tile of them.
+    """
     engine, processors = at.engine, at.ceilings.processors
+    height = min(max(rows / groups, FEWEST), TILE) if groups > 0 else TILE
     columns = math.ceil(item.n / TILE) * TILE if processors else item.n
-    area = (rows + engine.rows * groups) * columns
+    area = (rows + engine.rows * groups * height / TILE) * columns
     if not processors:
         return 2.0 * item.k * area / at.multiply(dtype)
-    wave = TILE * TILE * processors
+    wave = height * TILE * processors
     return (area + engine.wave * wave) * (2.0 * item.k / at.multiply(dtype) + engine.tile / wave)
 
 

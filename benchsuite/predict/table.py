@@ -136,13 +136,16 @@ def _row(line: int, fields: Mapping[str, str]) -> Row:
     for name in ("model", "gpu", "precision"):
         if not fields.get(name):
             raise ValueError(f"It names no {name}.")
-    gpus = _count(fields, "gpus") or 1
-    mesh = _mesh(fields.get("parallelism", ""))
+    mesh, copies = _plan(fields.get("parallelism", ""))
+    spread = mesh.devices * copies if mesh else 1
+    gpus = _count(fields, "gpus") or spread
     rate = _number(fields.get("tokens_per_s_per_gpu", ""), "tokens_per_s_per_gpu")
     if not rate:
+        if gpus < spread:
+            raise ValueError(f"gpus is {gpus}, and {fields['parallelism'][:40]!r} takes {spread}: per GPU is not told.")
         rate = _number(fields.get("tokens_per_s", ""), "tokens_per_s") / gpus
     isl, osl = _length(fields.get("isl", ""), "isl"), _length(fields.get("osl", ""), "osl")
-    asked = fields.get("concurrency", "")
+    asked = fields.get("concurrency", "").lower()
     return Row(
         line=line,
         model=fields["model"].lower(),
@@ -151,11 +154,11 @@ def _row(line: int, fields: Mapping[str, str]) -> Row:
         isl=isl,
         osl=osl,
         measured=rate,
-        gpus=gpus,
+        gpus=max(gpus, spread),
         nodes=_count(fields, "nodes") or 1,
         mesh=mesh,
         requests=QUEUED.get((int(isl), int(osl)), 0) if "queued" in asked else 0,
-        batch=int(asked) if re.fullmatch(r"[0-9]{1,7}", asked) else 0,
+        batch=_at_once(asked),
         tpot=_number(fields.get("tpot_p50_ms", ""), "tpot_p50_ms") / 1e3,
         **{name: printable(fields.get(name, ""))[:200] for name in _TEXTS},
     )
@@ -164,12 +167,28 @@ def _row(line: int, fields: Mapping[str, str]) -> Row:
 _TEXTS = ("engine", "benchmark", "scenario", "metric", "submitter", "source", "confidence", "notes")
 
 
+NOTHING = frozenset({"", "-", "none", "n/a", "na", "unknown", "not published"})
+"""How a table says that it does not say."""
+
+UNLIMITED = frozenset({"inf", "max", "maximum", "unlimited"})
+
+
+def _at_once(given: str) -> int:
+    """Sequences at once; 0 where they are not limited, or not told."""
+    if given in NOTHING | UNLIMITED or "queued" in given:
+        return 0
+    told = re.fullmatch(r"([0-9]{1,7})(?:\.0)?( (?:concurrent )?(?:users?|clients?|requests?|sequences?))?", given)
+    if told is None:
+        raise ValueError(f"concurrency is {given[:40]!r}, which is no number of sequences.")
+    return int(told[1])
+
+
 def _number(given: str, name: str) -> float:
-    """A number that is not negative, 0 where there is none."""
-    if not given:
+    """A number that is not negative, 0 where there is none. Its thousands may be parted by commas."""
+    if given.lower() in NOTHING:
         return 0.0
     try:
-        value = float(given)
+        value = float(given.replace(",", "") if re.fullmatch(r"[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?", given) else given)
     except ValueError:
         raise ValueError(f"{name} is {given[:40]!r}, which is no number.") from None
     if not 0 <= value < LARGEST:
@@ -186,31 +205,35 @@ def _count(fields: Mapping[str, str], name: str) -> int:
 
 def _length(given: str, name: str) -> float:
     """Tokens: a number, or the mean of a data set (``~294 mean (...)``); 0 where a mixture has none."""
-    if (exact := re.fullmatch(r"~?\s*([0-9]+(?:\.[0-9]+)?)(?:\s.*)?", given)) is not None:
+    if (exact := re.fullmatch(r"[~≈]?\s*([0-9][0-9,]*(?:\.[0-9]+)?)(?:\s.*)?", given)) is not None:
         tokens = _number(exact[1], name)
         if not 1 <= tokens <= LONGEST:
             raise ValueError(f"{name} is {given[:40]!r}: not from 1 to {LONGEST} tokens.")
         return tokens
-    if given and not given.startswith("mixed"):
+    if given.lower() not in NOTHING and not given.startswith("mixed"):
         raise ValueError(f"{name} is {given[:40]!r}, which is no number of tokens.")
     return 0.0
 
 
-def _mesh(given: str) -> Mesh | None:
-    """``TP8``, ``TP4 PP2``, ``TP8/EP8``; ``None`` where the plan is not published."""
-    if not given:
-        return None
-    parts = {name: int(size) for name, size in re.findall(r"([A-Z]+)\s*=?\s*([0-9]{1,3})", given.upper())}
+def _plan(given: str) -> tuple[Mesh | None, int]:
+    """``TP8``, ``TP=4 PP=2``, ``TP8/EP8``, ``TP2 DP4``: mesh and copies; ``None`` where the plan is not published."""
+    if given.lower() in NOTHING:
+        return None, 1
+    parts = {name: int(size) for name, size in re.findall(r"([A-Z]+)[\s=:_-]*([0-9]{1,3})(?![0-9])", given.upper())}
     if not parts or set(parts) - {"TP", "PP", "EP", "DP"} or not all(0 < size <= 256 for size in parts.values()):
         raise ValueError(f"parallelism is {given[:40]!r}; written as TP8, TP4 PP2 or TP8 EP8.")
     mesh = Mesh(parts.get("TP", 1), parts.get("PP", 1), parts.get("EP", 1))
     if mesh.expert > mesh.tensor or mesh.tensor % mesh.expert:
         raise ValueError(f"parallelism is {given[:40]!r}: experts are spread over the tensor group here.")
-    return mesh
+    return mesh, parts.get("DP", 1)
+
+
+TOLD = re.compile(r"(total )?output tokens(/s| per second)((/| per )gpu)?( under latency limit)?", re.IGNORECASE)
+"""How tables name what is forecast. Whatever else they count is another thing."""
 
 
 def _undefined(row: Row) -> bool:
-    told = row.metric in {"", "output tokens/s", "output tokens/s under latency limit"}
+    told = not row.metric or TOLD.fullmatch(row.metric) is not None
     aggregator = row.benchmark.lower() in {"blog", "inferencex"}
     return (
         not told or aggregator or "single stream" in row.scenario or " tok/s/user" in row.scenario or not row.measured

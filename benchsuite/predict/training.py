@@ -33,7 +33,7 @@ from benchsuite.predict.training_job import (
     stage_layers,
 )
 from benchsuite.predict.training_messages import Sent, sent
-from benchsuite.units import percent
+from benchsuite.units import GIB, percent
 
 FORWARD, BACKWARD = 1.0, 2.0
 RESERVE = 5e9
@@ -257,7 +257,7 @@ def _assumptions(job: Job, ceilings: Ceilings, peak: float | None) -> list[str]:
             f"Unmeasured messages go at {percent(USUAL.link)} of the link (band: {percent(POOR.link)} to "
             f"{percent(GOOD.link)}); tensor, expert and pipeline messages hide behind nothing."
         ),
-        f"Adam in fp32 beside bf16 weights and gradients; {RESERVE / 1e9:g} GB of each device are reserved.",
+        f"Adam in fp32 beside bf16 weights and gradients; {RESERVE / GIB:.1f} GiB of each device are reserved.",
     ]
     if job.data > 1:
         share = USUAL.hidden if job.hidden is None else job.hidden

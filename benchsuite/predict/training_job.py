@@ -19,6 +19,7 @@ from benchsuite.errors import RefusedError, UsageError
 from benchsuite.model import Parallelism
 from benchsuite.model.forecast import Ceilings
 from benchsuite.patterns import refusal
+from benchsuite.units import GIB
 
 WEIGHT, GRADIENT, OPTIMIZER = 2.0, 2.0, 12.0
 """Bytes of a parameter: bf16 weight and gradient; fp32 copy, momentum and variance of Adam (ZeRO, section 3.1)."""
@@ -203,9 +204,9 @@ def fit(job: Job, ceilings: Ceilings, reserve: float) -> dict[str, float]:
     if needed > ceilings.memory:
         most = max(found, key=lambda name: found[name])
         raise RefusedError(
-            f"{job.shape.key} does not fit: {needed / 1e9:.0f} GB on each device of {job.data} × {job.tensor} × "
-            f"{job.pipeline}, of which {most} take {found[most] / 1e9:.0f} GB, and {ceilings.name} has "
-            f"{ceilings.memory / 1e9:.0f} GB.",
+            f"{job.shape.key} does not fit: {needed / GIB:.0f} GiB on each device (data {job.data} × tensor "
+            f"{job.tensor} × pipeline {job.pipeline}), most of it {most} with {found[most] / GIB:.0f} GiB, and "
+            f"{ceilings.name} has {ceilings.memory / GIB:.1f} GiB.",
             _remedy(job, most),
         )
     return found

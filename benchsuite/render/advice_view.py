@@ -129,9 +129,9 @@ def dollars(value: float) -> str:
 
 
 def ends(band: Band) -> str:
-    """The ends of a band of dollars."""
+    """The ends of a band of dollars: so many instances are rented whole that both may need the same."""
     if band.low == band.high:
-        return "the same at both ends"
+        return "same at both ends"
     return f"{dollars(band.low)}{units.DASH}{dollars(band.high)}"
 
 
@@ -150,8 +150,9 @@ def _asked(advice: Advice, market: str) -> str:
     wanted = advice.wanted
     named = [("first token", wanted.limits.ttft), ("each further one", wanted.limits.tpot)]
     limits = ", ".join(f"{name} within {units.quantity(one, 's')}" for name, one in named if math.isfinite(one))
+    rate = f"{wanted.rate:,.10g} request{'' if wanted.rate == 1 else 's'}/s"
     return (
-        f"{clean(wanted.shape.key or wanted.shape.hf_id)}, {wanted.rate:g} requests/s of {wanted.isl:,} + "
+        f"{clean(wanted.shape.key or wanted.shape.hf_id)}, {rate} of {wanted.isl:,} + "
         f"{wanted.osl:,} tokens; {limits} for {wanted.limits.share * 100:g} % of the requests; {market} prices."
     )
 
@@ -200,8 +201,8 @@ def _row(advice: Advice, number: int, plan: Plan) -> Row:
         month_ends=ends(plan.usd_per_month),
         mtok=dollars(plan.usd_per_mtok.value),
         mtok_ends=ends(plan.usd_per_mtok),
-        first=f"{units.quantity(at.ttft_p50, 's')} / {units.quantity(at.ttft_p99, 's')}",
-        further=f"{units.quantity(at.tpot_p50, 's')} / {units.quantity(at.tpot_p99, 's')}",
+        first=f"{units.quantity(at.ttft_p50, 's')}{units.NO_BREAK_SPACE}/ {units.quantity(at.ttft_p99, 's')}",
+        further=f"{units.quantity(at.tpot_p50, 's')}{units.NO_BREAK_SPACE}/ {units.quantity(at.tpot_p99, 's')}",
         load=units.percent(at.load),
         dated=clean(plan.price.as_of),
         mark=_mark(advice, number, plan),

@@ -11,7 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from benchsuite import units
+from benchsuite.model import Scalar
 from benchsuite.predict.check import Checked
+from benchsuite.render.phrases import PHRASES
 from benchsuite.render.terminal import columned
 from benchsuite.render.words import clean, counted, sentence
 
@@ -23,7 +25,7 @@ def steps(checked: Sequence[Checked], console: Console) -> None:
         told = units.quantity(one.predicted, "s") if one.predicted is not None else "✖ refused"
         error = signed(one.error) if one.error is not None else units.DASH
         grid.add_row(
-            Text(clean(one.case)),
+            Text(clean(_step(one.case))),
             units.quantity(one.measured, "s"),
             told,
             error,
@@ -37,6 +39,17 @@ def steps(checked: Sequence[Checked], console: Console) -> None:
     done = f"{len(errors)} of {counted(len(checked), 'step')} could be forecast from the other records of the run"
     off = f": {units.percent(median(errors))} off in the middle, {units.percent(max(errors))} at most" if errors else ""
     console.print(f"{done}{off}.", markup=False, soft_wrap=True)
+
+
+def _step(key: str) -> str:
+    """A case of ``transformer`` in words; its key where it is another's."""
+    name, *pairs = key.split(" ")
+    params: dict[str, Scalar] = {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+    phrase = PHRASES.get(name)
+    try:
+        return phrase(params) if phrase else key
+    except KeyError:
+        return key
 
 
 WORST = 10

@@ -39,6 +39,7 @@ def rows(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, list[str]]]:
     if not labels:
         yield "", ["✖ refused"] * len(made)
     for label, what in (
+        ("A device for an hour", words.hour),
         ("Devices of a copy", lambda one: str(one.mesh.devices)),
         ("Sequences at once", lambda one: f"{one.batch:,.0f} of {one.max_batch:,}"),
         ("Longest sequence", lambda one: f"{one.max_context:,}"),
@@ -57,10 +58,10 @@ def best(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
     """Who writes most tokens in a second, and who cheapest, as sentences; who cannot be told from them."""
     made = [(clean(one.title), one.made) for one in outcomes if isinstance(one.made, Forecast)]
     rates = [(title, each.throughput) for title, each in made]
-    costs = [(title, each.usd_out) for title, each in made if each.usd_out is not None]
+    costs = [(title, paid) for title, each in made if (paid := words.all_paid(each)) is not None]
     told = [_first("Most tokens per second and device", sorted(rates, key=lambda one: -one[1].value))]
     if len(costs) > 1:
-        told.append(_first("Fewest dollars per token written", sorted(costs, key=lambda one: one[1].value)))
+        told.append(_first("Fewest dollars for these requests", sorted(costs, key=lambda one: one[1].value)))
     return tuple(told)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from typing import TypeVar
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from benchsuite import units
@@ -15,18 +17,18 @@ from benchsuite.render.forecast_table import Outcome, best
 from benchsuite.render.terminal import columned
 from benchsuite.render.words import clean
 
+T = TypeVar("T", bound=Hashable)
 BAR, MOST, WORDS = 16, 40, 62
 """Characters of a whole phase at least and at most, and of the words beside it."""
-COLUMNS = {
-    words.FIRST: "first",
-    words.FURTHER: "further",
-    words.READ: "1M in",
-    words.WRITTEN: "1M out",
-    words.ENERGY: "energy",
-}
-"""Numbers of the table of several, and their titles there."""
-NARROW, WIDE = (words.FIRST, words.FURTHER, words.WRITTEN), 110
-"""Those of a terminal with fewer columns than ``WIDE``."""
+RATES = {words.FIRST: "first", words.FURTHER: "further", words.ENERGY: "energy"}
+DOLLARS = {words.READ: "1M in", words.WRITTEN: "1M out", words.PAID: "all"}
+"""Numbers of the two tables of several, and their titles there."""
+MEANING = (
+    "an hour: of one device; 1M in, 1M out: a million tokens, for the time of reading or writing them;",
+    "all: both times for a million written, as most comparisons do, with its interval.",
+)
+WIDE = 90
+"""Columns of a terminal from which on energy is shown beside the rates."""
 
 
 def answer(forecast: Forecast, console: Console) -> None:
@@ -43,7 +45,7 @@ def answer(forecast: Forecast, console: Console) -> None:
         _phase(title, phase, console)
     _say(console, legend(forecast))
     _listed("Assumptions", words.assumptions(forecast), "-", console)
-    _listed("Cautions", [text for _, text in words.cautions(forecast)], "!", console)
+    _listed("Cautions", [f"{code}: {text}" for code, text in words.cautions(forecast)], "!", console)
 
 
 def side_by_side(outcomes: Sequence[Outcome], console: Console) -> None:
@@ -51,37 +53,56 @@ def side_by_side(outcomes: Sequence[Outcome], console: Console) -> None:
     made = [(one.title, one.made) for one in outcomes if isinstance(one.made, Forecast)]
     console.print(Text(f"{clean(made[0][1].model)}: {len(outcomes)} ways", style="bold"))
     _say(console, *best(outcomes))
-    shown = tuple(COLUMNS) if console.width >= WIDE else NARROW
-    grid = columned("", *((title, "right") for title in ("tokens/s", "interval", *map(COLUMNS.__getitem__, shown))))
-    for one in outcomes:
-        grid.add_row(f"  {clean(one.title)}", *_cells(one, shown))
-    console.print(grid)
+    console.print(_rates(outcomes, [label for label in RATES if label != words.ENERGY or console.width >= WIDE]))
+    _say(console, "tokens/s: written by one device; devices: of one copy of the model.")
+    if any(one.usd_out for _, one in made):
+        console.print(Text("\nDollars", style="bold"))
+        console.print(_dollars(made))
+        _say(console, *MEANING)
     for one in outcomes:
         if isinstance(one.made, RefusedError):
             _say(console, f"✖ {one.title}: {one.made}")
-    _say(console, *_grouped([(title, [words.interval(one)]) for title, one in made]))
-    _say(console, *_grouped([(title, [text for _, text in words.cautions(one)]) for title, one in made], "  ! "))
+    for claim, titles in _grouped([(title, [words.interval(one)]) for title, one in made]):
+        _say(console, f"{titles}: {claim}" if titles else claim)
+    for (code, text), titles in _grouped([(title, words.cautions(one)) for title, one in made]):
+        _say(console, f"  ! {code} ({titles}): {text}" if titles else f"  ! {code}: {text}")
     shared = [text for text in words.assumptions(made[0][1]) if all(text in words.assumptions(one) for _, one in made)]
     _listed("Assumptions of all; --json and --html have those of each", shared, "-", console)
 
 
-def _grouped(told: Sequence[tuple[str, Sequence[str]]], mark: str = "") -> Iterator[str]:
-    """Each sentence once, with the titles it is told of where these are not all."""
-    whose: dict[str, list[str]] = {}
-    for title, sentences in told:
-        for text in sentences:
-            whose.setdefault(text, []).append(title)
-    for text, titles in whose.items():
-        named = "" if len(titles) == len(told) else f"{', '.join(titles)}: "
-        yield f"{mark}{named}{text}"
+def _grouped(told: Sequence[tuple[str, Sequence[T]]]) -> Iterator[tuple[T, str]]:
+    """Each of what is told once, and the titles it is told of; none where these are all."""
+    whose: dict[T, list[str]] = {}
+    for title, given in told:
+        for one in given:
+            whose.setdefault(one, []).append(title)
+    for one, titles in whose.items():
+        yield one, "" if len(titles) == len(told) else ", ".join(titles)
 
 
-def _cells(one: Outcome, shown: Sequence[str]) -> list[str]:
-    if not isinstance(one.made, Forecast):
-        return ["✖ refused", *[units.DASH] * (len(shown) + 1)]
-    found = {each.label: each for each in words.numbers(one.made)}
-    rate = found[words.THROUGHPUT]
-    return [rate.value.partition(units.NO_BREAK_SPACE)[0], rate.ends, *(found[label].value for label in shown)]
+def _rates(outcomes: Sequence[Outcome], shown: Sequence[str]) -> Table:
+    titles = ("tokens/s", "interval", *(RATES[label] for label in shown), "devices")
+    grid = columned("", *((title, "right") for title in titles))
+    for one in outcomes:
+        cells = ["✖ refused", *[units.DASH] * (len(titles) - 1)]
+        if isinstance(one.made, Forecast):
+            found = {each.label: each for each in words.numbers(one.made)}
+            rate = found[words.THROUGHPUT]
+            told = [rate.value.partition(units.NO_BREAK_SPACE)[0], rate.ends, *(found[label].value for label in shown)]
+            cells = [*told, f"{one.made.mesh.devices}"]
+        grid.add_row(f"  {clean(one.title)}", *cells)
+    return grid
+
+
+def _dollars(made: Sequence[tuple[str, Forecast]]) -> Table:
+    """What a device costs, and what a million tokens do. The interval is that of the last number before it."""
+    grid = columned("", *((title, "right") for title in ("an hour", *DOLLARS.values(), "interval")))
+    for title, one in made:
+        found = {each.label: each for each in words.numbers(one)}
+        grid.add_row(
+            f"  {clean(title)}", words.hour(one), *(found[label].value for label in DOLLARS), found[words.PAID].ends
+        )
+    return grid
 
 
 def _phase(title: str, phase: Phase, console: Console) -> None:

@@ -11,7 +11,8 @@ from benchsuite.render.words import clean, counted, sentence
 
 LARGE = 1e3
 THROUGHPUT, FIRST, FURTHER = "Throughput", "First token", "Each further token"
-READ, WRITTEN, ENERGY = "Million tokens in", "Million tokens out", "Energy of a token out"
+READ, WRITTEN, PAID = "Million tokens in", "Million tokens out", "All for a million out"
+ENERGY = "Energy of a token out"
 """Labels of the answer."""
 FOOTINGS: Mapping[Footing, tuple[str, str]] = {
     Footing.MEASURED: ("●", "measured on this machine"),
@@ -85,9 +86,14 @@ def number(label: str, detail: str, band: Band | None, metric: str) -> Number:
     return Number(label, told, f"{figure(band.low / scale)}{units.DASH}{figure(band.high / scale)}", detail)
 
 
+def several(count: int, noun: str) -> str:
+    """``1 sequence``, ``4,096 sequences``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def tokens(count: int) -> str:
     """``1 token``, ``2,048 tokens``."""
-    return f"{count:,} token{'' if count == 1 else 's'}"
+    return several(count, "token")
 
 
 def machine(forecast: Forecast) -> str:
@@ -114,15 +120,21 @@ def all_paid(forecast: Forecast) -> Band | None:
     return forecast.throughput.into(price.value / 3600 * 1e6) if price and forecast.usd_out else None
 
 
+def hour(forecast: Forecast) -> str:
+    """What a device costs for an hour; a dash where nobody said."""
+    price = forecast.ceilings.usd_per_hour if forecast.usd_out else None
+    return f"${price.value:,.2f}" if price else units.DASH
+
+
 def numbers(forecast: Forecast) -> tuple[Number, ...]:
     """The answer."""
     return (
         number(THROUGHPUT, "written by one device", forecast.throughput, "tokens/s"),
         number(FIRST, f"{tokens(forecast.traffic.isl)}, no queue", forecast.ttft, "s"),
-        number(FURTHER, f"{forecast.batch:,.0f} sequences at once", forecast.tpot, "s"),
+        number(FURTHER, f"{several(round(forecast.batch), 'sequence')} at once", forecast.tpot, "s"),
         number(READ, "time of reading", forecast.usd_in, "$"),
         number(WRITTEN, "time of writing", forecast.usd_out, "$"),
-        number("All for a million out", "time of reading too", all_paid(forecast), "$"),
+        number(PAID, "time of reading too", all_paid(forecast), "$"),
         number(ENERGY, "devices, reading too", forecast.joules, "J"),
     )
 
@@ -141,7 +153,7 @@ def phases(forecast: Forecast) -> tuple[tuple[str, Phase], ...]:
     """Both phases, each with its length and what binds it: ``Prefill of …: 412 ms, bound by compute``."""
     named = (
         (f"Prefill of one request, {tokens(forecast.traffic.isl)}", forecast.prefill),
-        (f"Decode, one step of {forecast.batch:,.0f} sequences", forecast.decode),
+        (f"Decode, one step of {several(round(forecast.batch), 'sequence')}", forecast.decode),
     )
     return tuple(
         (f"{name}: {units.quantity(phase.seconds, 's')}, bound by {phase.bound.value}", phase) for name, phase in named
@@ -151,7 +163,7 @@ def phases(forecast: Forecast) -> tuple[tuple[str, Phase], ...]:
 def room(forecast: Forecast) -> str:
     """What memory holds."""
     length = forecast.traffic.isl + forecast.traffic.osl
-    held = f"{forecast.max_batch:,} sequence{'' if forecast.max_batch == 1 else 's'}"
+    held = several(forecast.max_batch, "sequence")
     return f"Memory holds {held} of {tokens(length)} at once, or one of {tokens(forecast.max_context)}."
 
 

@@ -69,14 +69,17 @@ def build(made: TrainingForecast, version: str, command: str) -> View:
     return View(
         headline=f"{_days(made.days.value)} days{price} on {counted(job.devices, 'device')}.",
         asked=(
-            f"{name}, {job.tokens:.4g} tokens, {job.batch:,} a step in sequences of {job.length:,}; data {job.data} × "
-            f"tensor {job.tensor} × pipeline {job.pipeline} on {counted(count, 'node')} of {ceilings.devices} × "
-            f"{clean(ceilings.name)}; {counted(job.micro_batches, 'micro-batch', 'micro-batches')} a step."
+            f"{name}, {_count(job.tokens)} tokens, {job.batch:,} a step in sequences of {job.length:,}; "
+            f"data {job.data} × tensor {job.tensor} × pipeline {job.pipeline} on {counted(count, 'node')} of "
+            f"{ceilings.devices} × {clean(ceilings.name)}; "
+            f"{counted(job.micro_batches, 'micro-batch', 'micro-batches')} a step."
         ),
         numbers=_numbers(made),
         bars=_bars(made),
         memory=tuple(
-            (what, f"{size / 1e9:.1f} GB", 100 * size / ceilings.memory) for what, size in made.memory.items() if size
+            (what, f"{size / units.GIB:.1f} GiB", 100 * size / ceilings.memory)
+            for what, size in made.memory.items()
+            if size
         ),
         sentences=_sentences(made),
         cautions=tuple((one.code, one.words) for one in made.cautions),
@@ -85,6 +88,12 @@ def build(made: TrainingForecast, version: str, command: str) -> View:
         command=command,
         data=document(made),
     )
+
+
+def _count(value: float) -> str:
+    """``1T``, ``15.6T``, ``300B``: as --tokens takes it."""
+    scale, letter = next((one for one in ((1e12, "T"), (1e9, "B"), (1e6, "M")) if value >= one[0]), (1.0, ""))
+    return f"{value / scale:.6g}{letter}"
 
 
 def _days(value: float) -> str:
@@ -130,7 +139,9 @@ def _bars(made: TrainingForecast) -> tuple[Bar, ...]:
 def _sentences(made: TrainingForecast) -> tuple[str, ...]:
     job = made.job
     used = sum(made.memory.values())
-    told = [f"Each device holds {used / 1e9:.1f} of {made.ceilings.memory / 1e9:.1f} GB."]
+    told = [f"The fullest device holds {used / units.GIB:.1f} of {made.ceilings.memory / units.GIB:.1f} GiB."]
+    if made.usd is None:
+        told.append("No dollars: nobody said what a device costs (--usd-per-hour).")
     if job.pipeline > 1:
         told.append(f"The pipeline waits {units.percent(job.bubble)} of the time of its stages (bubble).")
     if made.straggled > 0:

@@ -22,7 +22,7 @@ def show(view: View, console: Console) -> None:
         before, long = round(bar.start * WIDTH / 100), max(1, round(bar.width * WIDTH / 100))
         drawn = " " * min(before, WIDTH - 1) + ("░" if bar.hidden else "█") * long
         console.print(Text(f"  {bar.seconds:>8} {bar.share:>9}  {drawn[:WIDTH]:<{WIDTH}}  {bar.name}"), soft_wrap=True)
-    console.print(Text("\nWhat a device holds", style="bold"))
+    console.print(Text("\nWhat the fullest device holds", style="bold"))
     for what, size, part in view.memory:
         console.print(Text(f"  {size:>9}  {'█' * round(part * WIDTH / 100):<{WIDTH}}  {what}"), soft_wrap=True)
     for line in view.sentences:

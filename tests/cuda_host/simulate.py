@@ -56,8 +56,10 @@ ALIGNMENT = 256
 MOST_BOX = 256
 _MAP = int.from_bytes(b"ensormap", "little")
 """By this the simulator knows a tensor map."""
-FLAGS = ("-std=c++17", "-O1", "-g1", "-shared", "-fPIC", "-w", "-ffp-contract=off", "-fno-strict-aliasing")
-SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+FLAGS = ("-std=c++17", "-fPIC", "-w", "-ffp-contract=off", "-fno-strict-aliasing")
+PLAIN = ("-O1", "-g0")
+SANITIZED = ("-Og", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+"""Sanitized kernels run for a moment and are built for longer; lines are for what a sanitizer tells."""
 _ONE = threading.Lock()
 """A library's fibers have one scheduler; several ranks may be threads of this process."""
 _ENTRY = re.compile(
@@ -97,32 +99,63 @@ def build(text: str, defines: Sequence[tuple[str, int | str]], generation: int) 
     if not entries:
         raise MeasureError("The source declares no KERNEL.", "Write KERNEL void name(...).")
     calls = "".join(f"SIMULATED({name}, {cluster})\n" for name, cluster in entries)
-    program = f'#include "ptx.cuh"\n#line 1 "kernel.cu"\n{text}\n{calls}'
+    macros = "".join(f"#define {name} {value}\n" for name, value in defines)
+    program = f'{macros}#line 1 "kernel.cu"\n{text}\n{calls}'
     machines = int(_MACHINES.search(text) is not None)
-    macros = [f"-D{name}={value}" for name, value in defines]
-    flags = [
+    flags = (
         *FLAGS,
-        *(SANITIZERS if SANITIZE else ()),
+        *(SANITIZED if SANITIZE else PLAIN),
         f"-D__CUDA_ARCH__={generation * 10}",
         f"-DMACHINES={machines}",
-        *macros,
-    ]
-    headers = b"".join(path.read_bytes() for path in sorted([*HERE.glob("*.h"), *KERNELS.rglob("*.cuh")]))
-    digest = hashlib.sha256(headers + program.encode() + "\0".join(flags).encode()).hexdigest()[:24]
+    )
+    digest = hashlib.sha256(_headers() + program.encode() + "\0".join(flags).encode()).hexdigest()[:24]
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "benchsuite" / "simulated"
     library = folder / f"{digest}.so"
     if not library.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
+        ahead = _ahead(folder, flags)
         source, made = folder / f"{digest}.{os.getpid()}.cpp", folder / f"{digest}.{os.getpid()}.so"
         source.write_text(program)
-        command = ["g++", *flags, f"-I{KERNELS}", f"-I{HERE}", str(source), "-o", str(made)]
-        plain = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}  # not for the compiler
-        done = subprocess.run(command, check=False, capture_output=True, text=True, env=plain)
+        failed = _compile(*flags, "-shared", "-include", str(ahead), str(source), "-o", str(made))
         source.unlink()
-        if done.returncode:
-            raise MeasureError(f"The kernel does not compile: {done.stderr.strip()[:4000]}")
+        if failed:
+            raise MeasureError(f"The kernel does not compile: {failed[:4000]}")
         made.rename(library)
     return ctypes.CDLL(str(library))
+
+
+@cache
+def _headers() -> bytes:
+    """Whatever a build may include, in one."""
+    return b"".join(path.read_bytes() for path in sorted([*HERE.glob("*.h"), *KERNELS.rglob("*.cuh")]))
+
+
+@cache
+def _ahead(folder: Path, flags: tuple[str, ...]) -> Path:
+    """``ptx.cuh`` and what it includes, to be included first: compiled for these flags, a fifth of every build.
+
+    g++ reads the text where what is compiled beside it is missing. Only the last headers' is kept, as it is large.
+    """
+    kept = folder / f"ahead-{hashlib.sha256(chr(0).join(flags).encode()).hexdigest()[:12]}"
+    kept.mkdir(parents=True, exist_ok=True)
+    header = kept / f"{hashlib.sha256(_headers()).hexdigest()[:12]}.h"
+    compiled = kept / f"{header.name}.gch"
+    if not compiled.is_file():
+        made = kept / f"{header.name}.{os.getpid()}"
+        made.write_text('#include "ptx.cuh"\n')
+        made.rename(header)
+        if not _compile(*flags, "-x", "c++-header", str(header), "-o", str(made)):
+            made.rename(compiled)
+        for other in set(kept.glob("*.gch")) - {compiled}:
+            other.unlink(missing_ok=True)
+    return header
+
+
+def _compile(*words: str) -> str:
+    """What g++ complains of, nothing if it has compiled."""
+    plain = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}  # not for the compiler
+    command = ["g++", f"-I{KERNELS}", f"-I{HERE}", *words]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=plain)
+    return (done.stderr.strip() or f"g++ ended with {done.returncode}") if done.returncode else ""
 
 
 def available() -> bool:
