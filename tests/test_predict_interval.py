@@ -93,3 +93,9 @@ def test_the_table_is_read_as_written() -> None:
     again = interval.calibration(written)
     assert again.gpus == {"a"}
     assert replace(KNOWN, known=0.1).known == 0.1
+
+
+def test_ceilings_that_were_not_steady_are_told() -> None:
+    moved = replace(machine("h100_sxm_80"), unsteady=3)
+    found = interval.cautions(DENSE, PRECISIONS["fp8"], moved, Mesh(2), Traffic(1000, 1000), 500.0, 64)
+    assert [(one.code, one.words[:28]) for one in found] == [("UNSTEADY_CEILINGS", "3 of the cases measured ther")]

@@ -76,15 +76,22 @@ def test_without_them_it_is_refused_with_what_to_measure(
         {"value": 0.0},
         {"value": float("nan")},
         {"value": float("inf")},
-        {"caveats": (Caveat("NOT_STEADY", ""),)},
         {"caveats": (Caveat("CONTENDED", ""), Caveat("CLOCK_DISAGREE", ""))},
     ],
 )
-def test_what_is_not_verified_and_steady_never_becomes_a_ceiling(change: dict[str, object]) -> None:
+def test_what_is_not_verified_never_becomes_a_ceiling(change: dict[str, object]) -> None:
     fast = replace(GEMM, value=9e11, **change) if "value" not in change else replace(GEMM, **change)  # type: ignore[arg-type]
     assert ceilings(READ, GEMM, fast).gemm["fp32"].value == 2e11
     with pytest.raises(RefusedError):
         ceilings(READ, fast)
+
+
+def test_what_was_not_steady_stands_only_where_its_case_has_nothing_better() -> None:
+    moved = replace(GEMM, value=9e11, implementation="other", caveats=(Caveat("NOT_STEADY", ""),))
+    found = ceilings(READ, GEMM, moved)
+    assert (found.gemm["fp32"].value, found.unsteady) == (2e11, 0)
+    found = ceilings(READ, moved)
+    assert (found.gemm["fp32"].value, found.unsteady) == (9e11, 1)
 
 
 def test_of_implementations_the_best_counts_unless_one_library_is_asked_for() -> None:

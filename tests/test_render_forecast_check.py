@@ -100,3 +100,9 @@ def test_a_run_without_any_forecast_step_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(check, "check", lambda *a, **k: STEPS[2:])
     with pytest.raises(RefusedError, match="No step of run r1 can be forecast"):
         commands.check("r1", tmp_path, as_json=False)
+
+
+def test_cases_that_moved_while_measured_are_told() -> None:
+    moved = (replace(STEPS[0], unsteady=7), STEPS[1])
+    assert "7 cases behind them moved while measured (NOT_STEADY)" in said(forecast_check.steps, moved)
+    assert "NOT_STEADY" not in said(forecast_check.steps, STEPS)

@@ -92,7 +92,7 @@ class Ceilings:
     measured collectives by benchmark. launch: seconds that starting one kernel takes. watts: of one device at work.
     types: element types that it multiplies natively. usd_per_hour: of one device, where the caller knows it.
     processors: multiprocessors of a device, 0 where not known (a CPU: its cores need no tiles). kernels: of a decoder,
-    measured one by one.
+    measured one by one. unsteady: of how many of its measured cases no result was steady.
     """
 
     name: str
@@ -113,6 +113,7 @@ class Ceilings:
     usd_per_hour: Ceiling | None = None
     processors: int = 0
     kernels: tuple[KernelPoint, ...] = ()
+    unsteady: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ STEP = "transformer"
 class Checked:
     """A measured step and its forecast, in seconds. ``error``: predicted / measured - 1.
 
-    footing: assumed where any part of it was, else measured; refused: why there is no forecast, in a sentence.
+    footing: assumed where any part of it was, else measured; unsteady: of how many of the cases that this library
+    measured no result was steady; refused: why there is no forecast, in a sentence.
     """
 
     case: str
@@ -41,6 +42,7 @@ class Checked:
     bound: str = ""
     refused: str = ""
     terms: tuple[Term, ...] = ()
+    unsteady: int = 0
 
 
 def check(
@@ -51,7 +53,9 @@ def check(
     Raises ``RefusedError`` where the run measured no step.
     """
     every = tuple(scores)
-    steps = [score for score in every if score.case.benchmark == STEP and measured.fit(score)]
+    steps = [
+        score for score in every if score.case.benchmark == STEP and measured.fit(score) and measured.steady(score)
+    ]
     if not steps:
         raise RefusedError(
             f"Run {name} holds no verified, steady step of a decoder.", "Measure with `benchsuite run transformer`."
@@ -120,4 +124,5 @@ def _checked(
         footing=(Footing.ASSUMED if assumed else Footing.MEASURED).value,
         bound=made.bound.value,
         terms=made.terms,
+        unsteady=ceilings.unsteady,
     )

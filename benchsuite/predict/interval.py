@@ -129,7 +129,12 @@ def _machine(known: Calibration, ceilings: Ceilings, mesh: Mesh, version: str | 
     if mesh.expert > 1:
         yield Caution("EXPERT_PARALLEL", "No published expert parallelism went into calibration.")
     if ceilings.bandwidth.footing is Footing.ASSUMED and ceilings.hardware not in known.gpus:
-        yield Caution("ASSUMED_CEILINGS", "Nobody has published or measured what it reads in a second.")
+        yield Caution(
+            "ASSUMED_CEILINGS", f"Nobody has published or measured how fast {ceilings.name} reads its memory."
+        )
+    if ceilings.unsteady:
+        what = f"{ceilings.unsteady} of the cases measured there have no steady result"
+        yield Caution("UNSTEADY_CEILINGS", f"{what}: measure again while nothing else runs.")
 
 
 def _precision(known: Calibration, precision: Precision, ceilings: Ceilings) -> Iterable[Caution]:

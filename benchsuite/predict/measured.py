@@ -1,7 +1,8 @@
 """Ceilings of a machine from what a run measured on it; what the run lacks comes from the datasheet, and says so.
 
-A result stands only for what it was: verified, steady, timed by clocks that agree. Of several implementations the best
-counts, since whoever serves chooses it; for a step of one library only that library's (``provider``).
+A result stands only for what it was: verified, timed by clocks that agree. Of several implementations the best counts,
+since whoever serves chooses it; for a step of one library only that library's (``provider``). A result that was not
+steady stands where a case has no other, and is counted (``Ceilings.unsteady``): it is nearer than a guess.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from benchsuite.model import Metric, Offer, Score, Status
 from benchsuite.model.forecast import Ceiling, Ceilings, Footing, GemmPoint, KernelPoint, MessagePoint
 from benchsuite.normalize import DRAM_MULTIPLE, card
 
-UNFIT = frozenset({"NOT_STEADY", "CLOCK_DISAGREE"})
-"""Caveats of a number that is no rate of anything. Others tell of a machine that was disturbed, or is slow."""
+UNFIT, UNSTEADY = "CLOCK_DISAGREE", "NOT_STEADY"
+"""Caveats: of a number that is no rate of anything, and of one that moved while it was taken. Others tell of a machine
+that was disturbed, or is slow."""
 LARGE = 1024
 """Rows, columns and depth from which a product shows the rate of large ones."""
 SEEN = 0.01
@@ -45,8 +47,9 @@ def ceilings(
     attention and small operations of this library and version. ``fallback``: the datasheet's, for what is missing.
     Raises ``RefusedError`` where neither tells the memory, how fast it is read, or any product.
     """
-    every = [score for score in scores if fit(score)]
-    own = [score for score in every if not provider or score.provider == provider]
+    good = [score for score in scores if fit(score)]
+    own = steadiest(score for score in good if not provider or score.provider == provider)
+    every = steadiest(good)
     shapes = _shapes(_of(own, "gemm"), name)
     read, memory = _read(every, cache, name), _memory(facts)
     measured = card(facts)
@@ -68,16 +71,29 @@ def ceilings(
         usd_per_hour=_price(offer),
         processors=measured.processors if measured else 0,
         kernels=tuple(_points(own)),
+        unsteady=len({score.case.key for score in (*own, *every) if not steady(score)}),
     )
     whole = _filled(found, fallback) if fallback else found
     return _checked(whole, name)
 
 
 def fit(score: Score) -> bool:
-    """Whether a ceiling may rest on this result: verified in every run, steady, timed without contradiction."""
+    """Whether a ceiling may rest on this result: verified in every run, timed without contradiction."""
     if score.status is not Status.OK or score.value is None or not 0.0 < score.value < float("inf"):
         return False
-    return not UNFIT & {caveat.code for caveat in score.caveats}
+    return all(caveat.code != UNFIT for caveat in score.caveats)
+
+
+def steady(score: Score) -> bool:
+    """Whether it did not move while it was taken, in any run."""
+    return all(caveat.code != UNSTEADY for caveat in score.caveats)
+
+
+def steadiest(scores: Iterable[Score]) -> list[Score]:
+    """Of each case the steady results, or those that there are where none is."""
+    every = list(scores)
+    settled = {score.case.key for score in every if steady(score)}
+    return [score for score in every if steady(score) or score.case.key not in settled]
 
 
 def seconds(score: Score) -> float:

@@ -39,6 +39,11 @@ def steps(checked: Sequence[Checked], console: Console) -> None:
     done = f"{len(errors)} of {counted(len(checked), 'step')} could be forecast from the other records of the run"
     off = f": {units.percent(median(errors))} off in the middle, {units.percent(max(errors))} at most" if errors else ""
     console.print(f"{done}{off}.", markup=False, soft_wrap=True)
+    if moved := max((one.unsteady for one in checked), default=0):
+        told = (
+            f"{counted(moved, 'case')} behind them moved while measured (NOT_STEADY): measure again on an idle machine."
+        )
+        console.print(told, markup=False, soft_wrap=True)
 
 
 def _step(key: str) -> str:
