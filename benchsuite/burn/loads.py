@@ -78,7 +78,7 @@ def _power(found: Description) -> tuple[Task, ...]:
     return (
         *_tasks(tensor, "mma.sync"),
         *_tasks(Case.of("fma", dtype="fp32"), "registers"),
-        *_tasks(Case.of("peak", flops=2**19, dtype="fp64"), "numpy"),
+        *_tasks(Case.of("peak", flops=2**20, dtype="fp64"), "numpy"),
     )
 
 

@@ -121,7 +121,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     measured = run_command(folder, *run, environment=found.environment, timeout=120.0)
     assert measured.exit_code == Exit.DONE, measured.stderr
     written = ("contract", "new", "--from-run", "latest", *TERMS, "--to", str(found.contract))
-    if run_command(folder, *written, environment=found.environment).exit_code == Exit.DONE:
+    made = run_command(folder, *written, environment=found.environment).exit_code == Exit.DONE
+    text = found.contract.read_text() if made else ""
+    if all(f'benchmark = "{name}"' in text for name in ("gemm", "memory")):  # else a number was not clean
         without_identity(found.contract)
     else:
         found.contract.write_text(by_hand(json.loads(measured.stdout)))
